@@ -1,0 +1,2 @@
+//! Room `broker`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `fluxion`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `jobs`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `kvs`.
+#![forbid(unsafe_code)]

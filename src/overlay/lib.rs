@@ -1,0 +1,2 @@
+//! Room `overlay`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `resource`.
+#![forbid(unsafe_code)]

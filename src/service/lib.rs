@@ -1,0 +1,2 @@
+//! Room `service`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `shell`.
+#![forbid(unsafe_code)]

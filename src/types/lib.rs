@@ -1,0 +1,2 @@
+//! Room `types`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `wire`.
+#![forbid(unsafe_code)]
