@@ -1,2 +1,23 @@
-//! Room `service`.
+//! One way to write a service.
+//!
+//! A service is a struct. Messages, completions and timers come in with the time as an argument; effects go out into a
+//! list. It never reads a clock, a file, the environment or randomness: the node gives it a [`Cx`] for all of these, and
+//! so the same service runs under the mio runtime and under the simulator.
 #![forbid(unsafe_code)]
+
+mod clock;
+mod cx;
+mod effect;
+mod fault;
+mod handler;
+pub mod limits;
+mod rng;
+
+pub use clock::{Mono, Now, Wall};
+pub use cx::{Cx, NodeInfo, Outbox, Tag};
+pub use effect::{
+    Completion, Effect, FileOp, LogLevel, LogPosition, ProcessEvent, ProcessOp, SpawnSpec, StdStream, StoreOp,
+};
+pub use fault::Fault;
+pub use handler::{AnyService, Handler, HandlerInfo, Outcome, Service};
+pub use rng::Rng;

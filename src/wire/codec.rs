@@ -18,16 +18,31 @@ const LONG_FRAME: u8 = 0xff;
 pub enum DecodeError {
     Truncated,
     NoProto,
-    BadMagic { got: u8 },
-    BadVersion { got: u8 },
-    BadKind { got: u8 },
-    BadFlags { got: u8 },
-    TooManyRoutes { max: usize },
+    BadMagic {
+        got: u8,
+    },
+    BadVersion {
+        got: u8,
+    },
+    BadKind {
+        got: u8,
+    },
+    BadFlags {
+        got: u8,
+    },
+    TooManyRoutes {
+        max: usize,
+    },
     RouteNotText,
     TopicNotText,
-    TopicTooLong { len: usize, max: usize },
+    TopicTooLong {
+        len: usize,
+        max: usize,
+    },
     /// A frame the flags promise is absent, or one stands that no flag names.
-    FramesDoNotMatchFlags { flags: u8 },
+    FramesDoNotMatchFlags {
+        flags: u8,
+    },
 }
 
 impl DecodeError {
@@ -94,9 +109,11 @@ fn put_frame(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn proto(message: &Message, has_payload: bool) -> [u8; PROTO_LEN] {
     let mut flags = message.flags.0 & Flags::KEPT;
-    for (present, bit) in
-        [(message.topic.is_some(), Flags::TOPIC), (has_payload, Flags::PAYLOAD), (message.route.is_some(), Flags::ROUTE)]
-    {
+    for (present, bit) in [
+        (message.topic.is_some(), Flags::TOPIC),
+        (has_payload, Flags::PAYLOAD),
+        (message.route.is_some(), Flags::ROUTE),
+    ] {
         flags |= if present { bit } else { 0 };
     }
     let (aux1, aux2) = match message.body {

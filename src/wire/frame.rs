@@ -37,11 +37,14 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
+/// A frame's body and the bytes after it.
+pub type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// Splits the first frame off `buf`: `(body, rest)`, or `None` if more bytes are needed.
 ///
 /// Lengths are bytes. The wire length counts the body only, not the 8-byte prefix, in network order.
 /// `FRAME_LEN_MAX` is ours, not the RFC's: a length the peer made up must not make us hold 4 GiB.
-pub fn split_frame(buf: &[u8]) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+pub fn split_frame(buf: &[u8]) -> Result<Option<Split<'_>>, FrameError> {
     let Some((&[m0, m1, m2, m3, l0, l1, l2, l3], rest)) = buf.split_first_chunk::<FRAME_PREFIX_LEN>() else {
         return Ok(None);
     };

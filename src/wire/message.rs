@@ -110,11 +110,22 @@ pub enum Target {
 /// The part of a message that differs by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    Request { target: Target, matchtag: u32 },
+    Request {
+        target: Target,
+        matchtag: u32,
+    },
     /// `errnum` 0 is success.
-    Response { errnum: i32, matchtag: u32 },
-    Event { seq: u32 },
-    Control { kind: u32, status: u32 },
+    Response {
+        errnum: i32,
+        matchtag: u32,
+    },
+    Event {
+        seq: u32,
+    },
+    Control {
+        kind: u32,
+        status: u32,
+    },
 }
 
 /// An RFC 3 message.
@@ -148,7 +159,9 @@ impl Message {
 
     /// The successful answer to this request. Credentials are left to whoever sends it (RFC 12).
     pub fn response(&self, payload: Payload) -> Message {
-        let Body::Request { matchtag, .. } = self.body else { panic!("only a request is answered, not {:?}", self.body) };
+        let Body::Request { matchtag, .. } = self.body else {
+            panic!("only a request is answered, not {:?}", self.body)
+        };
         let flags = Flags(self.flags.0 & (Flags::STREAMING | Flags::USER1));
         Message {
             body: Body::Response { errnum: 0, matchtag },

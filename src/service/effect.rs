@@ -1,0 +1,197 @@
+//! What a service wants done, as plain data, and what comes back.
+
+use std::sync::Arc;
+
+use flux_wire::{Errno, Message};
+use serde_json::Value;
+
+use crate::{Fault, Tag};
+
+/// The runtime performs these in order; tests compare them. Order is promised per destination, not across effects.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A request, response or event. The node routes it, fills the sender's credentials, and sequences events at rank 0.
+    Send(Message),
+    /// Answered by [`Completion`]s with this tag, in the order of the operations.
+    Store {
+        tag: Tag,
+        op: StoreOp,
+    },
+    Process {
+        tag: Tag,
+        op: ProcessOp,
+    },
+    File {
+        tag: Tag,
+        op: FileOp,
+    },
+    /// A line for the instance's log (`flux dmesg`).
+    Log {
+        level: LogLevel,
+        text: String,
+    },
+    /// Event topics by prefix ("" is all of them), delivered to `Service::on_event`.
+    Subscribe {
+        prefix: String,
+    },
+    Unsubscribe {
+        prefix: String,
+    },
+    /// A broker attribute that the service owns.
+    SetAttr {
+        name: String,
+        value: String,
+    },
+}
+
+/// Severities of RFC 5424, as `flux dmesg` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Emerg = 0,
+    Alert = 1,
+    Crit = 2,
+    Err = 3,
+    Warning = 4,
+    Notice = 5,
+    Info = 6,
+    Debug = 7,
+}
+
+/// A byte offset in the store's log, counted from the first byte ever written; never goes back, also over restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct LogPosition(pub u64);
+
+/// Operations of the store actor: a log that is written first, and a database that is filled from it at leisure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreOp {
+    /// Appends one record (the actor frames and checksums it). With `sync`, [`Completion::Logged`] waits for fdatasync;
+    /// all appends of a batch share one. Without a `statedir` nothing is synced.
+    Append { record: Arc<[u8]>, sync: bool },
+    /// Everything before `before` is in the database: its segments may be deleted. No completion.
+    Trim { before: LogPosition },
+    /// One database transaction, durable when [`Completion::Stored`] arrives: blobs by raw hash, and checkpoint values by key.
+    Put { blobs: Vec<(Arc<[u8]>, Arc<[u8]>)>, checkpoints: Vec<(String, Arc<Value>)> },
+    /// A blob by raw hash; answered by [`Completion::Blob`].
+    Get { hash: Arc<[u8]> },
+    /// Deletes blobs (garbage collection); answered by [`Completion::Stored`].
+    Delete { hashes: Vec<Arc<[u8]>> },
+}
+
+/// Operations on child processes of this broker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProcessOp {
+    /// Answered by [`Completion::Process`], several times; the operation's tag names the process from then on.
+    Spawn(Box<SpawnSpec>),
+    /// Bytes for the standard input or a channel of process `of`. No completion.
+    Write { of: Tag, stream: StdStream, bytes: Arc<[u8]>, eof: bool },
+    /// A signal to process `of`, or to its process group. No completion; a process that is gone is no error.
+    Kill { of: Tag, signum: i32, group: bool },
+    /// `bytes` more may be read from this stream of process `of` (flow control; at first nothing is held back).
+    Credit { of: Tag, stream: StdStream, bytes: u64 },
+}
+
+/// A stream of a child process.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StdStream {
+    Stdin,
+    Stdout,
+    Stderr,
+    /// A socket pair whose child end's number stands in the environment variable of this name (RFC 42 channels).
+    Channel(Arc<str>),
+}
+
+/// How a process is started.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct SpawnSpec {
+    /// `argv[0]` is looked up in `PATH` of `env` if it has no slash.
+    pub argv: Vec<String>,
+    /// A file to execute instead of `argv[0]`; `/proc/self/exe` is the one binary itself.
+    pub executable: Option<String>,
+    /// The whole environment. `None`: the broker's own.
+    pub env: Option<Vec<(String, String)>>,
+    pub cwd: Option<String>,
+    /// Written to standard input at once, which is then closed; `None` gives a pipe that [`ProcessOp::Write`] feeds.
+    pub stdin: Option<Arc<[u8]>>,
+    /// Collect standard output and error as [`ProcessEvent::Output`]; otherwise they are the broker's own.
+    pub capture: bool,
+    /// Names of RFC 42 channels to make.
+    pub channels: Vec<Arc<str>>,
+    /// Start in a new session, so that the broker's death or terminal signals do not reach it (the launch contract, ADR 1).
+    pub detached: bool,
+    /// A job shell: goes into the cgroup that outlives the broker's own.
+    pub job_cgroup: bool,
+}
+
+/// Files that services keep beside the store: job directories, configuration, module probes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileOp {
+    /// Answered by [`Completion::File`]; refused over [`crate::limits::FILE_READ_MAX`].
+    Read {
+        path: String,
+    },
+    /// Written to a temporary name, then renamed; with `sync`, durable before the completion.
+    Write {
+        path: String,
+        bytes: Arc<[u8]>,
+        mode: u32,
+        sync: bool,
+    },
+    MakeDir {
+        path: String,
+        mode: u32,
+    },
+    /// A file, or a directory with all in it; what is absent is no error.
+    Remove {
+        path: String,
+    },
+    /// Names in a directory, sorted; answered by [`Completion::Names`].
+    List {
+        path: String,
+    },
+    /// Is the file locked by a living process (`flock`)? Answered by [`Completion::Locked`]. Job shells hold such a lock.
+    IsLocked {
+        path: String,
+    },
+}
+
+/// The outcome of an operation, given to the service that asked for it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Completion {
+    /// The record is in the log (and on disk, if that was asked for); `position` is the end of it.
+    Logged {
+        position: LogPosition,
+    },
+    Stored,
+    /// `None`: no such blob.
+    Blob(Option<Arc<[u8]>>),
+    Process(ProcessEvent),
+    File(Arc<[u8]>),
+    /// The file operation succeeded and has no value.
+    Done,
+    Names(Vec<String>),
+    Locked(bool),
+    /// The operation failed (ENOSPC, EIO, ENOENT ...): nothing of it happened.
+    Failed(Fault),
+}
+
+/// What happened to a process.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProcessEvent {
+    Started {
+        pid: u32,
+    },
+    /// It could not be started (ENOENT, EACCES ...). Nothing else follows.
+    NotStarted {
+        errno: Errno,
+    },
+    Output {
+        stream: StdStream,
+        bytes: Arc<[u8]>,
+        eof: bool,
+    },
+    Stopped,
+    /// The wait(2) status, after all output. Nothing else follows.
+    Exited {
+        status: i32,
+    },
+}
