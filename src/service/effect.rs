@@ -1,5 +1,6 @@
 //! What a service wants done, as plain data, and what comes back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flux_wire::{Errno, Message};
@@ -61,6 +62,18 @@ pub enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct LogPosition(pub u64);
 
+/// A blob and its raw hash: `(hash, bytes)`.
+pub type HashedBlob = (Arc<[u8]>, Arc<[u8]>);
+
+/// What the store held when it was opened: the base the services start from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// Checkpoint values by key, as last `Put`.
+    pub checkpoints: BTreeMap<String, Value>,
+    /// Records after the last trim, oldest first, each with the position after it.
+    pub records: Vec<(LogPosition, Arc<[u8]>)>,
+}
+
 /// Operations of the store actor: a log that is written first, and a database that is filled from it at leisure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreOp {
@@ -70,7 +83,7 @@ pub enum StoreOp {
     /// Everything before `before` is in the database: its segments may be deleted. No completion.
     Trim { before: LogPosition },
     /// One database transaction, durable when [`Completion::Stored`] arrives: blobs by raw hash, and checkpoint values by key.
-    Put { blobs: Vec<(Arc<[u8]>, Arc<[u8]>)>, checkpoints: Vec<(String, Arc<Value>)> },
+    Put { blobs: Vec<HashedBlob>, checkpoints: Vec<(String, Arc<Value>)> },
     /// A blob by raw hash; answered by [`Completion::Blob`].
     Get { hash: Arc<[u8]> },
     /// Deletes blobs (garbage collection); answered by [`Completion::Stored`].

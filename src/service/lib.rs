@@ -16,7 +16,8 @@ mod rng;
 pub use clock::{Mono, Now, Wall};
 pub use cx::{Cx, NodeInfo, Outbox, Tag};
 pub use effect::{
-    Completion, Effect, FileOp, LogLevel, LogPosition, ProcessEvent, ProcessOp, SpawnSpec, StdStream, StoreOp,
+    Completion, Effect, FileOp, HashedBlob, LogLevel, LogPosition, ProcessEvent, ProcessOp, Recovered, SpawnSpec,
+    StdStream, StoreOp,
 };
 pub use fault::Fault;
 pub use handler::{AnyService, Handler, HandlerInfo, Outcome, Service};
