@@ -1,2 +1,14 @@
-//! Room `types`.
+//! Values with grammars: what Flux writes in text and JSON, as types. Pure: no clock, file, environment or thread.
 #![forbid(unsafe_code)]
+
+pub mod duration;
+pub mod idset;
+pub mod jobid;
+pub mod limits;
+
+pub use duration::{format_fsd, format_fsd_listing, parse_fsd};
+pub use idset::{Idset, IdsetError, IdsetFormat};
+pub use jobid::{FluidError, FluidGenerator, JobId, JobIdError, JobIdForm};
+
+#[cfg(test)]
+mod testing;
