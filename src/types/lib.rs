@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod duration;
+pub mod hostlist;
 pub mod idset;
 pub mod jobid;
 pub mod limits;
 
 pub use duration::{format_fsd, format_fsd_listing, parse_fsd};
+pub use hostlist::{Hostlist, HostlistError};
 pub use idset::{Idset, IdsetError, IdsetFormat};
 pub use jobid::{FluidError, FluidGenerator, JobId, JobIdError, JobIdForm};
 

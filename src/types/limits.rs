@@ -9,12 +9,10 @@ pub const IDSET_TEXT_LEN_MAX: usize = 16 << 20;
 pub const HOSTLIST_HOSTS_MAX: u64 = 1 << 22;
 /// Hosts in one bracketed range, as in flux-core.
 pub const HOSTLIST_RANGE_LEN_MAX: u64 = 1 << 20;
-/// Ranges between one pair of brackets, as in flux-core.
-pub const HOSTLIST_BRACKET_RANGES_MAX: usize = 10240;
 /// Bytes of one host name.
 pub const HOST_NAME_LEN_MAX: usize = 1023;
 /// Bytes of all names that one hostlist text makes by putting a suffix behind brackets; those are stored in full.
-pub const HOSTLIST_EXPANDED_LEN_MAX: usize = 16 << 20;
+pub const HOSTLIST_EXPANDED_LEN_MAX: usize = 4 << 20;
 
 /// Generator ids are 14 bits (RFC 19).
 pub const FLUID_GENERATORS_MAX: u32 = 1 << 14;
