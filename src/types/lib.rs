@@ -1,16 +1,24 @@
 //! Values with grammars: what Flux writes in text and JSON, as types. Pure: no clock, file, environment or thread.
 #![forbid(unsafe_code)]
 
+pub mod constraint;
+pub mod dependency;
 pub mod duration;
+pub mod eventlog;
 pub mod hostlist;
 pub mod idset;
 pub mod jobid;
+pub mod jobspec;
+pub mod json;
 pub mod limits;
 
+pub use constraint::{Constraint, ConstraintError};
+pub use dependency::{Dependency, DependencyError};
 pub use duration::{format_fsd, format_fsd_listing, parse_fsd};
 pub use hostlist::{Hostlist, HostlistError};
 pub use idset::{Idset, IdsetError, IdsetFormat};
 pub use jobid::{FluidError, FluidGenerator, JobId, JobIdError, JobIdForm};
+pub use jobspec::{Jobspec, JobspecError};
 
 #[cfg(test)]
 mod testing;

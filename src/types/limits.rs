@@ -20,3 +20,38 @@ pub const FLUID_GENERATORS_MAX: u32 = 1 << 14;
 pub const FLUID_SEQUENCE_MAX: u16 = 1 << 10;
 /// Timestamps are 40 bits of milliseconds (RFC 19).
 pub const FLUID_TIMESTAMP_MS_MAX: u64 = (1 << 40) - 1;
+
+/// Bytes of one dependency on the command line.
+pub const DEPENDENCY_LEN_MAX: usize = 16 << 10;
+/// Options of one dependency.
+pub const DEPENDENCY_OPTIONS_MAX: usize = 64;
+
+/// Bytes of one event line. An event carries notes and annotations, never files.
+pub const EVENT_LEN_MAX: usize = 1 << 20;
+/// Bytes of an event's name.
+pub const EVENT_NAME_LEN_MAX: usize = 256;
+
+/// Largest count, rank or size in a jobspec: flux-core reads them as signed 32-bit integers.
+pub const JOBSPEC_COUNT_MAX: u32 = i32::MAX as u32;
+/// Levels of `with` below each other.
+pub const JOBSPEC_DEPTH_MAX: usize = 32;
+/// Resource vertices in one jobspec.
+pub const JOBSPEC_VERTICES_MAX: usize = 4096;
+/// Entries of `tasks`.
+pub const JOBSPEC_TASKS_MAX: usize = 4096;
+/// Parts of a dotted attribute path.
+pub const JOBSPEC_PATH_DEPTH_MAX: usize = 32;
+
+/// Operators inside each other in one constraint.
+pub const CONSTRAINT_DEPTH_MAX: usize = 32;
+/// Operators and values in one constraint.
+pub const CONSTRAINT_TERMS_MAX: usize = 1 << 16;
+/// Bytes of one constraint query.
+pub const CONSTRAINT_QUERY_LEN_MAX: usize = 64 << 10;
+
+/// Execution targets in one resource set: a rank per node of the largest machine we mean to serve.
+pub const RESOURCE_RANKS_MAX: usize = 1 << 20;
+/// Cores or GPUs of one node.
+pub const RESOURCE_CHILDREN_MAX: usize = 1 << 16;
+/// Distinct properties in one resource set.
+pub const RESOURCE_PROPERTIES_MAX: usize = 1 << 16;

@@ -1,0 +1,81 @@
+//! Why a jobspec was refused.
+
+use std::fmt;
+
+/// Why a jobspec was refused. The user reads the text; `at` is the dotted path of the offending key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobspecError {
+    Json {
+        reason: String,
+    },
+    Missing {
+        at: String,
+        key: &'static str,
+    },
+    Extraneous {
+        at: String,
+        key: String,
+    },
+    Type {
+        at: String,
+        want: &'static str,
+    },
+    Value {
+        at: String,
+        want: &'static str,
+    },
+    Constraint {
+        reason: String,
+    },
+    Dependency {
+        reason: String,
+    },
+    /// The request nests deeper, or names more vertices, than we follow.
+    TooLarge {
+        what: &'static str,
+        max: usize,
+    },
+    /// A job cannot be built from these options.
+    Options {
+        reason: String,
+    },
+}
+
+impl JobspecError {
+    /// The Linux errno for the submitter: EINVAL.
+    pub const fn errno(&self) -> i32 {
+        22
+    }
+
+    pub(super) fn missing(at: &str, key: &'static str) -> Self {
+        Self::Missing { at: at.to_owned(), key }
+    }
+    pub(super) fn type_(at: impl Into<String>, want: &'static str) -> Self {
+        Self::Type { at: at.into(), want }
+    }
+    pub(super) fn value(at: impl Into<String>, want: &'static str) -> Self {
+        Self::Value { at: at.into(), want }
+    }
+    pub(super) fn options(reason: impl Into<String>) -> Self {
+        Self::Options { reason: reason.into() }
+    }
+}
+
+impl fmt::Display for JobspecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json { reason } => write!(f, "jobspec: invalid JSON: {reason}"),
+            Self::Missing { at, key } if at.is_empty() => write!(f, "jobspec: Missing key ({key})"),
+            Self::Missing { at, key } => write!(f, "jobspec: {at}: Missing key ({key})"),
+            Self::Extraneous { at, key } if at.is_empty() => write!(f, "jobspec: Extraneous key ({key})"),
+            Self::Extraneous { at, key } => write!(f, "jobspec: {at}: Extraneous key ({key})"),
+            Self::Type { at, want } | Self::Value { at, want } => write!(f, "jobspec: {at} must be {want}"),
+            Self::Constraint { reason } => write!(f, "jobspec: attributes.system.constraints: {reason}"),
+            Self::Dependency { reason } => write!(f, "jobspec: attributes.system.dependencies: {reason}"),
+            Self::TooLarge { what, max } => write!(f, "jobspec: over the limit of {max} {what}"),
+            Self::Options { reason } => write!(f, "{reason}"),
+        }
+    }
+}
+
+impl std::error::Error for JobspecError {}
