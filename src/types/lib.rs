@@ -1,6 +1,7 @@
 //! Values with grammars: what Flux writes in text and JSON, as types. Pure: no clock, file, environment or thread.
 #![forbid(unsafe_code)]
 
+pub mod blobref;
 pub mod constraint;
 pub mod dependency;
 pub mod duration;
@@ -9,9 +10,14 @@ pub mod hostlist;
 pub mod idset;
 pub mod jobid;
 pub mod jobspec;
+pub mod jobstate;
 pub mod json;
 pub mod limits;
+pub mod range;
+pub mod taskmap;
+pub mod urgency;
 
+pub use blobref::{Blobref, BlobrefError, HashKind};
 pub use constraint::{Constraint, ConstraintError};
 pub use dependency::{Dependency, DependencyError};
 pub use duration::{format_fsd, format_fsd_listing, parse_fsd};
@@ -19,6 +25,10 @@ pub use hostlist::{Hostlist, HostlistError};
 pub use idset::{Idset, IdsetError, IdsetFormat};
 pub use jobid::{FluidError, FluidGenerator, JobId, JobIdError, JobIdForm};
 pub use jobspec::{Jobspec, JobspecError};
+pub use jobstate::{JobResult, JobState, StateSet};
+pub use range::{Operator, RangeError, ResourceCount, ResourceRange};
+pub use taskmap::{Taskmap, TaskmapError};
+pub use urgency::{PRIORITY_MAX, Urgency, UrgencyError};
 
 #[cfg(test)]
 mod testing;

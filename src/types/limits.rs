@@ -55,3 +55,13 @@ pub const RESOURCE_RANKS_MAX: usize = 1 << 20;
 pub const RESOURCE_CHILDREN_MAX: usize = 1 << 16;
 /// Distinct properties in one resource set.
 pub const RESOURCE_PROPERTIES_MAX: usize = 1 << 16;
+
+/// Tasks in one task map; bounds the ranges of a cyclic node's task set.
+pub const TASKMAP_TASKS_MAX: u64 = 1 << 24;
+/// Nodes in one task map.
+pub const TASKMAP_NODES_MAX: u64 = 1 << 20;
+/// Bytes of a task map's text, read or written. A short map can repeat a block millions of times in PMI form.
+pub const TASKMAP_TEXT_LEN_MAX: usize = 16 << 20;
+
+/// File objects in one archive.
+pub const ARCHIVE_FILES_MAX: usize = 1 << 20;
