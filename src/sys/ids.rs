@@ -41,6 +41,25 @@ pub fn at_secure() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Throws away an environment that somebody with fewer rights wrote: what is left are the terminal's type and a safe `PATH`.
+///
+/// Must be called first thing in `main`, before there are other threads.
+pub fn distrust_environment() {
+    assert!(threads().is_none_or(|count| count == 1), "the environment can only be changed while there is one thread");
+    let names: Vec<_> = std::env::vars_os().map(|(name, _)| name).filter(|name| name != "TERM").collect();
+    for name in names {
+        // SAFETY: there is no other thread that could read the environment meanwhile: asserted above.
+        unsafe { std::env::remove_var(name) };
+    }
+    // SAFETY: as above.
+    unsafe { std::env::set_var("PATH", "/usr/bin:/bin") };
+}
+
+/// How many threads this process has; `None` without `/proc`.
+fn threads() -> Option<usize> {
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
+}
+
 /// Sets the file mode creation mask; answers the former one.
 pub fn set_umask(mask: u32) -> u32 {
     let former = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));

@@ -1,1 +1,43 @@
-fn main() {}
+//! The project's own tools: `cargo xtask COMMAND`. See `cargo xtask` for the list.
+
+mod ci;
+mod dist;
+mod policy;
+mod run;
+mod statics;
+mod tidy;
+
+use std::process::ExitCode;
+
+/// Why a command failed, as a sentence for a human.
+type Outcome = Result<(), String>;
+
+/// Its name, what it does, and the function that does it, given the rest of the arguments.
+type Command = (&'static str, &'static str, fn(&[String]) -> Outcome);
+
+const COMMANDS: &[Command] = &[
+    ("ci", "everything that must hold before a change lands", ci::main),
+    ("dist", "build the static program into target/dist [--check: and examine it]", dist::main),
+    ("tidy", "check the layout: sizes, dependencies, words", tidy::main),
+    ("policy", "check the dependencies: licences, sources, bans", policy::main),
+    ("imp-size", "count the lines that run with privilege", tidy::imp_size),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let found = args.first().and_then(|name| COMMANDS.iter().find(|(known, ..)| known == name));
+    let Some((name, _, command)) = found else {
+        eprintln!("usage: cargo xtask COMMAND\n");
+        for (name, help, _) in COMMANDS {
+            eprintln!("  {name:<10} {help}");
+        }
+        return ExitCode::from(2);
+    };
+    match command(&args[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask {name}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

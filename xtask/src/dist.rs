@@ -1,0 +1,37 @@
+//! The program as it is installed: one static file and the names it is also known by.
+
+use crate::run::{cargo, root, run, target};
+use crate::{Outcome, statics};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+/// Names under which the same file plays another role (src/main.rs).
+const NAMES: &[&str] = &["flux-broker", "flux-shell", "flux-imp", "resource-query"];
+
+pub(crate) fn main(args: &[String]) -> Outcome {
+    let program = build()?;
+    println!("{}", program.display());
+    statics::is_static(&program)?;
+    if args.iter().any(|arg| arg == "--check") { statics::check(&program) } else { Ok(()) }
+}
+
+/// Builds `target/dist/flux` and its links; answers its path.
+pub(crate) fn build() -> Result<PathBuf, String> {
+    // For this one program only: in RUSTFLAGS the flag would break proc macros (doc/adr/0003).
+    let flags = ["rustc", "--release", "--locked", "--bin", "flux", "--", "-C", "target-feature=+crt-static"];
+    run(cargo().args(flags))?;
+    let dist = target().join("dist");
+    fs::create_dir_all(&dist).map_err(|error| format!("{}: {error}", dist.display()))?;
+    let program = dist.join("flux");
+    // A new file in place of the old one: a running broker keeps the one it was started from.
+    let fresh = dist.join("flux.new");
+    fs::copy(target().join("release/flux"), &fresh).map_err(|error| format!("{}: {error}", fresh.display()))?;
+    fs::rename(&fresh, &program).map_err(|error| format!("{}: {error}", program.display()))?;
+    for name in NAMES {
+        let link = dist.join(name);
+        let _ = fs::remove_file(&link); // It may not exist yet.
+        symlink("flux", &link).map_err(|error| format!("{}: {error}", link.display()))?;
+    }
+    Ok(program.strip_prefix(root()).map(|path| root().join(path)).unwrap_or(program))
+}
