@@ -1,2 +1,24 @@
-//! Room `broker`.
+//! The broker: one node of an instance, as a pure state machine.
+//!
+//! [`Node`] owns the services, routes messages between them, clients and other brokers, and turns what they want done
+//! into [`Output`]s that a runtime (or the simulator) performs.
 #![forbid(unsafe_code)]
+
+pub mod attr;
+pub mod config;
+mod core;
+mod disconnect;
+mod event;
+pub mod limits;
+mod log;
+mod modules;
+mod node;
+mod route;
+mod state;
+
+pub use attr::{AttrFlags, Attrs};
+pub use core::VERSION;
+pub use log::{LogConfig, LogLine};
+pub use modules::{Factory, Loader};
+pub use node::{ConnId, Input, Node, NodeSetup, Output, Owner};
+pub use state::RunLevel;

@@ -58,6 +58,11 @@ pub trait Service: Sized + 'static {
     /// Runs once, when the service is loaded.
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault>;
 
+    /// Recovery is over and requests are served. The instance runs its program when every service says so.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// The instance wants to end, or the service to be removed: finish what must be finished, then report `is_idle`.
     fn stop(&mut self, _cx: &mut Cx<'_>) {}
 
@@ -108,6 +113,7 @@ pub trait AnyService {
     fn also(&self) -> &'static [&'static str];
     fn table(&self) -> Vec<HandlerInfo>;
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault>;
+    fn is_ready(&self) -> bool;
     fn stop(&mut self, cx: &mut Cx<'_>);
     fn is_idle(&self) -> bool;
     /// Finds the handler, checks the sender's role, runs it, and answers with its fault if there is one.
@@ -139,6 +145,10 @@ impl<S: Service> AnyService for S {
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         Service::start(self, cx)
+    }
+
+    fn is_ready(&self) -> bool {
+        Service::is_ready(self)
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {

@@ -1,0 +1,103 @@
+//! `attr.*`, and the attributes that the node itself determines.
+
+use flux_service::Now;
+use flux_wire::{Message, Payload, RouteId};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Answer;
+use crate::log::LogConfig;
+use crate::node::{Node, NodeSetup};
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    name: String,
+    value: String,
+    #[serde(default)]
+    force: bool,
+}
+
+impl Node {
+    pub(crate) fn attr_get(&mut self, request: &Message) -> Answer {
+        let body: Name = request.decode()?;
+        let (value, flags) = self.attrs.lookup(&body.name)?;
+        Ok(Some(json!({"value": value, "flags": flags}).into()))
+    }
+
+    pub(crate) fn attr_list(&mut self, _request: &Message) -> Answer {
+        let names: Vec<&str> = self.attrs.names().collect();
+        Ok(Some(json!({"names": names}).into()))
+    }
+
+    pub(crate) fn attr_set(&mut self, request: &Message) -> Answer {
+        let body: Set = request.decode()?;
+        self.attrs.set_by_client(&body.name, &body.value, body.force)?;
+        self.attrs_changed();
+        Ok(Some(Payload::None))
+    }
+
+    pub(crate) fn attr_remove(&mut self, request: &Message) -> Answer {
+        let body: Name = request.decode()?;
+        self.attrs.remove_by_client(&body.name)?;
+        self.attrs_changed();
+        Ok(Some(Payload::None))
+    }
+
+    fn attrs_changed(&mut self) {
+        self.core.log_config = LogConfig::from_attrs(&self.attrs);
+        self.info.attrs = self.attrs.to_map();
+    }
+}
+
+/// Fills in what the command line left open. What the broker itself determines is never open.
+pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) {
+    let attrs = &mut setup.attrs;
+    for (name, value) in [
+        ("rank", setup.rank.to_string()),
+        ("size", setup.size.to_string()),
+        ("version", VERSION.to_owned()),
+        ("security.owner", setup.owner.to_string()),
+        ("broker.uuid", uuid.to_string()),
+        ("broker.starttime", format!("{:.2}", now.wall.timestamp())),
+        ("rundir", setup.rundir.clone()),
+    ] {
+        attrs.set(name, value);
+    }
+    if let Some(statedir) = &setup.statedir {
+        attrs.set("statedir", statedir.clone());
+    }
+    for (name, value) in [
+        ("instance-level", "0".to_owned()),
+        ("jobid-path", "/".to_owned()),
+        ("hostname", setup.hostname.clone()),
+        ("hostlist", setup.hostname.clone()),
+        ("broker.boot-method", "single".to_owned()),
+        ("broker.mapping", "[[0,1,1,1]]".to_owned()),
+        ("broker.critical-ranks", "0".to_owned()),
+        ("broker.quorum", setup.size.to_string()),
+        ("content.backing-module", "content-sqlite".to_owned()),
+        ("content.hash", "sha1".to_owned()),
+        ("conf.shell_initrc", String::new()),
+        ("conf.shell_pluginpath", String::new()),
+        ("log-ring-size", "1024".to_owned()),
+        ("log-forward-level", "3".to_owned()),
+        ("log-critical-level", "2".to_owned()),
+        ("log-stderr-mode", "leader".to_owned()),
+        ("log-stderr-level", "3".to_owned()),
+        ("log-level", "7".to_owned()),
+        ("tbon.topo", "kary:32".to_owned()),
+        ("tbon.level", "0".to_owned()),
+        ("tbon.maxlevel", "0".to_owned()),
+        ("tbon.descendants", "0".to_owned()),
+    ] {
+        attrs.set_default(name, value);
+    }
+}
+
+/// What `flux version` and `attr.get version` say of the protocol level: clients compare it with theirs.
+pub const VERSION: &str = "0.88.0";

@@ -1,0 +1,14 @@
+//! Bounds of this crate.
+
+/// Lines the log ring holds unless `log-ring-size` says otherwise.
+pub const LOG_RING_DEFAULT: usize = 1024;
+/// Longest log line kept, in bytes; the rest is cut off.
+pub const LOG_LINE_MAX: usize = 64 * 1024;
+/// Requests waiting for a state, a log line, or a configuration change.
+pub const WAITERS_MAX: usize = 65_536;
+/// Services that one client may register.
+pub const SERVICES_PER_CLIENT_MAX: usize = 65_536;
+/// Event prefixes that one client may subscribe to.
+pub const SUBSCRIPTIONS_MAX: usize = 65_536;
+/// Passes over the services' batched work in one turn; more is a loop between services, which is a bug.
+pub const TURN_PASSES_MAX: usize = 10_000;

@@ -1,0 +1,263 @@
+//! Modules: the services of this node, loaded, listed and removed by name.
+
+use std::collections::BTreeMap;
+
+use flux_service::{AnyService, Fault, LogLevel, Mono, Outbox};
+use flux_wire::{Errno, Kind, Message, Payload, RouteId, role};
+use serde_json::{Value, json};
+
+use crate::event::Subscriptions;
+use crate::node::{Hop, Node, Owner};
+use crate::route::Endpoint;
+
+/// Makes a service by its module name; `None` if there is no such module.
+pub type Loader = Box<dyn Fn(&str) -> Option<Factory>>;
+/// A service, made and not yet started.
+pub type Factory = Box<dyn AnyService>;
+
+/// Messages by kind, for `stats-get`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    sent: [u64; 4],
+    received: [u64; 4],
+}
+
+fn index(kind: Kind) -> usize {
+    (kind as u8).trailing_zeros() as usize
+}
+
+impl Counts {
+    pub(crate) fn sent(&mut self, kind: Kind) {
+        self.sent[index(kind)] += 1;
+    }
+
+    pub(crate) fn received(&mut self, kind: Kind) {
+        self.received[index(kind)] += 1;
+    }
+
+    fn to_json(self) -> Value {
+        let by_kind = |n: [u64; 4]| json!({"request": n[0], "response": n[1], "event": n[2], "control": n[3]});
+        json!({"tx": by_kind(self.sent), "rx": by_kind(self.received)})
+    }
+}
+
+/// A loaded service and what the node keeps about it.
+pub(crate) struct Slot {
+    pub(crate) service: Box<dyn AnyService>,
+    pub(crate) uuid: RouteId,
+    pub(crate) outbox: Outbox,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) counts: Counts,
+    /// Its table has event rows.
+    pub(crate) has_events: bool,
+    /// Names it answers for.
+    pub(crate) names: Vec<String>,
+    /// `stop` has been called; it goes when it is idle, and then this request is answered.
+    stopping: Option<Option<Message>>,
+    last_used: Mono,
+    debug_flags: i64,
+}
+
+impl Slot {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct NameBody {
+    name: String,
+}
+
+#[derive(serde::Deserialize)]
+struct LoadBody {
+    path: String,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+impl Node {
+    /// Starts a service and registers its names.
+    pub(crate) fn load(&mut self, service: Box<dyn AnyService>) -> Result<Owner, Fault> {
+        let mut names = vec![service.name().to_owned()];
+        names.extend(service.also().iter().map(|name| (*name).to_owned()));
+        if let Some(taken) = names.iter().find(|name| self.names.contains_key(*name)) {
+            return Err(Fault::new(Errno::EEXIST, format!("service {taken} is already registered")));
+        }
+        let owner = Owner(self.next_owner);
+        self.next_owner += 1;
+        let uuid: RouteId = self.rng.uuid().into();
+        self.hops.insert(uuid.clone(), Hop::Slot(owner));
+        for name in &names {
+            self.names.insert(name.clone(), Endpoint::Slot(owner));
+        }
+        let has_events = service.table().iter().any(|row| row.kind == Kind::Event);
+        let name = service.name();
+        let slot = Slot {
+            service,
+            uuid,
+            outbox: Outbox::default(),
+            subscriptions: Subscriptions::default(),
+            counts: Counts::default(),
+            has_events,
+            names,
+            stopping: None,
+            last_used: self.now.mono,
+            debug_flags: 0,
+        };
+        self.slots.insert(owner, slot);
+        self.log(LogLevel::Debug, "broker", &format!("insmod {name}"));
+        let started = self.call(owner, |service, cx| service.start(cx)).expect("the slot was just made");
+        if let Err(fault) = started {
+            self.unregister(owner);
+            return Err(fault);
+        }
+        Ok(owner)
+    }
+
+    fn unregister(&mut self, owner: Owner) -> Option<Slot> {
+        let slot = self.slots.remove(&owner)?;
+        self.hops.remove(&slot.uuid);
+        for name in &slot.names {
+            self.names.remove(name);
+        }
+        Some(slot)
+    }
+
+    /// Asks a service to stop; `reap_modules` removes it when it has nothing left to wait for.
+    pub(crate) fn stop_module(&mut self, owner: Owner, request: Option<Message>) {
+        let Some(slot) = self.slots.get_mut(&owner) else { return };
+        if slot.is_stopping() {
+            return;
+        }
+        slot.stopping = Some(request);
+        self.call(owner, |service, cx| service.stop(cx));
+    }
+
+    /// Removes services that have stopped and are idle; `true` if there was one.
+    pub(crate) fn reap_modules(&mut self, force: bool) -> bool {
+        let done = |slot: &Slot| slot.is_stopping() && (force || slot.service.is_idle());
+        let owners: Vec<Owner> = self.slots.iter().filter(|(_, slot)| done(slot)).map(|(owner, _)| *owner).collect();
+        for owner in &owners {
+            let Some(slot) = self.unregister(*owner) else { continue };
+            self.log(LogLevel::Debug, "broker", &format!("rmmod {}", slot.service.name()));
+            if let Some(Some(request)) = slot.stopping {
+                self.answer(&request, Ok(Payload::None));
+            }
+        }
+        !owners.is_empty()
+    }
+
+    fn owner_of(&self, name: &str) -> Result<Owner, Fault> {
+        let found = self.slots.iter().find(|(_, slot)| slot.service.name() == name);
+        found.map(|(owner, _)| *owner).ok_or(Fault::from(Errno::ENOENT))
+    }
+
+    pub(crate) fn module_load(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {
+        let body: LoadBody = request.decode()?;
+        let base = body.path.rsplit('/').next().unwrap_or(&body.path);
+        let name = base.strip_suffix(".so").unwrap_or(base);
+        if body.name.as_deref().is_some_and(|wanted| wanted != name) {
+            let text = "a built-in module has one name: leave out --name, or load an external program with --exec";
+            return Err(Fault::new(Errno::EINVAL, text));
+        }
+        let service = (self.loader)(name).ok_or_else(|| {
+            Fault::new(Errno::ENOENT, format!("no module {name}: see `flux module list` for those built in"))
+        })?;
+        self.load(service)?;
+        Ok(Some(Payload::None))
+    }
+
+    pub(crate) fn module_remove(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {
+        let body: NameBody = request.decode()?;
+        let owner = self.owner_of(&body.name)?;
+        if self.slots[&owner].is_stopping() {
+            return Err(Fault::new(Errno::EBUSY, format!("{} is already being removed", body.name)));
+        }
+        self.stop_module(owner, Some(request.clone()));
+        Ok(None)
+    }
+
+    pub(crate) fn module_list(&mut self, _request: &Message) -> Result<Option<Payload>, Fault> {
+        let list = |slot: &Slot| {
+            let name = slot.service.name();
+            let services: Vec<&String> = slot.names.iter().filter(|n| *n != name).collect();
+            json!({
+                "name": name,
+                "path": "builtin",
+                "idle": self.now.mono.since(slot.last_used).as_secs(),
+                "status": if slot.is_stopping() { 2 } else if slot.service.is_ready() { 1 } else { 0 },
+                "services": services,
+                "recvqueue": 0,
+                "sendqueue": 0,
+                "uuid": &*slot.uuid,
+            })
+        };
+        let mods: Vec<Value> = self.slots.values().map(list).collect();
+        Ok(Some(json!({"mods": mods}).into()))
+    }
+
+    pub(crate) fn module_debug(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {
+        let body: NameBody = request.decode()?;
+        self.owner_of(&body.name)?;
+        Ok(Some(Payload::None))
+    }
+
+    /// The methods that every module answers (RFC 5); `false` if `message` is none of them.
+    pub(crate) fn standard_method(&mut self, owner: Owner, message: &Message) -> bool {
+        let method = message.topic().rsplit('.').next().unwrap_or("").to_owned();
+        let roles = match &*method {
+            "ping" | "rusage" => role::OWNER | role::USER,
+            "stats-get" => role::ALL,
+            "stats-clear" | "debug" | "config-reload" | "config-update" | "shutdown" => role::OWNER,
+            // A service that keeps nothing for its clients need not hear that one went.
+            "disconnect" => return true,
+            _ => return false,
+        };
+        let outcome = if message.cred.rolemask & (roles | role::OWNER) == 0 {
+            Err(Fault::new(Errno::EPERM, "Request requires owner credentials"))
+        } else {
+            self.run_standard(owner, &method, message)
+        };
+        match outcome {
+            Ok(Some(payload)) => self.answer(message, Ok(payload)),
+            Ok(None) => {}
+            Err(fault) => self.answer(message, Err(fault)),
+        }
+        true
+    }
+
+    fn run_standard(&mut self, owner: Owner, method: &str, message: &Message) -> Result<Option<Payload>, Fault> {
+        let slot = self.slots.get_mut(&owner).ok_or(Fault::from(Errno::ENOSYS))?;
+        match method {
+            "ping" => self.ping(message).map(Some),
+            "rusage" => self.start_rusage(message),
+            "stats-get" => {
+                let own = slot.service.stats();
+                let empty = own.as_object().is_none_or(serde_json::Map::is_empty);
+                Ok(Some(if empty { slot.counts.to_json() } else { own }.into()))
+            }
+            "stats-clear" => {
+                slot.counts = Counts::default();
+                Ok(Some(Payload::None))
+            }
+            "debug" => {
+                let body: BTreeMap<String, Value> = message.decode()?;
+                let flags = body.get("flags").and_then(Value::as_i64).unwrap_or(0);
+                match body.get("op").and_then(Value::as_str) {
+                    Some("setbit") => slot.debug_flags |= flags,
+                    Some("clrbit") => slot.debug_flags &= !flags,
+                    Some("set") => slot.debug_flags = flags,
+                    Some("clr") => slot.debug_flags = 0,
+                    _ => return Err(Fault::from(Errno::EPROTO)),
+                }
+                Ok(Some(json!({"flags": slot.debug_flags}).into()))
+            }
+            "shutdown" => {
+                self.stop_module(owner, None);
+                Ok(Some(Payload::None))
+            }
+            _ => Ok(Some(Payload::None)),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Routing (RFC 3): which of the services, clients and brokers gets a message, and how its answer comes back.
+
+use std::collections::BTreeSet;
+
+use flux_service::Fault;
+use flux_wire::{Body, Cred, Errno, Flags, Kind, Message, RouteId, Target, role};
+
+use crate::disconnect::Disconnects;
+use crate::event::Subscriptions;
+use crate::limits::SERVICES_PER_CLIENT_MAX;
+use crate::node::{Client, ConnId, Hop, Node, Output, Owner};
+
+/// Who answers for a service name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Core,
+    Slot(Owner),
+    Client(ConnId),
+}
+
+impl Node {
+    pub(crate) fn connected(&mut self, conn: ConnId, cred: Cred) {
+        let uuid: RouteId = self.rng.uuid().into();
+        self.hops.insert(uuid.clone(), Hop::Client(conn));
+        let client = Client {
+            uuid,
+            cred,
+            subscriptions: Subscriptions::default(),
+            services: BTreeSet::new(),
+            disconnects: Disconnects::default(),
+        };
+        self.clients.insert(conn, client);
+    }
+
+    pub(crate) fn disconnected(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.remove(&conn) else { return };
+        self.hops.remove(&client.uuid);
+        for name in &client.services {
+            self.names.remove(name);
+        }
+        let route = [client.uuid, self.core.connector_uuid.clone(), self.info.uuid.clone()];
+        for request in client.disconnects.into_requests(&route) {
+            self.queue.push_back((Hop::Core, request));
+        }
+    }
+
+    /// A message that a client sent: its credentials are established here (RFC 12), and its route begins here.
+    pub(crate) fn client_message(&mut self, conn: ConnId, mut message: Message) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        if client.cred.is_owner() {
+            // An owner may speak as somebody else: that is how guests' requests are tested and forwarded.
+            if message.cred.userid == Cred::UNKNOWN_USER {
+                message.cred.userid = client.cred.userid;
+            }
+            if message.cred.rolemask == role::NONE {
+                message.cred.rolemask = client.cred.rolemask;
+            }
+        } else {
+            message.cred = client.cred;
+        }
+        if message.kind() == Kind::Request {
+            message.push_route(client.uuid.clone());
+            message.push_route(self.core.connector_uuid.clone());
+            message.push_route(self.info.uuid.clone());
+            client.disconnects.note(&message);
+            if self.connector_request(conn, &message) {
+                return;
+            }
+        }
+        self.queue.push_back((Hop::Client(conn), message));
+    }
+
+    /// Requests that concern the connection itself; `false` if this is not one.
+    fn connector_request(&mut self, conn: ConnId, request: &Message) -> bool {
+        let outcome = match request.topic() {
+            "event.subscribe" => self.subscribe(conn, request, true),
+            "event.unsubscribe" => self.subscribe(conn, request, false),
+            "service.add" => self.add_service(conn, request),
+            "service.remove" => self.remove_service(conn, request),
+            _ => return false,
+        };
+        if request.wants_response() {
+            let mut response = match outcome {
+                Ok(()) => request.response(flux_wire::Payload::None),
+                Err(fault) => request.error_response(fault.errno, &fault.text),
+            };
+            // What flux-core's connector answers itself bears no user.
+            response.cred = Cred { userid: Cred::UNKNOWN_USER, rolemask: role::OWNER };
+            response.route = Some(Vec::new());
+            self.outputs.push(Output::Send { conn, message: response });
+        }
+        true
+    }
+
+    fn subscribe(&mut self, conn: ConnId, request: &Message, add: bool) -> Result<(), Fault> {
+        let body: crate::core::TopicBody = request.decode()?;
+        let client = self.clients.get_mut(&conn).expect("the sender is connected");
+        if add { client.subscriptions.add(&body.topic) } else { client.subscriptions.remove(&body.topic) }
+    }
+
+    fn add_service(&mut self, conn: ConnId, request: &Message) -> Result<(), Fault> {
+        let body: crate::core::ServiceBody = request.decode()?;
+        let name = body.service;
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return Err(Fault::from(Errno::EINVAL));
+        }
+        let prefix = format!("{}-", request.cred.userid);
+        if !request.cred.is_owner() && !name.starts_with(&prefix) {
+            return Err(Fault::new(Errno::EPERM, format!("a guest's service name must begin with {prefix}")));
+        }
+        if self.names.contains_key(&name) {
+            return Err(Fault::from(Errno::EEXIST));
+        }
+        let client = self.clients.get_mut(&conn).expect("the sender is connected");
+        if client.services.len() >= SERVICES_PER_CLIENT_MAX {
+            return Err(Fault::from(Errno::ENOMEM));
+        }
+        client.services.insert(name.clone());
+        self.names.insert(name, Endpoint::Client(conn));
+        Ok(())
+    }
+
+    fn remove_service(&mut self, conn: ConnId, request: &Message) -> Result<(), Fault> {
+        let body: crate::core::ServiceBody = request.decode()?;
+        let client = self.clients.get_mut(&conn).expect("the sender is connected");
+        if !client.services.remove(&body.service) {
+            return Err(Fault::from(Errno::ENOENT));
+        }
+        self.names.remove(&body.service);
+        Ok(())
+    }
+
+    pub(crate) fn route(&mut self, from: Hop, message: Message) {
+        if let Hop::Slot(owner) = from
+            && let Some(slot) = self.slots.get_mut(&owner)
+        {
+            slot.counts.sent(message.kind());
+        }
+        match message.body {
+            Body::Request { target, .. } => self.route_request(from, target, message),
+            Body::Response { .. } => self.route_response(message),
+            Body::Event { .. } => {
+                self.publish(message);
+            }
+            Body::Control { .. } => {} // Between brokers only; from a client it means nothing.
+        }
+    }
+
+    fn route_request(&mut self, from: Hop, target: Target, mut message: Message) {
+        if let Hop::Slot(owner) = from {
+            let Some(slot) = self.slots.get(&owner) else { return };
+            message.push_route(slot.uuid.clone());
+        }
+        let here = self.info.rank;
+        let reachable = match target {
+            Target::Any => true,
+            Target::Rank(rank) => {
+                if rank != here {
+                    self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH)));
+                    return;
+                }
+                true
+            }
+            Target::UpstreamOf(rank) => rank != here,
+        };
+        let endpoint = if reachable { self.names.get(message.service()).copied() } else { None };
+        match endpoint {
+            Some(Endpoint::Core) => self.core_request(&message),
+            Some(Endpoint::Slot(owner)) => self.deliver_to_slot(owner, &message),
+            Some(Endpoint::Client(conn)) => {
+                if !self.clients.contains_key(&conn) {
+                    return;
+                }
+                self.outputs.push(Output::Send { conn, message });
+            }
+            None => self.no_service(&message),
+        }
+    }
+
+    fn no_service(&mut self, message: &Message) {
+        let text = format!("No service matching {} is registered", message.topic());
+        self.answer(message, Err(Fault::new(Errno::ENOSYS, text)));
+    }
+
+    fn deliver_to_slot(&mut self, owner: Owner, message: &Message) {
+        let Some(slot) = self.slots.get_mut(&owner) else { return };
+        slot.counts.received(message.kind());
+        let found = self.call(owner, |service, cx| service.dispatch(cx, message)) == Some(true);
+        if !found && !self.standard_method(owner, message) {
+            self.no_service(message);
+        }
+    }
+
+    /// Sends the node's own answer to a request.
+    pub(crate) fn answer(&mut self, request: &Message, outcome: Result<flux_wire::Payload, Fault>) {
+        if !request.wants_response() {
+            return;
+        }
+        let mut response = match outcome {
+            Ok(payload) => request.response(payload),
+            Err(fault) => request.error_response(fault.errno, &fault.text),
+        };
+        response.cred = self.owner_cred();
+        self.route_response(response);
+    }
+
+    fn route_response(&mut self, mut message: Message) {
+        loop {
+            let Some(id) = message.pop_route() else {
+                // Only the node's own requests have an empty route.
+                self.core_reply(&message);
+                return;
+            };
+            if id == self.info.uuid || id == self.core.connector_uuid {
+                continue;
+            }
+            match self.hops.get(&id) {
+                Some(Hop::Client(conn)) => {
+                    let conn = *conn;
+                    self.outputs.push(Output::Send { conn, message });
+                }
+                Some(Hop::Slot(owner)) => {
+                    let owner = *owner;
+                    if let Some(slot) = self.slots.get_mut(&owner) {
+                        slot.counts.received(Kind::Response);
+                    }
+                    let tag = flux_service::Tag(message.matchtag());
+                    self.call(owner, |service, cx| service.on_reply(cx, tag, &message));
+                }
+                Some(Hop::Core) | None => {} // Who asked is gone.
+            }
+            return;
+        }
+    }
+
+    /// Sequences an event at rank 0 and hands it to everybody who subscribed (RFC 3).
+    pub(crate) fn publish(&mut self, mut message: Message) -> u32 {
+        self.core.event_seq += 1;
+        let seq = self.core.event_seq;
+        message.body = Body::Event { seq };
+        message.route = Some(vec![self.info.uuid.clone()]);
+        self.distribute(&message);
+        seq
+    }
+
+    fn distribute(&mut self, message: &Message) {
+        let private = message.flags.has(Flags::PRIVATE);
+        for (conn, client) in &self.clients {
+            let allowed = !private || client.cred.is_owner() || client.cred.userid == message.cred.userid;
+            if allowed && client.subscriptions.matches(message.topic()) {
+                self.outputs.push(Output::Send { conn: *conn, message: message.clone() });
+            }
+        }
+        let owners: Vec<(Owner, bool)> = self
+            .slots
+            .iter()
+            .map(|(owner, slot)| (*owner, slot.subscriptions.matches(message.topic())))
+            .filter(|(owner, subscribed)| *subscribed || self.slots[owner].has_events)
+            .collect();
+        for (owner, subscribed) in owners {
+            let delivered = self.call_if_event(owner, subscribed, message);
+            if delivered && let Some(slot) = self.slots.get_mut(&owner) {
+                slot.counts.received(Kind::Event);
+            }
+        }
+    }
+
+    fn call_if_event(&mut self, owner: Owner, subscribed: bool, message: &Message) -> bool {
+        let run = |service: &mut dyn flux_service::AnyService, cx: &mut flux_service::Cx<'_>| {
+            let in_table = service.dispatch(cx, message);
+            if subscribed && !in_table {
+                service.on_event(cx, message);
+            }
+            in_table || subscribed
+        };
+        self.call(owner, run) == Some(true)
+    }
+}

@@ -1,0 +1,486 @@
+//! The run levels: from loading the services over the initial program to the exit of the broker.
+//!
+//! rc1 and rc3, which flux-core does with scripts, are the services' own start and stop here; `broker.rc1_path` and
+//! `broker.rc3_path` may name a command to run besides.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use flux_service::{Completion, Fault, LogLevel, Mono, Now, ProcessEvent, ProcessOp, SpawnSpec, StdStream, Tag};
+use flux_wire::{Errno, Message, Payload, Target};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::core::{Waiting, end_streams};
+use crate::limits::WAITERS_MAX;
+use crate::node::{Node, Output, Owner};
+
+type Answer = Result<Option<Payload>, Fault>;
+
+/// How long the services may take to come to rest before the broker goes without them.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the broker stands, in the order in which it goes through them (flux-broker(1)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RunLevel {
+    LoadBuiltins,
+    Join,
+    ConfigSync,
+    Init,
+    Quorum,
+    Run,
+    Cleanup,
+    Shutdown,
+    Finalize,
+    Goodbye,
+    UnloadBuiltins,
+    Exit,
+}
+
+impl RunLevel {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoadBuiltins => "load-builtins",
+            Self::Join => "join",
+            Self::ConfigSync => "config-sync",
+            Self::Init => "init",
+            Self::Quorum => "quorum",
+            Self::Run => "run",
+            Self::Cleanup => "cleanup",
+            Self::Shutdown => "shutdown",
+            Self::Finalize => "finalize",
+            Self::Goodbye => "goodbye",
+            Self::UnloadBuiltins => "unload-builtins",
+            Self::Exit => "exit",
+        }
+    }
+
+    /// The number that `state-machine.monitor` answers: 1 for the first.
+    fn number(self) -> u32 {
+        self as u32 + 1
+    }
+}
+
+/// The command that runs now for a run level.
+struct Command {
+    tag: Tag,
+    argv: Vec<String>,
+    began: Mono,
+    pid: Option<u32>,
+}
+
+/// What the clean-up still has to do; each step waits for the one before.
+enum Step {
+    Command(Vec<String>),
+    Request(&'static str, Value),
+}
+
+pub(crate) struct State {
+    level: RunLevel,
+    since: Mono,
+    program: Option<Vec<String>>,
+    interactive: bool,
+    /// There was a program: the instance is somebody's session, and ends with it.
+    session: bool,
+    command: Option<Command>,
+    steps: VecDeque<Step>,
+    step_running: bool,
+    pushed: Vec<Vec<String>>,
+    exit_code: i32,
+    rc_done: bool,
+    monitors: Vec<Message>,
+    waiters: Vec<Message>,
+    shutdowns: Vec<Message>,
+    deadline: Option<Mono>,
+}
+
+impl State {
+    pub(crate) fn new(program: Option<Vec<String>>, interactive: bool, now: Now) -> State {
+        State {
+            level: RunLevel::LoadBuiltins,
+            since: now.mono,
+            session: program.is_some(),
+            program,
+            interactive,
+            command: None,
+            steps: VecDeque::new(),
+            step_running: false,
+            pushed: Vec::new(),
+            exit_code: 0,
+            rc_done: false,
+            monitors: Vec::new(),
+            waiters: Vec::new(),
+            shutdowns: Vec::new(),
+            deadline: None,
+        }
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Mono> {
+        self.deadline
+    }
+}
+
+#[derive(Deserialize)]
+struct Push {
+    name: String,
+    commands: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Post {
+    event: String,
+    #[serde(default)]
+    error: bool,
+}
+
+impl Node {
+    /// Goes on if the present level is over; `true` if it did.
+    pub(crate) fn advance_state(&mut self) -> bool {
+        let reaped = self.reap_modules(false);
+        let next = match self.core.state.level {
+            RunLevel::LoadBuiltins => Some(RunLevel::Join),
+            RunLevel::Join => Some(RunLevel::ConfigSync),
+            RunLevel::ConfigSync => Some(RunLevel::Init),
+            RunLevel::Init => self.init_is_over().then_some(RunLevel::Quorum),
+            RunLevel::Quorum => Some(RunLevel::Run),
+            RunLevel::Run | RunLevel::Exit => None,
+            RunLevel::Cleanup => self.cleanup_is_over().then_some(RunLevel::Shutdown),
+            RunLevel::Shutdown => Some(RunLevel::Finalize),
+            RunLevel::Finalize => self.finalize_is_over().then_some(RunLevel::Goodbye),
+            RunLevel::Goodbye => Some(RunLevel::UnloadBuiltins),
+            RunLevel::UnloadBuiltins => Some(RunLevel::Exit),
+        };
+        if let Some(level) = next {
+            self.enter(level);
+        }
+        reaped || next.is_some()
+    }
+
+    fn enter(&mut self, level: RunLevel) {
+        let state = &mut self.core.state;
+        let text =
+            format!("{}->{} {:.2}s", state.level.name(), level.name(), self.now.mono.since(state.since).as_secs_f64());
+        state.level = level;
+        state.since = self.now.mono;
+        state.rc_done = false;
+        self.log(LogLevel::Info, "broker", &text);
+        for request in self.core.state.monitors.clone() {
+            self.answer(&request, Ok(json!({"state": level.number()}).into()));
+        }
+        match level {
+            RunLevel::Init => self.start_rc("broker.rc1_path"),
+            RunLevel::Run => self.enter_run(),
+            RunLevel::Cleanup => self.enter_cleanup(),
+            RunLevel::Finalize => self.enter_finalize(),
+            RunLevel::Exit => self.enter_exit(),
+            _ => {}
+        }
+    }
+
+    /// A command that the site wants run beside the services' own start or stop.
+    fn start_rc(&mut self, attr: &str) {
+        match self.attrs.get(attr) {
+            Some(command) if !command.is_empty() => {
+                let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()];
+                self.start_command(argv);
+            }
+            _ => self.core.state.rc_done = true,
+        }
+    }
+
+    fn init_is_over(&self) -> bool {
+        self.core.state.rc_done && self.slots.values().all(|slot| slot.service.is_ready())
+    }
+
+    fn enter_run(&mut self) {
+        for request in std::mem::take(&mut self.core.state.waiters) {
+            self.answer(&request, Ok(Payload::None));
+        }
+        if let Some(argv) = self.core.state.program.take() {
+            self.start_command(argv);
+        }
+    }
+
+    fn start_command(&mut self, argv: Vec<String>) {
+        let spec = SpawnSpec { argv: argv.clone(), env: Some(self.command_env()), ..SpawnSpec::default() };
+        let tag = self.core_cx(|cx| cx.process(ProcessOp::Spawn(Box::new(spec))));
+        self.core.waiting.insert(tag, Waiting::Command);
+        self.core.state.command = Some(Command { tag, argv, began: self.now.mono, pid: None });
+    }
+
+    /// The broker's environment without what described its own job, and with the way to this instance.
+    fn command_env(&self) -> Vec<(String, String)> {
+        const FOREIGN: &[&str] =
+            &["FLUX_JOB_", "FLUX_TASK_", "PMI_", "PMIX_", "FLUX_URI", "FLUX_KVS_NAMESPACE", "FLUX_PROXY_REMOTE"];
+        let own = |name: &String| !FOREIGN.iter().any(|prefix| name.starts_with(prefix));
+        let kept = self.core.env.iter().filter(|(name, _)| own(name));
+        let mut env: Vec<(String, String)> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if let Some(uri) = self.attrs.get("local-uri") {
+            env.push(("FLUX_URI".to_owned(), uri.to_owned()));
+        }
+        env
+    }
+
+    pub(crate) fn command_event(&mut self, tag: Tag, completion: Completion) {
+        let event = match completion {
+            Completion::Process(event) => event,
+            Completion::Failed(fault) => ProcessEvent::NotStarted { errno: fault.errno },
+            _ => return,
+        };
+        match event {
+            ProcessEvent::Started { pid } => {
+                if let Some(command) = &mut self.core.state.command {
+                    command.pid = Some(pid);
+                }
+                self.core.waiting.insert(tag, Waiting::Command);
+            }
+            ProcessEvent::NotStarted { errno } => {
+                let name = self.core.state.command.as_ref().map_or("", |c| c.argv[0].as_str()).to_owned();
+                self.log(LogLevel::Err, "broker", &format!("{name}: {errno}"));
+                self.command_done(if errno == Errno::ENOENT { 127 } else { 126 });
+            }
+            ProcessEvent::Exited { status } => self.command_exited(status),
+            ProcessEvent::Output { .. } | ProcessEvent::Stopped => {
+                self.core.waiting.insert(tag, Waiting::Command);
+            }
+        }
+    }
+
+    fn command_exited(&mut self, status: i32) {
+        let (code, how) = match (status & 0x7f, status >> 8 & 0xff) {
+            (0, 0) => (0, "Exited".to_owned()),
+            (0, code) => (code, format!("Exited (rc={code})")),
+            (signal, _) => (128 + signal, format!("Killed by signal {signal} (rc={})", 128 + signal)),
+        };
+        if let Some(command) = &self.core.state.command {
+            let rc = match self.core.state.level {
+                RunLevel::Init => "rc1",
+                RunLevel::Run => "rc2",
+                RunLevel::Cleanup => "cleanup",
+                _ => "rc3",
+            };
+            let secs = self.now.mono.since(command.began).as_secs_f64();
+            let text = format!("{rc}.0: {} {how} {secs:.1}s", command.argv.join(" "));
+            self.log(if code == 0 { LogLevel::Info } else { LogLevel::Err }, "broker", &text);
+        }
+        self.command_done(code);
+    }
+
+    fn command_done(&mut self, code: i32) {
+        let state = &mut self.core.state;
+        state.command = None;
+        match state.level {
+            RunLevel::Init if code != 0 => {
+                state.exit_code = code;
+                self.enter(RunLevel::Shutdown);
+            }
+            RunLevel::Run => {
+                state.exit_code = code;
+                self.enter(RunLevel::Cleanup);
+            }
+            RunLevel::Cleanup => self.cleanup_step_done(None),
+            _ => {
+                if state.exit_code == 0 {
+                    state.exit_code = code;
+                }
+                state.rc_done = true;
+            }
+        }
+    }
+
+    /// A session ends with its program, and its jobs with it; a system instance leaves them to the next broker.
+    fn enter_cleanup(&mut self) {
+        let pushed = std::mem::take(&mut self.core.state.pushed);
+        let mut steps: VecDeque<Step> = pushed.into_iter().map(Step::Command).collect();
+        if self.core.state.session && self.names.contains_key("job-manager") {
+            const ANYBODY: u32 = 0xffff_ffff;
+            const RUN: u32 = 16;
+            let stop = json!({"start": false, "all": true, "nocheckpoint": true});
+            let cancel = json!({"dry_run": false, "userid": ANYBODY, "states": RUN, "severity": 0,
+                "type": "cancel", "note": "the instance is shutting down"});
+            steps.push_back(Step::Request("job-manager.queue-start", stop));
+            steps.push_back(Step::Request("job-manager.raiseall", cancel));
+            steps.push_back(Step::Request("job-manager.idle", json!({})));
+        }
+        self.core.state.steps = steps;
+        self.core.state.step_running = false;
+    }
+
+    fn cleanup_is_over(&mut self) -> bool {
+        if self.core.state.step_running {
+            return false;
+        }
+        match self.core.state.steps.pop_front() {
+            None => return true,
+            Some(Step::Command(argv)) => self.start_command(argv),
+            Some(Step::Request(topic, body)) => {
+                let tag = self.core_cx(|cx| cx.request(topic, Target::Any, body));
+                self.core.waiting.insert(tag, Waiting::Cleanup);
+            }
+        }
+        self.core.state.step_running = true;
+        false
+    }
+
+    pub(crate) fn cleanup_step_done(&mut self, fault: Option<Fault>) {
+        if let Some(fault) = fault {
+            self.log(LogLevel::Err, "broker", &format!("cleanup: {fault}"));
+        }
+        self.core.state.step_running = false;
+    }
+
+    fn enter_finalize(&mut self) {
+        self.start_rc("broker.rc3_path");
+        let mut owners: Vec<Owner> = self.slots.keys().copied().collect();
+        owners.reverse();
+        self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
+        for owner in owners {
+            self.stop_module(owner, None);
+        }
+    }
+
+    fn finalize_is_over(&self) -> bool {
+        self.core.state.rc_done && self.slots.is_empty()
+    }
+
+    fn enter_exit(&mut self) {
+        self.core.state.deadline = None;
+        for request in std::mem::take(&mut self.core.state.shutdowns) {
+            self.answer(&request, Err(Fault::from(Errno::ENODATA)));
+        }
+        for request in std::mem::take(&mut self.core.state.monitors) {
+            self.answer(&request, Err(Fault::from(Errno::ENODATA)));
+        }
+        self.outputs.push(Output::Exit { code: self.core.state.exit_code });
+    }
+
+    pub(crate) fn core_timer(&mut self) {
+        let due = self.core.state.deadline.is_some_and(|at| at <= self.now.mono);
+        if due {
+            self.core.state.deadline = None;
+            let names: Vec<&str> = self.slots.values().map(|slot| slot.service.name()).collect();
+            let text =
+                format!("not at rest after {} s: {}; leaving without them", STOP_TIMEOUT.as_secs(), names.join(" "));
+            self.log(LogLevel::Err, "broker", &text);
+            self.reap_modules(true);
+        }
+    }
+
+    pub(crate) fn on_signal(&mut self, signum: i32) {
+        const SIGINT: i32 = 2;
+        const SIGTERM: i32 = 15;
+        if signum == SIGINT && self.core.state.interactive && self.core.state.command.is_some() {
+            return; // The keyboard's signal has reached the program itself.
+        }
+        self.log(LogLevel::Info, "broker", &format!("signal {signum}"));
+        match self.core.state.level {
+            RunLevel::Cleanup => self.abort_cleanup(),
+            _ => self.begin_shutdown(if signum == SIGINT { SIGINT } else { SIGTERM }),
+        }
+    }
+
+    /// A second signal: no more waiting for jobs.
+    fn abort_cleanup(&mut self) {
+        self.core.state.steps.clear();
+        self.core.state.step_running = false;
+        self.enter(RunLevel::Shutdown);
+    }
+
+    /// Ends the program if there is one (the rest follows from its end), else leaves the run level.
+    fn begin_shutdown(&mut self, signum: i32) {
+        match (self.core.state.level, &self.core.state.command) {
+            (RunLevel::Run, Some(command)) => {
+                let of = command.tag;
+                self.core_cx(|cx| {
+                    cx.process(ProcessOp::Write { of, stream: StdStream::Stdin, bytes: [].into(), eof: true });
+                    cx.process(ProcessOp::Kill { of, signum, group: false })
+                });
+            }
+            (RunLevel::Run, None) => self.enter(RunLevel::Cleanup),
+            (level, _) if level < RunLevel::Run => self.enter(RunLevel::Shutdown),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn shutdown_start(&mut self, request: &Message) -> Answer {
+        const SIGHUP: i32 = 1;
+        if self.core.state.level > RunLevel::Run {
+            return Err(Fault::new(Errno::EINVAL, "the instance is shutting down already"));
+        }
+        if request.is_streaming() {
+            self.core.state.shutdowns.push(request.clone());
+        }
+        self.begin_shutdown(SIGHUP);
+        Ok(if request.is_streaming() { None } else { Some(Payload::None) })
+    }
+
+    pub(crate) fn shutdown_disconnect(&mut self, request: &Message) -> Answer {
+        end_streams(&mut self.core.state.shutdowns, request);
+        Ok(None)
+    }
+
+    pub(crate) fn runat_push(&mut self, request: &Message) -> Answer {
+        let body: Push = request.decode()?;
+        if body.name != "cleanup" {
+            return Err(Fault::new(Errno::EINVAL, format!("commands run at 'cleanup', not at '{}'", body.name)));
+        }
+        let shell = |command: String| vec!["/bin/sh".to_owned(), "-c".to_owned(), command];
+        // The last pushed runs first.
+        let mut commands: Vec<Vec<String>> = body.commands.into_iter().map(shell).collect();
+        commands.append(&mut self.core.state.pushed);
+        self.core.state.pushed = commands;
+        Ok(Some(Payload::None))
+    }
+
+    pub(crate) fn state_post(&mut self, request: &Message) -> Answer {
+        const SIGHUP: i32 = 1;
+        let body: Post = request.decode()?;
+        match body.event.as_str() {
+            "shutdown" | "panic" | "goodbye" => {
+                if body.error {
+                    self.core.state.exit_code = 1;
+                }
+                self.begin_shutdown(SIGHUP);
+                Ok(Some(Payload::None))
+            }
+            other => Err(Fault::new(Errno::EINVAL, format!("the event {other} is not for clients to post"))),
+        }
+    }
+
+    pub(crate) fn state_get(&mut self, _request: &Message) -> Answer {
+        let state = &self.core.state;
+        let duration = self.now.mono.since(state.since).as_secs_f64();
+        Ok(Some(json!({"state": state.level.name(), "duration": duration}).into()))
+    }
+
+    pub(crate) fn state_wait(&mut self, request: &Message) -> Answer {
+        match self.core.state.level {
+            RunLevel::Run => Ok(Some(Payload::None)),
+            level if level > RunLevel::Run => Err(Fault::new(Errno::EINVAL, "the instance is shutting down")),
+            _ if self.core.state.waiters.len() >= WAITERS_MAX => Err(Fault::from(Errno::EAGAIN)),
+            _ => {
+                self.core.state.waiters.push(request.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    pub(crate) fn state_monitor(&mut self, request: &Message) -> Answer {
+        let payload: Payload = json!({"state": self.core.state.level.number()}).into();
+        if !request.is_streaming() {
+            return Ok(Some(payload));
+        }
+        if self.core.state.monitors.len() >= WAITERS_MAX {
+            return Err(Fault::from(Errno::EAGAIN));
+        }
+        self.answer(request, Ok(payload));
+        self.core.state.monitors.push(request.clone());
+        Ok(None)
+    }
+
+    pub(crate) fn state_disconnect(&mut self, request: &Message) -> Answer {
+        end_streams(&mut self.core.state.monitors, request);
+        end_streams(&mut self.core.state.waiters, request);
+        Ok(None)
+    }
+}
