@@ -14,6 +14,7 @@ pub mod jobstate;
 pub mod json;
 pub mod limits;
 pub mod range;
+pub mod resource_set;
 pub mod taskmap;
 pub mod urgency;
 
@@ -27,6 +28,7 @@ pub use jobid::{FluidError, FluidGenerator, JobId, JobIdError, JobIdForm};
 pub use jobspec::{Jobspec, JobspecError};
 pub use jobstate::{JobResult, JobState, StateSet};
 pub use range::{Operator, RangeError, ResourceCount, ResourceRange};
+pub use resource_set::{ResourceError, ResourceSet};
 pub use taskmap::{Taskmap, TaskmapError};
 pub use urgency::{PRIORITY_MAX, Urgency, UrgencyError};
 

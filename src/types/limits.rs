@@ -50,7 +50,7 @@ pub const CONSTRAINT_TERMS_MAX: usize = 1 << 16;
 pub const CONSTRAINT_QUERY_LEN_MAX: usize = 64 << 10;
 
 /// Execution targets in one resource set: a rank per node of the largest machine we mean to serve.
-pub const RESOURCE_RANKS_MAX: usize = 1 << 20;
+pub const RESOURCE_RANKS_MAX: usize = 1 << 18;
 /// Cores or GPUs of one node.
 pub const RESOURCE_CHILDREN_MAX: usize = 1 << 16;
 /// Distinct properties in one resource set.
