@@ -14,6 +14,7 @@ mod log;
 mod modules;
 mod node;
 mod route;
+mod service;
 mod state;
 
 pub use attr::{AttrFlags, Attrs};
@@ -21,4 +22,5 @@ pub use core::VERSION;
 pub use log::{LogConfig, LogLine};
 pub use modules::{Factory, Loader};
 pub use node::{ConnId, Input, Node, NodeSetup, Output, Owner};
+pub use service::{Groups, Heartbeat, Overlay, Rexec};
 pub use state::RunLevel;

@@ -12,3 +12,7 @@ pub const SERVICES_PER_CLIENT_MAX: usize = 65_536;
 pub const SUBSCRIPTIONS_MAX: usize = 65_536;
 /// Passes over the services' batched work in one turn; more is a loop between services, which is a bug.
 pub const TURN_PASSES_MAX: usize = 10_000;
+/// Processes that the subprocess server runs at once.
+pub const PROCESSES_MAX: usize = 16_384;
+/// Bytes of background output kept for `wait`, per process.
+pub const EXEC_RETAINED_MAX: usize = 64 * 1024;

@@ -15,6 +15,9 @@ pub type Loader = Box<dyn Fn(&str) -> Option<Factory>>;
 /// A service, made and not yet started.
 pub type Factory = Box<dyn AnyService>;
 
+/// Names that are services and not modules of flux-core.
+const SERVICE_ONLY: &[&str] = &["content-backing", "sched", "feasibility"];
+
 /// Messages by kind, for `stats-get`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
@@ -179,21 +182,25 @@ impl Node {
     }
 
     pub(crate) fn module_list(&mut self, _request: &Message) -> Result<Option<Payload>, Fault> {
-        let list = |slot: &Slot| {
-            let name = slot.service.name();
-            let services: Vec<&String> = slot.names.iter().filter(|n| *n != name).collect();
-            json!({
-                "name": name,
-                "path": "builtin",
-                "idle": self.now.mono.since(slot.last_used).as_secs(),
-                "status": if slot.is_stopping() { 2 } else if slot.service.is_ready() { 1 } else { 0 },
-                "services": services,
-                "recvqueue": 0,
-                "sendqueue": 0,
-                "uuid": &*slot.uuid,
-            })
+        let row = |name: &str, uuid: &str, idle: u64, status: u32, services: Vec<&String>| {
+            json!({"name": name, "path": "builtin", "idle": idle, "status": status, "services": services,
+                "recvqueue": 0, "sendqueue": 0, "uuid": uuid})
         };
-        let mods: Vec<Value> = self.slots.values().map(list).collect();
+        let list = |slot: &Slot| {
+            let idle = self.now.mono.since(slot.last_used).as_secs();
+            let status = if slot.is_stopping() { 2 } else { u32::from(slot.service.is_ready()) };
+            // A name under which flux-core has a module is listed as one; the others are services of the first.
+            let (services, modules): (Vec<&String>, Vec<&String>) =
+                slot.names.iter().partition(|name| SERVICE_ONLY.contains(&name.as_str()));
+            let rows = modules.into_iter().enumerate();
+            rows.map(|(at, name)| {
+                let services = if at == 0 { services.clone() } else { Vec::new() };
+                row(name, &slot.uuid, idle, status, services)
+            })
+            .collect::<Vec<Value>>()
+        };
+        let own = ["config", "connector-local"].map(|name| row(name, &self.core.connector_uuid, 0, 1, Vec::new()));
+        let mods: Vec<Value> = own.into_iter().chain(self.slots.values().flat_map(list)).collect();
         Ok(Some(json!({"mods": mods}).into()))
     }
 

@@ -131,6 +131,8 @@ pub struct SpawnSpec {
     pub channels: Vec<Arc<str>>,
     /// Start in a new session, so that the broker's death or terminal signals do not reach it (the launch contract, ADR 1).
     pub detached: bool,
+    /// Start in a process group of its own, which [`ProcessOp::Kill`] with `group` signals as a whole.
+    pub own_group: bool,
     /// A job shell: goes into the cgroup that outlives the broker's own.
     pub job_cgroup: bool,
 }
