@@ -153,6 +153,8 @@ fn sorting_keeps_repeats_and_uniq_takes_them_out() {
         ("foo10,foo9,foo010,foo09", "foo[9,09-10,010]", "foo[9,09-10,010]"),
         ("b,a,b,a", "a,a,b,b", "a,b"),
         ("n[1-3],n[1-3]", "n[1,1-2,2-3,3]", "n[1-3]"),
+        ("foo[005,4,11-13]", "foo[4,11-13,005]", "foo[4,11-13,005]"),
+        ("foo[1,1,2,1]", "foo[1,1,1-2]", "foo[1-2]"),
         ("", "", ""),
     ];
     for (text, sorted, unique) in rows {

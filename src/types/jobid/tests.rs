@@ -14,6 +14,29 @@ const ROWS: &[(u64, [&str; 6])] = &[
             "👩💅📓😸👑🚓",
         ],
     ),
+    (
+        12345678901234567,
+        [
+            "0x2bdc545d6b4b87",
+            "002b.dc54.5d6b.4b87",
+            "ƒ2fQP3uiEDL",
+            "f2fQP3uiEDL",
+            "quebec-cliff-precise--cipher-cinema-acrobat",
+            "🌱📻🎴🌔🔟🍀",
+        ],
+    ),
+    (
+        1099511627775,
+        [
+            "0xffffffffff",
+            "0000.00ff.ffff.ffff",
+            "ƒVtB5VXc",
+            "fVtB5VXc",
+            "natural-analyze-verbal--exact-academy-academy",
+            "😘💠🎠🔴📚",
+        ],
+    ),
+    (42, ["0x2a", "0000.0000.0000.002a", "ƒj", "fj", "arizona-academy-academy--academy-academy-academy", "👺"]),
     (0, ["0x0", "0000.0000.0000.0000", "ƒ1", "f1", "academy-academy-academy--academy-academy-academy", "😃"]),
     (
         u64::MAX,
