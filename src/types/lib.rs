@@ -9,6 +9,7 @@ pub mod eventlog;
 pub mod fileref;
 pub mod hostlist;
 pub mod idset;
+pub mod job_events;
 pub mod jobid;
 pub mod jobspec;
 pub mod jobstate;

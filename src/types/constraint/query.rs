@@ -56,7 +56,10 @@ impl fmt::Display for QueryError {
             Self::IllegalCharacter { character, position } => {
                 write!(f, "Illegal character '{}' at position {position}", character.escape_debug())
             }
-            Self::UnclosedQuote { quote, position } => write!(f, "Unclosed quote {quote} at position {position}"),
+            Self::UnclosedQuote { quote, position } => {
+                let around = if *quote == '"' { '\'' } else { '"' };
+                write!(f, "Unclosed quote {around}{quote}{around} at position {position}")
+            }
             Self::UnclosedParenthesis { position } => write!(f, "Unclosed parenthesis in position {position}"),
             Self::MismatchedParenthesis { position } => {
                 write!(f, "Mismatched parentheses starting at position {position}.")
@@ -234,11 +237,16 @@ impl Parser<'_> {
         }
     }
 
-    fn invalid(&self, token: &str, position: usize) -> QueryError {
+    /// The token just read cannot stand where it stands.
+    fn invalid(&self, token: &Token, position: usize) -> QueryError {
         if self.lexer.open_level < 0 {
             return QueryError::MismatchedParenthesis { position: self.lexer.last_close };
         }
-        QueryError::InvalidToken { token: token.to_owned(), position }
+        let token = match token {
+            Token::Term(text) => text.clone(),
+            _ => self.lexer.chars[position..self.lexer.at].iter().collect(),
+        };
+        QueryError::InvalidToken { token, position }
     }
 
     fn shift(&mut self, token: Token, position: usize) -> Result<(), QueryError> {
@@ -247,7 +255,7 @@ impl Parser<'_> {
             Token::Term(text) => Symbol::Expr(self.term(&text)?, 1),
             Token::Negate => match self.lexer.next()? {
                 Some((Token::Term(text), _)) => Symbol::Expr(object("not", vec![self.term(&text)?]), 2),
-                Some((other, position)) => return Err(self.invalid(spelling(&other), position)),
+                Some((other, position)) => return Err(self.invalid(&other, position)),
                 None => return Err(self.at_end("-")),
             },
             Token::Not => Symbol::Not,
@@ -255,7 +263,7 @@ impl Parser<'_> {
             Token::And if after_expr => Symbol::And,
             Token::Or if after_expr => Symbol::Or,
             Token::Close if after_expr => return self.close(position),
-            other => return Err(self.invalid(spelling(&other), position)),
+            other => return Err(self.invalid(&other, position)),
         };
         self.stack.push(symbol);
         Ok(())
@@ -268,7 +276,7 @@ impl Parser<'_> {
                 self.stack.extend(expr);
                 Ok(())
             }
-            _ => Err(self.invalid(")", position)),
+            _ => Err(self.invalid(&Token::Close, position)),
         }
     }
 
@@ -350,18 +358,6 @@ fn binding(token: &Token) -> u8 {
         Token::And => 2,
         Token::Not => 3,
         Token::Negate => 4,
-    }
-}
-
-fn spelling(token: &Token) -> &str {
-    match token {
-        Token::Not => "not",
-        Token::And => "and",
-        Token::Or => "or",
-        Token::Negate => "-",
-        Token::Open => "(",
-        Token::Close => ")",
-        Token::Term(text) => text,
     }
 }
 

@@ -67,8 +67,10 @@ pub struct SubmitOptions {
     pub shell_options: Vec<(String, Value)>,
     /// `--setattr`: see [`Jobspec::set_attr`].
     pub attributes: Vec<(String, Value)>,
-    /// RFC 37 files by name.
+    /// RFC 37 files by name, from `--add-file`.
     pub files: Vec<(String, Value)>,
+    /// The files of a nested instance: `conf.json`, then `script`.
+    pub nest_files: Vec<(String, Value)>,
 }
 
 impl Jobspec {
@@ -98,15 +100,15 @@ impl Jobspec {
         }
         let (ntasks, exclusive) = match (shape.ntasks.filter(|n| *n > 0), shape.nodes) {
             (Some(ntasks), _) => (ntasks, shape.exclusive),
-            (None, Some(nodes)) => (nodes, true),
-            (None, None) => (1, shape.exclusive),
+            (None, Some(nodes)) if nodes > 0 => (nodes, true),
+            (None, _) => (1, shape.exclusive),
         };
         let cores = shape.cores_per_task.filter(|n| *n > 0).unwrap_or(1);
         from_tasks(command, ntasks, cores, shape.gpus_per_task.unwrap_or(0), shape.nodes, exclusive)
     }
 
     /// The request of `flux alloc` and `flux batch`: a broker per node runs `command` as its initial program.
-    /// A configuration for it goes to [`SubmitOptions::files`] as `conf.json`, and `with_conf` says so.
+    /// A configuration for it goes to [`SubmitOptions::nest_files`] as `conf.json`, and `with_conf` says so.
     ///
     /// # Errors
     /// `Options` with the sentence for the user.
@@ -122,10 +124,10 @@ impl Jobspec {
             argv.push("-c{{tmpdir}}/conf.json".to_owned());
         }
         argv.extend_from_slice(command);
-        let (nslots, exclusive) = match (shape.nslots, shape.nodes) {
-            (Some(nslots), _) => (nslots, shape.exclusive),
-            (None, Some(nodes)) => (nodes, true),
-            (None, None) => return Err(JobspecError::options("Number of slots to allocate must be specified")),
+        let (nslots, exclusive) = match (shape.nslots.unwrap_or(0), shape.nodes.unwrap_or(0)) {
+            (nslots @ 1.., _) => (nslots, shape.exclusive),
+            (0, nodes @ 1..) => (nodes, true),
+            (0, 0) => return Err(JobspecError::options("Number of slots to allocate must be specified")),
         };
         let cores = shape.cores_per_slot.unwrap_or(1);
         from_tasks(argv, nslots, cores, shape.gpus_per_slot.unwrap_or(0), shape.nodes, exclusive)
@@ -155,6 +157,9 @@ impl Jobspec {
     pub fn apply_nest(&mut self, options: &SubmitOptions) -> Result<(), JobspecError> {
         self.apply_basics(options)?;
         self.set_nest_options()?;
+        for (name, file) in &options.nest_files {
+            self.add_file(name, file.clone())?;
+        }
         self.apply_rest(options)
     }
 
@@ -328,3 +333,7 @@ fn from_resources(
     }
     Ok(spec)
 }
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;

@@ -24,6 +24,10 @@ pub enum JobspecError {
         at: String,
         want: &'static str,
     },
+    Count {
+        at: String,
+        reason: String,
+    },
     Constraint {
         reason: String,
     },
@@ -70,6 +74,7 @@ impl fmt::Display for JobspecError {
             Self::Extraneous { at, key } if at.is_empty() => write!(f, "jobspec: Extraneous key ({key})"),
             Self::Extraneous { at, key } => write!(f, "jobspec: {at}: Extraneous key ({key})"),
             Self::Type { at, want } | Self::Value { at, want } => write!(f, "jobspec: {at} must be {want}"),
+            Self::Count { at, reason } => write!(f, "jobspec: {at}: {reason}"),
             Self::Constraint { reason } => write!(f, "jobspec: attributes.system.constraints: {reason}"),
             Self::Dependency { reason } => write!(f, "jobspec: attributes.system.dependencies: {reason}"),
             Self::TooLarge { what, max } => write!(f, "jobspec: over the limit of {max} {what}"),
