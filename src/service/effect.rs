@@ -13,7 +13,8 @@ use crate::{Fault, Tag};
 pub enum Effect {
     /// A request, response or event. The node routes it, fills the sender's credentials, and sequences events at rank 0.
     Send(Message),
-    /// Answered by [`Completion`]s with this tag, in the order of the operations.
+    /// Answered by [`Completion`]s with this tag, in the order of the operations: log operations (`Append`, `Trim`) among
+    /// themselves, database operations among themselves. Appends of one turn succeed or fail together.
     Store {
         tag: Tag,
         op: StoreOp,
@@ -99,7 +100,7 @@ pub enum ProcessOp {
     Write { of: Tag, stream: StdStream, bytes: Arc<[u8]>, eof: bool },
     /// A signal to process `of`, or to its process group. No completion; a process that is gone is no error.
     Kill { of: Tag, signum: i32, group: bool },
-    /// `bytes` more may be read from this stream of process `of` (flow control; at first nothing is held back).
+    /// `bytes` more may be read from this stream of process `of`. Nothing is held back until the first credit for it.
     Credit { of: Tag, stream: StdStream, bytes: u64 },
 }
 
@@ -123,9 +124,11 @@ pub struct SpawnSpec {
     /// The whole environment. `None`: the broker's own.
     pub env: Option<Vec<(String, String)>>,
     pub cwd: Option<String>,
-    /// Written to standard input at once, which is then closed; `None` gives a pipe that [`ProcessOp::Write`] feeds.
+    /// The whole of standard input. `None`: with `capture` a pipe that [`ProcessOp::Write`] feeds, otherwise the broker's own
+    /// (`/dev/null` if `detached`).
     pub stdin: Option<Arc<[u8]>>,
-    /// Collect standard output and error as [`ProcessEvent::Output`]; otherwise they are the broker's own.
+    /// Collect standard output and error as [`ProcessEvent::Output`], and let the process lead a process group of its own.
+    /// Otherwise they are the broker's own (`/dev/null` if `detached`), and so is the process group.
     pub capture: bool,
     /// Names of RFC 42 channels to make.
     pub channels: Vec<Arc<str>>,
@@ -151,6 +154,7 @@ pub enum FileOp {
         mode: u32,
         sync: bool,
     },
+    /// With those above it; one that is there already is no error.
     MakeDir {
         path: String,
         mode: u32,
@@ -205,7 +209,8 @@ pub enum ProcessEvent {
         eof: bool,
     },
     Stopped,
-    /// The wait(2) status, after all output. Nothing else follows.
+    /// The wait(2) status, after all output; a descendant that keeps the output open delays it by a second at most.
+    /// Nothing else follows.
     Exited {
         status: i32,
     },
