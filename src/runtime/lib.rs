@@ -1,1 +1,25 @@
-//! Room `runtime`.
+//! The mio runtime: performs what a node wants done, and tells it what happened.
+//!
+//! Everything a service must not touch is here: sockets, clocks, processes, files, the store on disk.
+
+mod access;
+mod clock;
+mod connection;
+mod file;
+pub mod limits;
+mod listener;
+mod node;
+mod process;
+mod reactor;
+mod stderr;
+mod store;
+mod tokens;
+
+pub use access::Access;
+pub use listener::Listener;
+pub use node::{ConnId, Input, NodeLike, Output, Owner};
+pub use reactor::Reactor;
+pub use store::{OpenReport, StoreError, StoreHandle, open_store};
+
+#[cfg(test)]
+mod tests;

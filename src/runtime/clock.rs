@@ -1,0 +1,27 @@
+//! The one place of the broker that asks what time it is.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use flux_service::{Mono, Now, Wall};
+
+/// Makes [`Now`]; zero of its monotonic time is when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Clock {
+        Clock { start: Instant::now() }
+    }
+
+    pub(crate) fn mono(&self) -> Mono {
+        Mono(self.start.elapsed())
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        // A clock set before 1970 gives time stamps of 0, not a crash.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Now { mono: self.mono(), wall: Wall(wall) }
+    }
+}

@@ -1,0 +1,324 @@
+//! The loop: what the kernel reports goes into the node, what the node wants is done.
+//!
+//! One turn takes everything that is ready, hands it to the node, lets the node end its batch once, and performs the
+//! outputs; each client then gets its messages in one write.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flux_service::{Mono, Now};
+use flux_sys::signal::{Name, SignalQueue};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::os::fd::{AsFd, AsRawFd};
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::connection::{Connection, Dropped};
+use crate::limits::{
+    ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FLUSH_MS, LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, STORE_BYTES_MAX,
+};
+use crate::listener::Listener;
+use crate::node::{ConnId, Input, NodeLike, Output};
+use crate::process::Processes;
+use crate::stderr;
+use crate::store::StoreHandle;
+use crate::tokens::{LISTENER, SIGNALS, Tokens, WAKER};
+
+/// Signals that the node hears of.
+const SIGNALS_TAKEN: &[Name] = &[Name::SIGINT, Name::SIGTERM, Name::SIGHUP, Name::SIGUSR1, Name::SIGUSR2];
+
+/// Everything outside the node.
+pub struct Reactor {
+    clock: Clock,
+    poll: Poll,
+    signals: SignalQueue,
+    listener: Option<Listener>,
+    access: Access,
+    store: StoreHandle,
+    processes: Processes,
+    tokens: Tokens,
+    connections: HashMap<Token, Connection>,
+    /// Clients with bytes to read, perhaps.
+    readable: BTreeSet<Token>,
+    /// Clients with messages to be sent.
+    unsent: BTreeSet<Token>,
+    accept_at: Option<Mono>,
+    inbox: VecDeque<Input>,
+    chunk: Vec<u8>,
+    exit: Option<i32>,
+}
+
+impl Reactor {
+    /// A loop around `store`. From now on this thread's signals arrive as [`Input::Signal`].
+    ///
+    /// # Errors
+    /// EMFILE and the like: the loop needs a few descriptors.
+    pub fn new(mut store: StoreHandle, access: Access) -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        let numbers: Vec<i32> = SIGNALS_TAKEN.iter().map(|name| *name as i32).collect();
+        let signals = SignalQueue::new(&numbers)?;
+        let fd = signals.as_fd().as_raw_fd();
+        poll.registry().register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE)?;
+        store.wake_with(Arc::new(Waker::new(poll.registry(), WAKER)?));
+        Ok(Reactor {
+            clock: Clock::new(),
+            poll,
+            signals,
+            listener: None,
+            access,
+            store,
+            processes: Processes::new(),
+            tokens: Tokens::new(),
+            connections: HashMap::new(),
+            readable: BTreeSet::new(),
+            unsent: BTreeSet::new(),
+            accept_at: None,
+            inbox: VecDeque::new(),
+            chunk: vec![0; READ_CHUNK_BYTES],
+            exit: None,
+        })
+    }
+
+    /// The time as the node will be told it.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Lets clients in.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2).
+    pub fn listen(&mut self, mut listener: Listener) -> io::Result<()> {
+        self.poll.registry().register(&mut listener.socket, LISTENER, Interest::READABLE)?;
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// Runs until the node says [`Output::Exit`]; answers its code. The store has then taken all it was given.
+    ///
+    /// # Errors
+    /// Only what makes the loop itself impossible (epoll_wait fails).
+    pub fn run(mut self, node: &mut impl NodeLike) -> io::Result<i32> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            self.work(node);
+            if let Some(code) = self.exit {
+                self.flush_at_exit();
+                self.store.close();
+                return Ok(code);
+            }
+            match self.poll.poll(&mut events, self.timeout(node)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            self.gather(&events);
+        }
+    }
+
+    /// Turns until nothing is left that the node and we can do without the kernel.
+    fn work(&mut self, node: &mut impl NodeLike) {
+        for _ in 0..LOCAL_ROUNDS_MAX {
+            self.turn(node);
+            if self.inbox.is_empty() || self.exit.is_some() {
+                break;
+            }
+        }
+    }
+
+    fn turn(&mut self, node: &mut impl NodeLike) {
+        let now = self.clock.now();
+        for input in std::mem::take(&mut self.inbox) {
+            node.handle(now, input);
+        }
+        if node.next_timer().is_some_and(|at| at <= now.mono) {
+            node.on_timer(now);
+        }
+        node.end_turn(now);
+        for output in node.take_outputs() {
+            self.perform(output);
+        }
+        for token in std::mem::take(&mut self.unsent) {
+            let Some(connection) = self.connections.get_mut(&token) else { continue };
+            match connection.flush() {
+                // Room may have been made for a client that was not read from meanwhile.
+                Ok(()) if connection.wants_read() => _ = self.readable.insert(token),
+                Ok(()) => (),
+                Err(why) => self.drop_client(token, &why),
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { conn, message } => {
+                let token = token_of(conn);
+                // The client may have gone in this very turn.
+                let Some(connection) = self.connections.get_mut(&token) else { return };
+                match connection.send(&message) {
+                    Ok(()) => _ = self.unsent.insert(token),
+                    Err(why) => self.drop_client(token, &why),
+                }
+            }
+            Output::Close { conn } => {
+                let token = token_of(conn);
+                let Some(mut connection) = self.connections.remove(&token) else { return };
+                // What it was sent before goes out if there is room; a client to be closed is not waited for.
+                let _ = connection.flush();
+                self.forget(token);
+            }
+            Output::Store { owner, tag, op } => {
+                if let Some(completion) = self.store.submit(owner, tag, op) {
+                    self.inbox.push_back(Input::Completion { owner, tag, completion });
+                }
+            }
+            Output::Process { owner, tag, op } => {
+                let registry = self.poll.registry();
+                self.processes.perform(registry, &mut self.tokens, (owner, tag), op, &mut self.inbox);
+            }
+            Output::File { owner, tag, op } => {
+                let completion = crate::file::perform(&op);
+                self.inbox.push_back(Input::Completion { owner, tag, completion });
+            }
+            Output::Stderr { line } => stderr::line(&line),
+            Output::Exit { code } => self.exit = Some(code),
+        }
+    }
+
+    /// Takes what the kernel reported, and what was left of earlier turns, into the inbox.
+    fn gather(&mut self, events: &Events) {
+        let mono = self.clock.mono();
+        let mut accept = self.accept_at.is_some_and(|at| at <= mono);
+        for event in events {
+            match event.token() {
+                SIGNALS => self.take_signals(),
+                WAKER => (), // The store is asked below in any case.
+                LISTENER => accept = true,
+                token => match self.connections.get_mut(&token) {
+                    Some(connection) => {
+                        connection.note(event);
+                        self.readable.insert(token);
+                        self.unsent.insert(token);
+                    }
+                    None => self.processes.note(event),
+                },
+            }
+        }
+        self.store.drain(&mut self.inbox);
+        if accept {
+            self.accept(mono);
+        }
+        self.processes.service(mono, &mut self.chunk, &mut self.inbox);
+        self.receive();
+    }
+
+    fn take_signals(&mut self) {
+        while let Ok(Some(received)) = self.signals.next() {
+            self.inbox.push_back(Input::Signal { signum: received.signal });
+        }
+    }
+
+    fn accept(&mut self, mono: Mono) {
+        self.accept_at = None;
+        loop {
+            let Some(listener) = &self.listener else { return };
+            let full = self.connections.len() >= CONNECTIONS_MAX;
+            match listener.accept(&self.access, full) {
+                Ok(Some((mut stream, cred))) => {
+                    let token = self.tokens.next();
+                    let interest = Interest::READABLE | Interest::WRITABLE;
+                    if let Err(error) = self.poll.registry().register(&mut stream, token, interest) {
+                        stderr::line(&format!("flux-broker: a client could not be taken in: {error}"));
+                        continue;
+                    }
+                    self.connections.insert(token, Connection::new(stream, !cred.is_owner()));
+                    self.readable.insert(token);
+                    self.inbox.push_back(Input::Connected { conn: conn_of(token), cred });
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    // Out of descriptors: those who wait are reported by no further edge, so we come back by ourselves.
+                    stderr::line(&format!("flux-broker: clients wait to be taken in: {error}"));
+                    self.accept_at = Some(mono.after(Duration::from_millis(ACCEPT_RETRY_MS)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self) {
+        if self.store.bytes_in_flight() > STORE_BYTES_MAX {
+            return; // The disk is behind; its completion wakes us.
+        }
+        for token in std::mem::take(&mut self.readable) {
+            let Some(connection) = self.connections.get_mut(&token) else { continue };
+            if !connection.wants_read() {
+                continue;
+            }
+            let (conn, inbox) = (conn_of(token), &mut self.inbox);
+            let take = |message| inbox.push_back(Input::Message { conn, message });
+            match connection.receive(&mut self.chunk, take) {
+                Ok(()) if connection.wants_read() => _ = self.readable.insert(token),
+                Ok(()) => (),
+                Err(why) => self.drop_client(token, &why),
+            }
+        }
+    }
+
+    fn drop_client(&mut self, token: Token, why: &Dropped) {
+        if let Some(complaint) = why.complaint() {
+            stderr::line(&format!("flux-broker: client {} dropped: {complaint}", token.0));
+        }
+        if self.connections.remove(&token).is_some() {
+            self.forget(token);
+            self.inbox.push_back(Input::Disconnected { conn: conn_of(token) });
+        }
+    }
+
+    fn forget(&mut self, token: Token) {
+        self.readable.remove(&token);
+        self.unsent.remove(&token);
+    }
+
+    /// How long nothing needs to be done, as far as we know.
+    fn timeout(&self, node: &impl NodeLike) -> Option<Duration> {
+        let reading = !self.readable.is_empty() && self.store.bytes_in_flight() <= STORE_BYTES_MAX;
+        if reading || !self.inbox.is_empty() || self.processes.has_ready() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [node.next_timer(), self.processes.next_deadline(), self.accept_at];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.since(self.clock.mono()))
+    }
+
+    /// Gives clients a last chance to take what was queued for them.
+    fn flush_at_exit(&mut self) {
+        let until = self.clock.mono().after(Duration::from_millis(EXIT_FLUSH_MS));
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            self.connections.retain(|_, connection| connection.flush().is_ok() && connection.queued() > 0);
+            let left = until.since(self.clock.mono());
+            if self.connections.is_empty() || left.is_zero() {
+                return;
+            }
+            if self.poll.poll(&mut events, Some(left)).is_err() {
+                return;
+            }
+            for event in &events {
+                if let Some(connection) = self.connections.get_mut(&event.token()) {
+                    connection.note(event);
+                }
+            }
+        }
+    }
+}
+
+fn conn_of(token: Token) -> ConnId {
+    ConnId(token.0 as u64)
+}
+
+fn token_of(conn: ConnId) -> Token {
+    Token(conn.0 as usize)
+}

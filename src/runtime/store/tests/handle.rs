@@ -1,0 +1,137 @@
+//! The handle and its threads.
+
+use super::*;
+
+const OWNER: Owner = Owner(3);
+
+fn append_op(text: &str, sync: bool) -> StoreOp {
+    StoreOp::Append { record: text.as_bytes().into(), sync }
+}
+
+/// Waits for `count` completions.
+fn completions(store: &mut StoreHandle, count: usize) -> Vec<(u32, Completion)> {
+    let (mut inbox, start) = (VecDeque::new(), Instant::now());
+    while inbox.len() < count {
+        store.drain(&mut inbox);
+        assert!(start.elapsed() < Duration::from_secs(10), "{} of {count} completions came", inbox.len());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let to_pair = |input| match input {
+        Input::Completion { owner: OWNER, tag, completion } => (tag.0, completion),
+        other => panic!("a completion of our owner, not {other:?}"),
+    };
+    inbox.into_iter().map(to_pair).collect()
+}
+
+#[test]
+fn operations_are_answered_in_order_and_are_there_after_a_restart() {
+    let dir = TempDir::new().unwrap();
+    let (mut store, recovered) = open_store(Some(dir.path()), dir.path()).unwrap();
+    assert_eq!(recovered, Recovered::default());
+    for tag in 1..=100 {
+        assert_eq!(store.submit(OWNER, Tag(tag), append_op(&format!("r{tag}"), tag % 2 == 0)), None);
+    }
+    let done = completions(&mut store, 100);
+    let logged = |(tag, completion): &(u32, Completion)| match completion {
+        Completion::Logged { position } => (*tag, position.0),
+        other => panic!("{other:?}"),
+    };
+    let done: Vec<_> = done.iter().map(logged).collect();
+    assert!(done.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1), "{done:?}");
+    let blob: Arc<[u8]> = b"blob".as_slice().into();
+    let hash: Arc<[u8]> = <sha1::Sha1 as sha1::Digest>::digest(&blob).as_slice().into();
+    let put = StoreOp::Put {
+        blobs: vec![(hash.clone(), blob.clone())],
+        checkpoints: vec![("kvs-primary".into(), Arc::new(json!({"rootref": "sha1-0"})))],
+    };
+    store.submit(OWNER, Tag(101), put);
+    assert_eq!(completions(&mut store, 1), [(101, Completion::Stored)]);
+    assert_eq!(store.bytes_in_flight(), 0);
+    store.submit(OWNER, Tag(0), StoreOp::Trim { before: LogPosition(done[97].1) });
+    store.close();
+    drop(store);
+    let (mut store, recovered) = open_store(Some(dir.path()), dir.path()).unwrap();
+    assert_eq!(recovered.checkpoints, [("kvs-primary".to_owned(), json!({"rootref": "sha1-0"}))].into());
+    let texts: Vec<_> = recovered.records.iter().map(|(_, record)| String::from_utf8_lossy(record)).collect();
+    assert_eq!(texts, ["r99", "r100"]);
+    store.submit(OWNER, Tag(1), StoreOp::Get { hash: hash.clone() });
+    store.submit(OWNER, Tag(2), StoreOp::Delete { hashes: vec![hash.clone()] });
+    store.submit(OWNER, Tag(3), StoreOp::Get { hash });
+    let want = [(1, Completion::Blob(Some(blob))), (2, Completion::Stored), (3, Completion::Blob(None))];
+    assert_eq!(completions(&mut store, 3), want);
+}
+
+#[test]
+fn without_a_statedir_appends_are_answered_at_once_and_blobs_are_kept_while_it_lasts() {
+    let dir = TempDir::new().unwrap();
+    let (mut store, _) = open_store(None, dir.path()).unwrap();
+    assert_eq!(files(dir.path()), Vec::<PathBuf>::new(), "nothing is made before it is needed");
+    let first = store.submit(OWNER, Tag(1), append_op("abc", true));
+    assert_eq!(first, Some(Completion::Logged { position: LogPosition(3) }));
+    assert_eq!(store.submit(OWNER, Tag(0), StoreOp::Trim { before: LogPosition(3) }), None);
+    let (hash, blob): (Arc<[u8]>, Arc<[u8]>) = (b"h".as_slice().into(), b"b".as_slice().into());
+    store.submit(OWNER, Tag(2), StoreOp::Put { blobs: vec![(hash.clone(), blob.clone())], checkpoints: vec![] });
+    store.submit(OWNER, Tag(3), StoreOp::Get { hash });
+    assert_eq!(completions(&mut store, 2), [(2, Completion::Stored), (3, Completion::Blob(Some(blob)))]);
+}
+
+#[test]
+fn two_brokers_never_share_a_statedir() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open_store(Some(dir.path()), dir.path()).unwrap();
+    let error = open_store(Some(dir.path()), dir.path()).unwrap_err();
+    assert_eq!(error.errno(), Errno::EBUSY);
+    let text = error.to_string();
+    assert!(text.contains(&format!("another broker uses this statedir (process {})", std::process::id())), "{text}");
+    drop(store);
+    open_store(Some(dir.path()), dir.path()).unwrap();
+}
+
+#[test]
+fn a_blob_whose_bytes_changed_on_disk_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let (mut store, _) = open_store(Some(dir.path()), dir.path()).unwrap();
+    let blob: Arc<[u8]> = vec![b'x'; 3000].into();
+    let hash: Arc<[u8]> = <sha2::Sha256 as sha2::Digest>::digest(&blob).as_slice().into();
+    store.submit(OWNER, Tag(1), StoreOp::Put { blobs: vec![(hash.clone(), blob)], checkpoints: vec![] });
+    completions(&mut store, 1);
+    store.close();
+    drop(store);
+    let path = dir.path().join("content.sqlite");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(100).position(|window| window == [b'x'; 100]).expect("the blob is in the file");
+    bytes[at] = b'y';
+    fs::write(&path, bytes).unwrap();
+    let (mut store, _) = open_store(Some(dir.path()), dir.path()).unwrap();
+    store.submit(OWNER, Tag(2), StoreOp::Get { hash });
+    let [(2, Completion::Failed(fault))] = &completions(&mut store, 1)[..] else { panic!("it must fail") };
+    assert_eq!(fault.errno, Errno::EIO);
+    assert!(fault.text.contains("is damaged; see flux fsck"), "{}", fault.text);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_reported_at_opening() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("content.sqlite"), vec![b'z'; 8192]).unwrap();
+    let error = open_store(Some(dir.path()), dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Database { .. }), "{error}");
+    assert_eq!(error.errno(), Errno::EIO);
+}
+
+#[test]
+fn a_failed_batch_fails_each_of_its_records_and_the_next_is_taken() {
+    let dir = TempDir::new().unwrap();
+    let opened = recover::open(&dir.path().join("log")).unwrap();
+    let mut log = opened.log;
+    log.failing_syncs = 1;
+    let (mut store, _) = open_store(None, dir.path()).unwrap();
+    store.log = LogSide::Idle(Box::new(log));
+    store.submit(OWNER, Tag(1), append_op("refused", true));
+    let [(1, Completion::Failed(fault))] = &completions(&mut store, 1)[..] else { panic!("it must fail") };
+    assert_eq!(fault.errno, Errno::EIO);
+    store.submit(OWNER, Tag(2), append_op("taken", true));
+    assert!(matches!(completions(&mut store, 1)[..], [(2, Completion::Logged { .. })]));
+    store.close();
+    let records = recover::open(&dir.path().join("log")).unwrap().records;
+    assert_eq!(records.iter().map(|(_, record)| &record[..]).collect::<Vec<_>>(), [b"taken"]);
+}
