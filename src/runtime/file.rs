@@ -109,13 +109,15 @@ fn list(path: &Path) -> io::Result<Completion> {
     Ok(Completion::Names(names))
 }
 
-/// A lock that could be had is given back at once.
+/// A lock that could be had is given back at once. The kernel has two kinds that ignore each other: both count.
 fn is_locked(path: &Path) -> io::Result<Completion> {
-    match File::open(path)?.try_lock_shared() {
-        Ok(()) => Ok(Completion::Locked(false)),
-        Err(fs::TryLockError::WouldBlock) => Ok(Completion::Locked(true)),
-        Err(fs::TryLockError::Error(error)) => Err(error),
-    }
+    let file = File::open(path)?;
+    let held = match file.try_lock_shared() {
+        Ok(()) => !flux_sys::lock::try_shared(&file)?,
+        Err(fs::TryLockError::WouldBlock) => true,
+        Err(fs::TryLockError::Error(error)) => return Err(error),
+    };
+    Ok(Completion::Locked(held))
 }
 
 #[cfg(test)]
@@ -170,12 +172,17 @@ mod tests {
     fn a_lock_is_seen_while_somebody_holds_it() {
         let dir = tempfile::tempdir().unwrap();
         let name = path(&dir, "lock");
-        let file = File::create(&name).unwrap();
-        let op = FileOp::IsLocked { path: name };
-        assert_eq!(perform(&op), Completion::Locked(false));
-        file.lock().unwrap();
-        assert_eq!(perform(&op), Completion::Locked(true));
-        drop(file);
-        assert_eq!(perform(&op), Completion::Locked(false));
+        let op = FileOp::IsLocked { path: name.clone() };
+        for kind in ["flock", "open file description"] {
+            let file = File::create(&name).unwrap();
+            assert_eq!(perform(&op), Completion::Locked(false), "{kind}");
+            match kind {
+                "flock" => file.lock().unwrap(),
+                _ => assert!(flux_sys::lock::try_exclusive(&file).unwrap()),
+            }
+            assert_eq!(perform(&op), Completion::Locked(true), "{kind}");
+            drop(file);
+            assert_eq!(perform(&op), Completion::Locked(false), "{kind}");
+        }
     }
 }

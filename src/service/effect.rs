@@ -144,33 +144,17 @@ pub struct SpawnSpec {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileOp {
     /// Answered by [`Completion::File`]; refused over [`crate::limits::FILE_READ_MAX`].
-    Read {
-        path: String,
-    },
+    Read { path: String },
     /// Written to a temporary name, then renamed; with `sync`, durable before the completion.
-    Write {
-        path: String,
-        bytes: Arc<[u8]>,
-        mode: u32,
-        sync: bool,
-    },
+    Write { path: String, bytes: Arc<[u8]>, mode: u32, sync: bool },
     /// With those above it; one that is there already is no error.
-    MakeDir {
-        path: String,
-        mode: u32,
-    },
+    MakeDir { path: String, mode: u32 },
     /// A file, or a directory with all in it; what is absent is no error.
-    Remove {
-        path: String,
-    },
+    Remove { path: String },
     /// Names in a directory, sorted; answered by [`Completion::Names`].
-    List {
-        path: String,
-    },
+    List { path: String },
     /// Is the file locked by a living process (`flock`)? Answered by [`Completion::Locked`]. Job shells hold such a lock.
-    IsLocked {
-        path: String,
-    },
+    IsLocked { path: String },
 }
 
 /// The outcome of an operation, given to the service that asked for it.
