@@ -1,7 +1,8 @@
 //! Everything that must hold before a change lands, in the order of what fails fastest.
 
-use crate::run::{cargo, have, output, run};
+use crate::run::{cargo, have, output, root, run, target};
 use crate::{Outcome, dist, policy, statics, tidy};
+use std::fs;
 use std::time::Instant;
 
 type Step = (&'static str, fn() -> Outcome);
@@ -13,6 +14,9 @@ const STEPS: &[Step] = &[
     ("clippy", || run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))),
     ("static", || statics::check(&dist::build()?)),
 ];
+
+/// Tests that may be skipped, one `name: reason` a line. Any other that is skipped fails the run.
+const SKIPS: &str = "tests/skips.list";
 
 /// Runs all steps, also after one failed; then the tests, so that their summary is what is read last.
 pub(crate) fn main(_: &[String]) -> Outcome {
@@ -31,26 +35,58 @@ pub(crate) fn main(_: &[String]) -> Outcome {
     let began = Instant::now();
     let (passed, summary) = tests()?;
     times.push(format!("tests {:.0} s", began.elapsed().as_secs_f64()));
-    println!("== times: {}", times.join(", "));
     if !passed {
         failed.push("tests");
     }
-    let verdict = if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) };
-    println!("== {}", verdict.as_ref().map_or_else(String::clone, |()| "all steps passed".to_string()));
-    println!("{summary}");
-    verdict
+    println!("== times: {}", times.join(", "));
+    let verdict =
+        if failed.is_empty() { "all steps passed".to_string() } else { format!("failed: {}", failed.join(", ")) };
+    println!("== {verdict}\n{summary}");
+    if failed.is_empty() { Ok(()) } else { Err(String::new()) } // All is said already; the summary stays last.
 }
 
-/// Runs the tests on the static program; answers whether they passed, and the runner's summary.
+/// Runs the tests; answers whether they passed, and the runner's summary.
 fn tests() -> Result<(bool, String), String> {
     let nextest = have("cargo-nextest");
-    let args: &[&str] = if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
+    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+    let log = target().join("skipped-tests");
+    let _ = fs::remove_file(&log); // Of an earlier run.
     let mut command = cargo();
-    command.args(args).args(["--workspace", "--locked"]).env("CARGO_TERM_COLOR", "never");
+    command.args(runner).args(["--no-fail-fast", "--workspace", "--locked"]);
+    // A test that cannot run on this machine appends `name: reason` to the file of this name, and returns.
+    command.env("CARGO_TERM_COLOR", "never").env("FLUX_TEST_SKIP_LOG", &log);
     let (passed, text) = output(&mut command)?;
     println!("{}", without_passes(&text));
     let summary = if nextest { nextest_summary(&text) } else { test_summary(&text) };
-    Ok((passed, summary))
+    let mut skipped = if nextest { ignored_by_nextest()? } else { ignored_by_test(&text) };
+    skipped.extend(fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_string));
+    let known = fs::read_to_string(root().join(SKIPS)).unwrap_or_default();
+    let unknown: Vec<_> = skipped.iter().filter(|line| !is_listed(line, &known)).collect();
+    for line in &unknown {
+        println!("SKIPPED without a reason in {SKIPS}: {line}");
+    }
+    Ok((passed && unknown.is_empty(), summary))
+}
+
+fn ignored_by_nextest() -> Result<Vec<String>, String> {
+    let args = ["nextest", "list", "--workspace", "--locked", "--run-ignored", "only", "--message-format", "oneline"];
+    let (ok, text) = output(cargo().args(args).env("CARGO_TERM_COLOR", "never").arg("--cargo-quiet"))?;
+    if !ok {
+        return Err(text);
+    }
+    Ok(text.lines().filter_map(|line| line.split_once(' ')).map(|(_, name)| name.trim().to_string()).collect())
+}
+
+fn ignored_by_test(text: &str) -> Vec<String> {
+    let name = |line: &str| Some(line.strip_prefix("test ")?.split_once(" ... ignored")?.0.to_string());
+    text.lines().filter_map(name).collect()
+}
+
+/// Whether a skipped test, `name` or `name: why it says so`, is in the list with a reason.
+fn is_listed(skipped: &str, list: &str) -> bool {
+    let name = skipped.split(": ").next().unwrap_or(skipped);
+    let entries = list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "));
+    entries.into_iter().any(|(known, reason)| known == name && !reason.trim().is_empty())
 }
 
 /// A log without the lines that tell nothing new.
@@ -83,6 +119,22 @@ fn test_summary(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_skipped_test_needs_a_reason() {
+        let list = "# comment\nkvs::big: needs 1 TiB\nempty: \n";
+        let rows = [
+            ("kvs::big", true),
+            ("kvs::big: no room", true),
+            ("kvs::bi", false),
+            ("empty", false),
+            ("# comment", false),
+        ];
+        for (name, want) in rows {
+            assert_eq!(super::is_listed(name, list), want, "{name}");
+        }
+        assert_eq!(super::ignored_by_test("test a::b ... ignored, why\ntest c ... ok\n"), ["a::b"]);
+    }
+
     #[test]
     fn results_of_many_test_binaries_are_added_up() {
         let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s\n\

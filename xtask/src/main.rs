@@ -36,7 +36,9 @@ fn main() -> ExitCode {
     match command(&args[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("xtask {name}: {why}");
+            if !why.is_empty() {
+                eprintln!("xtask {name}: {why}");
+            }
             ExitCode::FAILURE
         }
     }

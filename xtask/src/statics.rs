@@ -13,6 +13,7 @@ const TRIALS: &[&[&str]] = &[&["version"], &["--help"], &["start", "true"], &["R
 /// All examinations.
 pub(crate) fn check(program: &Path) -> Outcome {
     is_static(program)?;
+    calls_no_name_service(program)?;
     opens_no_objects(program)?;
     runs_in_an_empty_root(program)
 }
@@ -32,6 +33,41 @@ pub(crate) fn is_static(program: &Path) -> Outcome {
         }
     }
     println!("static: {} bytes", bytes.len());
+    Ok(())
+}
+
+/// Functions of the C library that would load shared objects (doc/adr/0005).
+const NAME_SERVICE: &[&str] = &[
+    "getpwnam",
+    "getpwnam_r",
+    "getpwuid",
+    "getpwuid_r",
+    "getpwent",
+    "getgrnam",
+    "getgrnam_r",
+    "getgrgid",
+    "getgrgid_r",
+    "getgrent",
+    "getgrouplist",
+    "initgroups",
+    "getaddrinfo",
+    "gethostbyname",
+    "gethostbyname_r",
+    "getservbyname",
+];
+
+/// None of them is linked in: by the symbol table, which release builds keep.
+fn calls_no_name_service(program: &Path) -> Outcome {
+    let (ok, text) = output(Command::new("nm").arg(program))?;
+    if !ok {
+        return Err(text);
+    }
+    let symbols = text.lines().filter_map(|line| line.rsplit(' ').next());
+    let found: Vec<&str> = symbols.filter(|symbol| NAME_SERVICE.contains(symbol)).collect();
+    if !found.is_empty() {
+        return Err(format!("{}: links {found:?}, which load shared objects (doc/adr/0005)", program.display()));
+    }
+    println!("symbols: no name service switch");
     Ok(())
 }
 
@@ -57,8 +93,12 @@ fn opens_no_objects(program: &Path) -> Outcome {
     }
     let trace = target().join("strace.out");
     for trial in TRIALS {
-        let mut command = Command::new("strace");
-        command.args(["-f", "-e", "trace=open,openat,execve", "-o"]).arg(&trace).arg(program).args(*trial);
+        let mut command = Command::new("timeout"); // A trial that hangs is examined as far as it came.
+        command
+            .args(["60", "strace", "-f", "-e", "trace=open,openat,execve", "-o"])
+            .arg(&trace)
+            .arg(program)
+            .args(*trial);
         output(command.env("PATH", "/usr/bin:/bin"))?;
         let text = fs::read_to_string(&trace).map_err(|error| format!("{}: {error}", trace.display()))?;
         if let Some(line) = object_opened(&text) {

@@ -21,8 +21,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-shell", &["types", "wire", "service"]),
     ("flux-sys", &[]),
     ("flux-topo", &["types", "sys"]),
-    ("flux-client", &["types", "wire", "sys"]),
-    ("flux-cmd", &["types", "wire", "client", "sys", "topo", "fluxion"]),
+    ("flux-client", &["types", "wire", "service", "sys"]),
+    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion"]),
     (
         "flux-runtime",
         &[
