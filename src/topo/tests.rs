@@ -225,3 +225,33 @@ fn what_is_not_a_topology_is_refused_with_a_reason() {
         assert_eq!(error.errno(), libc::EINVAL, "{what}: {error}");
     }
 }
+
+/// Goal: no document, however broken, makes the reader panic. Method: break good ones at random places; print the seed.
+#[test]
+fn broken_topologies_are_answered_with_an_error_or_an_inventory() {
+    for seed in 1..3000u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut random = |bound: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % bound as u64) as usize
+        };
+        let mut bytes = WITH_GPUS.as_bytes().to_vec();
+        for _ in 0..1 + random(4) {
+            let at = random(bytes.len());
+            match random(3) {
+                0 => bytes[at] = b" <>/\"=,:x0f[&"[random(13)],
+                1 => drop(bytes.drain(at..(at + random(40)).min(bytes.len()))),
+                _ => bytes.insert(at, random(256) as u8),
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let outcome = std::panic::catch_unwind(|| xml::parse(&text).map(|inventory| inventory.cores.len()));
+        match outcome {
+            Ok(Ok(cores)) => assert!(cores > 0, "seed {seed}"),
+            Ok(Err(error)) => assert_eq!(error.errno(), libc::EINVAL, "seed {seed}"),
+            Err(_) => panic!("seed {seed}: panicked on {text}"),
+        }
+    }
+}
