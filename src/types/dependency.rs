@@ -19,12 +19,27 @@ pub struct Dependency {
 /// Why a dependency was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DependencyError {
-    InvalidUri { uri: String },
-    TooLong { len: usize, max: usize },
-    TooManyOptions { max: usize },
+    InvalidUri {
+        uri: String,
+    },
+    TooLong {
+        len: usize,
+        max: usize,
+    },
+    TooManyOptions {
+        max: usize,
+    },
+    /// An option that would take the place of `scheme` or `value`.
+    ReservedOption {
+        key: String,
+    },
     NotObject,
-    Missing { key: &'static str },
-    NotString { key: &'static str },
+    Missing {
+        key: &'static str,
+    },
+    NotString {
+        key: &'static str,
+    },
 }
 
 impl DependencyError {
@@ -40,6 +55,7 @@ impl fmt::Display for DependencyError {
             Self::InvalidUri { uri } => write!(f, "Invalid dependency URI \"{uri}\""),
             Self::TooLong { len, max } => write!(f, "dependency of {len} bytes is over the limit of {max}"),
             Self::TooManyOptions { max } => write!(f, "dependency has more than {max} options"),
+            Self::ReservedOption { key } => write!(f, "dependency option cannot be named '{key}'"),
             Self::NotObject => write!(f, "dependency must be an object"),
             Self::Missing { key } => write!(f, "dependency: Missing key ({key})"),
             Self::NotString { key } => write!(f, "dependency {key} must be a string"),
@@ -56,7 +72,7 @@ impl Dependency {
     ///
     /// # Errors
     /// `InvalidUri` if the scheme is not a letter followed by letters, digits, `+`, `-` or `.`; `TooLong`;
-    /// `TooManyOptions`.
+    /// `TooManyOptions`; `ReservedOption`.
     pub fn parse_uri(uri: &str) -> Result<Dependency, DependencyError> {
         if uri.len() > DEPENDENCY_LEN_MAX {
             return Err(DependencyError::TooLong { len: uri.len(), max: DEPENDENCY_LEN_MAX });
@@ -124,6 +140,9 @@ fn parse_options(query: &str) -> Result<Map<String, Value>, DependencyError> {
         }
         let Some((key, value)) = pair.split_once('=').filter(|(_, value)| !value.is_empty()) else { continue };
         let (key, value) = (unescape(key), number_or_text(&unescape(value)));
+        if matches!(key.as_str(), "scheme" | "value") {
+            return Err(DependencyError::ReservedOption { key });
+        }
         match out.get_mut(&key) {
             None => drop(out.insert(key, value)),
             Some(Value::Array(list)) => list.push(value),

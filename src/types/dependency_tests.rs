@@ -35,6 +35,9 @@ fn what_is_no_uri_is_refused() {
     for uri in ["", ":", ":x", "1a:x", "a b:c", "-a:x", "ƒ:x", "a_b:x", "a/b"] {
         assert_eq!(Dependency::parse_uri(uri), Err(DependencyError::InvalidUri { uri: uri.to_owned() }));
     }
+    for uri in ["a:b?value=c", "a:b?x=1&scheme=c"] {
+        assert!(matches!(Dependency::parse_uri(uri), Err(DependencyError::ReservedOption { .. })), "uri {uri:?}");
+    }
     let many = format!("a:b?{}", "k=v&".repeat(DEPENDENCY_OPTIONS_MAX + 1));
     assert!(matches!(Dependency::parse_uri(&many), Err(DependencyError::TooManyOptions { .. })));
     assert!(matches!(Dependency::parse_uri(&"a".repeat(1 << 20)), Err(DependencyError::TooLong { .. })));
