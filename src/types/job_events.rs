@@ -17,7 +17,7 @@ pub struct Submit {
     pub userid: u32,
     /// 0 to 31 (RFC 30).
     pub urgency: u8,
-    /// Submit flags: 1 is debug, 2 waitable, 4 novalidate.
+    /// Submit flags: 2 is debug, 4 waitable, 8 novalidate (doc/deviations.md).
     pub flags: u32,
     pub version: u32,
 }
