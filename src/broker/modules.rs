@@ -194,12 +194,14 @@ impl Node {
                 slot.names.iter().partition(|name| SERVICE_ONLY.contains(&name.as_str()));
             let rows = modules.into_iter().enumerate();
             rows.map(|(at, name)| {
-                let services = if at == 0 { services.clone() } else { Vec::new() };
-                row(name, &slot.uuid, idle, status, services)
+                let mut own = vec![name];
+                own.extend(services.iter().filter(|_| at == 0));
+                row(name, &slot.uuid, idle, status, own)
             })
             .collect::<Vec<Value>>()
         };
-        let own = ["config", "connector-local"].map(|name| row(name, &self.core.connector_uuid, 0, 1, Vec::new()));
+        let own = ["config", "connector-local"]
+            .map(|name| row(name, &self.core.connector_uuid, 0, 1, vec![&name.to_owned()]));
         let mods: Vec<Value> = own.into_iter().chain(self.slots.values().flat_map(list)).collect();
         Ok(Some(json!({"mods": mods}).into()))
     }

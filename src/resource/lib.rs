@@ -1,2 +1,17 @@
-//! Room `resource`.
+//! What the instance can run jobs on, and the simple scheduler.
+//!
+//! [`Resource`] keeps the inventory and who may use which node (RFCs 20, 28, 44); [`SchedSimple`] gives parts of it to jobs
+//! in the order of their priority (RFC 27).
 #![forbid(unsafe_code)]
+
+mod drain;
+mod inventory;
+pub mod limits;
+mod log;
+mod service;
+mod simple;
+mod targets;
+
+pub use inventory::{Inventory, InventoryError, Method};
+pub use service::Resource;
+pub use simple::{FitMode, SchedSimple};

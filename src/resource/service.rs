@@ -1,0 +1,582 @@
+//! The `resource` service.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Outcome, Service, Tag};
+use flux_types::eventlog::Entry;
+use flux_types::{Idset, ResourceSet};
+use flux_wire::{Errno, Message, Target};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::drain::{DrainContext, Drains, Overwrite};
+use crate::inventory::{Inventory, Method, from_config};
+use crate::limits::{JOURNAL_MAX, REASON_MAX, WATCHERS_MAX};
+use crate::log::{EventLog, entry_value};
+use crate::targets::{nodelist, parse_targets};
+
+/// Flag of `kvs.commit` operations: append to the value (RFC 11).
+const KVS_APPEND: u32 = 32;
+
+enum Waiting {
+    /// The file that `resource.path` names.
+    ConfigFile,
+    /// The eventlog of an earlier run.
+    OldLog,
+    /// The event is in the KVS.
+    Commit(Message),
+    /// What the job manager says is allocated, for `sched-status`.
+    Allocated(Message),
+    /// A file given to `resource.reload`.
+    Reload(Message),
+    Ignored,
+}
+
+#[derive(Deserialize)]
+struct TargetsBody {
+    targets: String,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    mode: Option<String>,
+}
+
+/// The inventory of the instance (RFC 20), drained and excluded targets, who is up (RFC 28), and the log of it all (RFC 44).
+pub struct Resource {
+    /// What was found on this node, should the configuration name nothing else.
+    found: Inventory,
+    set: ResourceSet,
+    method: Method,
+    online: Idset,
+    excluded: Idset,
+    drains: Drains,
+    log: EventLog,
+    journal: Vec<Message>,
+    journal_max: usize,
+    acquire: Option<Message>,
+    /// What the scheduler was last told is up.
+    told_up: Idset,
+    muted: bool,
+    waitup: Vec<(Message, usize)>,
+    waiting: BTreeMap<Tag, Waiting>,
+    ready: bool,
+}
+
+impl Service for Resource {
+    const NAME: &'static str = "resource";
+    const HANDLERS: &'static [Handler<Self>] = &[
+        Handler::owner("resource.acquire", Resource::acquire),
+        Handler::owner("resource.acquire-cancel", Resource::acquire_cancel),
+        Handler::owner("resource.acquire-mute", Resource::acquire_mute),
+        Handler::owner("resource.drain", Resource::drain),
+        Handler::owner("resource.undrain", Resource::undrain),
+        Handler::owner("resource.reload", Resource::reload),
+        Handler::owner("resource.get", Resource::get),
+        Handler::owner("resource.expiration-update", Resource::expiration_update),
+        Handler::owner("resource.monitor-waitup", Resource::monitor_waitup),
+        Handler::owner("resource.monitor-force-down", Resource::monitor_force_down),
+        Handler::owner("resource.journal", Resource::journal),
+        Handler::owner("resource.journal-cancel", Resource::journal_cancel),
+        Handler::user("resource.status", Resource::status),
+        Handler::user("resource.sched-status", Resource::sched_status),
+        Handler::user("resource.disconnect", Resource::disconnect),
+    ];
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        if let Some(max) = cx.node.config_at("resource.journal-max").and_then(Value::as_u64) {
+            self.journal_max = max as usize;
+        }
+        if let Some(entries) = cx.node.config_at("resource.config") {
+            let set = from_config(entries).map_err(|error| Fault::new(Errno::EINVAL, error.to_string()))?;
+            self.inventory_known(cx, Inventory { set, method: Method::Configuration });
+        } else if let Some(path) = cx.node.config_at("resource.path").and_then(Value::as_str) {
+            let tag = cx.file(FileOp::Read { path: path.to_owned() });
+            self.waiting.insert(tag, Waiting::ConfigFile);
+        } else {
+            let found = self.found.clone();
+            self.inventory_known(cx, found);
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        for request in std::mem::take(&mut self.journal).into_iter().chain(self.acquire.take()) {
+            cx.end_stream(&request);
+        }
+    }
+
+    fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+        match self.waiting.remove(&tag) {
+            Some(Waiting::OldLog) => self.old_log(cx, reply),
+            Some(Waiting::Commit(request)) => match Fault::of(reply) {
+                Some(fault) => cx.respond_error(&request, &fault),
+                None => cx.respond_empty(&request),
+            },
+            Some(Waiting::Allocated(request)) => self.finish_sched_status(cx, &request, reply),
+            _ => {}
+        }
+    }
+
+    fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
+        let waiting = self.waiting.remove(&tag);
+        let set = match completion {
+            Completion::File(bytes) => std::str::from_utf8(&bytes)
+                .map_err(|error| error.to_string())
+                .and_then(|text| ResourceSet::parse(text).map_err(|error| error.to_string())),
+            Completion::Failed(fault) => Err(fault.message()),
+            _ => return,
+        };
+        match (waiting, set) {
+            (Some(Waiting::ConfigFile), Ok(set)) => {
+                self.inventory_known(cx, Inventory { set, method: Method::Configuration });
+            }
+            (Some(Waiting::ConfigFile), Err(why)) => {
+                cx.log(LogLevel::Crit, format!("resource.path: {why}; the instance has no resources"));
+                self.inventory_known(cx, Inventory { set: ResourceSet::new(), method: Method::Configuration });
+            }
+            (Some(Waiting::Reload(request)), Ok(set)) => self.reload_set(cx, &request, set),
+            (Some(Waiting::Reload(request)), Err(why)) => {
+                cx.respond_error(&request, &Fault::new(Errno::EINVAL, why));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        let excluded = self.configured_exclusion(cx)?;
+        self.set_excluded(cx, excluded);
+        Ok(())
+    }
+
+    fn check(&self) {
+        assert!(self.told_up.is_subset(&self.set.ranks()), "the scheduler knows of ranks that are not there");
+    }
+}
+
+impl Resource {
+    /// `found` is this node's own inventory: what there is unless the configuration says otherwise.
+    pub fn new(found: Inventory) -> Resource {
+        Resource {
+            set: ResourceSet::new(),
+            method: found.method,
+            found,
+            online: Idset::new(),
+            excluded: Idset::new(),
+            drains: Drains::default(),
+            log: EventLog::default(),
+            journal: Vec::new(),
+            journal_max: JOURNAL_MAX,
+            acquire: None,
+            told_up: Idset::new(),
+            muted: false,
+            waitup: Vec::new(),
+            waiting: BTreeMap::new(),
+            ready: false,
+        }
+    }
+
+    fn inventory_known(&mut self, cx: &mut Cx<'_>, inventory: Inventory) {
+        self.set = inventory.set;
+        self.method = inventory.method;
+        let body = json!({"key": "resource.eventlog", "namespace": "primary", "flags": 0});
+        let tag = cx.request("kvs.lookup", Target::Any, body);
+        self.waiting.insert(tag, Waiting::OldLog);
+    }
+
+    /// Drains outlive a restart: the log of the last run says what they were.
+    fn old_log(&mut self, cx: &mut Cx<'_>, reply: &Message) {
+        match Fault::of(reply) {
+            None => self.replay(cx, &old_log_text(reply).unwrap_or_default()),
+            Some(fault) if fault.errno == Errno::ENOENT => {}
+            Some(fault) => cx.log(LogLevel::Err, format!("resource.eventlog cannot be read: {fault}; drains are lost")),
+        }
+        match self.configured_exclusion(cx) {
+            Ok(excluded) => self.excluded = excluded,
+            Err(fault) => cx.log(LogLevel::Err, format!("resource.exclude: {fault}")),
+        }
+        self.drains.undrain(&self.excluded.clone());
+        let all = self.set.ranks();
+        let restart = json!({"ranks": all.to_string(), "online": "", "nodelist": nodelist(&self.set, &all)});
+        let restart = self.event(cx, "restart", restart);
+        let define = self.event(cx, "resource-define", json!({"method": self.method.name()}));
+        self.commit(cx, &[restart, define], true, Waiting::Ignored);
+        let me = Idset::range(cx.node.rank.0, cx.node.rank.0);
+        self.went_online(cx, &me);
+        self.ready = true;
+        self.begin_acquire(cx);
+    }
+
+    fn replay(&mut self, cx: &mut Cx<'_>, text: &str) {
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let Ok(entry) = Entry::parse(&format!("{line}\n")) else {
+                cx.log(LogLevel::Err, format!("resource.eventlog has a malformed entry: {line}"));
+                continue;
+            };
+            let context = Value::Object(entry.context.clone().unwrap_or_default());
+            let Ok(context) = serde_json::from_value::<DrainContext>(context) else { continue };
+            let Ok(ranks) = Idset::parse(&context.idset) else { continue };
+            let ranks = ranks.intersect(&self.set.ranks());
+            match entry.name.as_str() {
+                "drain" => {
+                    self.drains.drain(&ranks, entry.timestamp, context.reason.as_deref(), context.overwrite);
+                }
+                "undrain" => self.drains.undrain(&ranks),
+                _ => {}
+            }
+        }
+    }
+
+    fn configured_exclusion(&self, cx: &Cx<'_>) -> Result<Idset, Fault> {
+        match cx.node.config_at("resource.exclude") {
+            None => Ok(Idset::new()),
+            Some(Value::String(text)) => parse_targets(&self.set, text),
+            Some(_) => Err(Fault::new(Errno::EINVAL, "resource.exclude must be an idset or a hostlist in a string")),
+        }
+    }
+
+    fn set_excluded(&mut self, cx: &mut Cx<'_>, excluded: Idset) {
+        self.drains.undrain(&excluded);
+        self.excluded = excluded;
+        self.tell_scheduler(cx);
+    }
+
+    fn went_online(&mut self, cx: &mut Cx<'_>, ranks: &Idset) {
+        let new = ranks.subtract(&self.online).intersect(&self.set.ranks());
+        if new.is_empty() {
+            return;
+        }
+        self.online.extend_from(&new);
+        let event = self.event(cx, "online", json!({"idset": new.to_string()}));
+        self.commit(cx, &[event], false, Waiting::Ignored);
+        self.tell_scheduler(cx);
+        let up = self.online.count();
+        let (done, waiting) = std::mem::take(&mut self.waitup).into_iter().partition(|(_, want)| *want <= up);
+        self.waitup = waiting;
+        for (request, _) in done {
+            cx.respond_empty(&request);
+        }
+    }
+
+    /// Makes an event, keeps it in memory and shows it to the journal's readers.
+    fn event(&mut self, cx: &mut Cx<'_>, name: &str, context: Value) -> Entry {
+        let Value::Object(context) = context else { panic!("an event's context is an object") };
+        let entry = Entry { timestamp: cx.now.wall.timestamp(), name: name.to_owned(), context: Some(context) };
+        self.log.append(entry.clone(), self.journal_max);
+        let mut body = Map::from_iter([("events".to_owned(), json!([entry_value(&entry)]))]);
+        if name == "resource-define" {
+            body.insert("R".into(), self.set.to_value());
+        }
+        for request in &self.journal {
+            cx.respond(request, Value::Object(body.clone()));
+        }
+        entry
+    }
+
+    fn commit(&mut self, cx: &mut Cx<'_>, events: &[Entry], define: bool, then: Waiting) {
+        let text: String = events.iter().map(Entry::encode).collect();
+        let op = |key: &str, flags: u32, text: &str| {
+            let data = STANDARD.encode(text);
+            json!({"key": key, "flags": flags, "dirent": {"data": data, "type": "val", "ver": 1}})
+        };
+        let mut ops = vec![op("resource.eventlog", KVS_APPEND, &text)];
+        if define {
+            ops.insert(0, op("resource.R", 0, &self.set.encode()));
+        }
+        let durability = if matches!(then, Waiting::Ignored) { "written" } else { "synced" };
+        let body = json!({"namespace": "primary", "flags": 0, "ops": ops, "durability": durability});
+        let tag = cx.request("kvs.commit", Target::Any, body);
+        self.waiting.insert(tag, then);
+    }
+
+    /// The targets a job may get.
+    fn up(&self) -> Idset {
+        self.online.subtract(&self.drains.ranks()).subtract(&self.excluded)
+    }
+
+    fn tell_scheduler(&mut self, cx: &mut Cx<'_>) {
+        let Some(request) = &self.acquire else { return };
+        if self.muted || !self.ready {
+            return;
+        }
+        let now_up = self.up();
+        let (up, down) = (now_up.subtract(&self.told_up), self.told_up.subtract(&now_up));
+        let mut body = Map::new();
+        for (key, ranks) in [("up", up), ("down", down)] {
+            if !ranks.is_empty() {
+                body.insert(key.into(), ranks.to_string().into());
+            }
+        }
+        if !body.is_empty() {
+            cx.respond(request, Value::Object(body));
+            self.told_up = now_up;
+        }
+    }
+
+    fn acquire(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if !request.is_streaming() {
+            return Err(Fault::from(Errno::EPROTO));
+        }
+        if self.acquire.is_some() {
+            return Err(Fault::new(Errno::EBUSY, "a scheduler holds the resources already"));
+        }
+        self.acquire = Some(request.clone());
+        if self.ready {
+            self.begin_acquire(cx); // Otherwise as soon as the resources are known.
+        }
+        Ok(())
+    }
+
+    fn begin_acquire(&mut self, cx: &mut Cx<'_>) {
+        let Some(request) = &self.acquire else { return };
+        let mut set = self.set.clone();
+        set.remove_ranks(&self.excluded);
+        let up = self.up();
+        cx.respond(request, json!({"resources": set.to_value(), "up": up.to_string()}));
+        self.told_up = up;
+    }
+
+    fn acquire_cancel(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if let Some(acquire) = self.acquire.take_if(|acquire| request.same_sender(acquire)) {
+            cx.end_stream(&acquire);
+        }
+        self.muted = false;
+        Ok(())
+    }
+
+    fn acquire_mute(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        self.muted = true;
+        cx.respond_empty(request);
+        Ok(())
+    }
+
+    fn drain(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: TargetsBody = request.decode()?;
+        let mode = Overwrite::from_mode(body.mode.as_deref())?;
+        let ranks = parse_targets(&self.set, &body.targets)?;
+        if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_MAX) {
+            return Err(Fault::new(Errno::EINVAL, format!("the reason is longer than {REASON_MAX} bytes")));
+        }
+        let excluded = ranks.intersect(&self.excluded);
+        if !excluded.is_empty() {
+            let text = format!("{excluded} is excluded by configuration and cannot be drained");
+            return Err(Fault::new(Errno::EINVAL, text));
+        }
+        let already = ranks.intersect(&self.drains.ranks());
+        if mode == Overwrite::Refuse && !already.is_empty() {
+            let text = format!("rank(s) {already} already drained; use --update or --force to change the reason");
+            return Err(Fault::new(Errno::EEXIST, text));
+        }
+        let mut context = Map::new();
+        context.insert("idset".into(), ranks.to_string().into());
+        context.insert("nodelist".into(), nodelist(&self.set, &ranks).into());
+        if let Some(reason) = &body.reason {
+            context.insert("reason".into(), reason.clone().into());
+        }
+        context.insert("overwrite".into(), mode.number().into());
+        let event = self.event(cx, "drain", Value::Object(context));
+        self.drains.drain(&ranks, event.timestamp, body.reason.as_deref(), mode.number());
+        self.commit(cx, &[event], false, Waiting::Commit(request.clone()));
+        self.tell_scheduler(cx);
+        Ok(())
+    }
+
+    fn undrain(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: TargetsBody = request.decode()?;
+        let ranks = parse_targets(&self.set, &body.targets)?;
+        let not_drained = ranks.subtract(&self.drains.ranks());
+        let force = body.mode.as_deref() == Some("force");
+        if !force && !not_drained.is_empty() {
+            return Err(Fault::new(Errno::EINVAL, format!("rank(s) {not_drained} not drained")));
+        }
+        let mut context = Map::new();
+        context.insert("idset".into(), ranks.to_string().into());
+        context.insert("nodelist".into(), nodelist(&self.set, &ranks).into());
+        if let Some(reason) = &body.reason {
+            context.insert("reason".into(), reason.clone().into());
+        }
+        context.insert("overwrite".into(), 0.into());
+        let event = self.event(cx, "undrain", Value::Object(context));
+        self.drains.undrain(&ranks);
+        self.commit(cx, &[event], false, Waiting::Commit(request.clone()));
+        self.tell_scheduler(cx);
+        Ok(())
+    }
+
+    fn reload(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        #[derive(Deserialize)]
+        struct Body {
+            path: String,
+            #[serde(default)]
+            xml: bool,
+        }
+        let body: Body = request.decode()?;
+        if body.xml {
+            return Err(Fault::new(
+                Errno::ENOTSUP,
+                "hwloc XML cannot be reloaded: convert it with `flux R encode --xml`",
+            ));
+        }
+        let tag = cx.file(FileOp::Read { path: body.path });
+        self.waiting.insert(tag, Waiting::Reload(request.clone()));
+        Ok(())
+    }
+
+    fn reload_set(&mut self, cx: &mut Cx<'_>, request: &Message, set: ResourceSet) {
+        let force =
+            request.decode::<Map<String, Value>>().is_ok_and(|body| body.get("force") == Some(&Value::Bool(true)));
+        let missing = self.online.subtract(&set.ranks());
+        if !force && !missing.is_empty() {
+            let text = format!("the new R lacks rank(s) {missing}, which are online; --force does it all the same");
+            return cx.respond_error(request, &Fault::new(Errno::EINVAL, text));
+        }
+        self.set = set;
+        self.method = Method::Reload;
+        self.online = self.online.intersect(&self.set.ranks());
+        self.told_up = self.told_up.intersect(&self.set.ranks());
+        let event = self.event(cx, "resource-define", json!({"method": self.method.name()}));
+        self.commit(cx, &[event], true, Waiting::Commit(request.clone()));
+        self.tell_scheduler(cx);
+    }
+
+    fn get(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        cx.respond(request, json!({"R": self.set.to_value(), "method": self.method.name()}));
+        Ok(())
+    }
+
+    fn expiration_update(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        #[derive(Deserialize)]
+        struct Body {
+            expiration: f64,
+        }
+        let body: Body = request.decode()?;
+        if !body.expiration.is_finite() || body.expiration < 0.0 {
+            return Err(Fault::from(Errno::EINVAL));
+        }
+        self.set.expiration = body.expiration;
+        let event = self.event(cx, "resource-update", json!({"expiration": body.expiration}));
+        self.commit(cx, &[event], true, Waiting::Commit(request.clone()));
+        if let Some(acquire) = &self.acquire {
+            cx.respond(acquire, json!({"expiration": body.expiration}));
+        }
+        Ok(())
+    }
+
+    fn monitor_waitup(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        #[derive(Deserialize)]
+        struct Body {
+            up: usize,
+        }
+        let body: Body = request.decode()?;
+        if body.up > cx.node.size as usize {
+            return Err(Fault::new(Errno::EINVAL, format!("the instance has {} brokers only", cx.node.size)));
+        }
+        if self.online.count() >= body.up {
+            cx.respond_empty(request);
+        } else if self.waitup.len() >= WATCHERS_MAX {
+            return Err(Fault::from(Errno::EAGAIN));
+        } else {
+            self.waitup.push((request.clone(), body.up));
+        }
+        Ok(())
+    }
+
+    fn monitor_force_down(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        #[derive(Deserialize)]
+        struct Body {
+            ranks: String,
+        }
+        let body: Body = request.decode()?;
+        let ranks = parse_targets(&self.set, &body.ranks)?.intersect(&self.online);
+        if !ranks.is_empty() {
+            self.online.remove_all(&ranks);
+            let event = self.event(cx, "offline", json!({"idset": ranks.to_string()}));
+            self.commit(cx, &[event], false, Waiting::Ignored);
+            self.tell_scheduler(cx);
+        }
+        cx.respond_empty(request);
+        Ok(())
+    }
+
+    fn journal(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if !request.is_streaming() {
+            return Err(Fault::from(Errno::EPROTO));
+        }
+        if self.journal.len() >= WATCHERS_MAX {
+            return Err(Fault::from(Errno::EAGAIN));
+        }
+        cx.respond(request, json!({"events": self.log.to_values(), "R": self.set.to_value()}));
+        cx.respond(request, json!({"events": []}));
+        self.journal.push(request.clone());
+        Ok(())
+    }
+
+    fn journal_cancel(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        #[derive(Deserialize)]
+        struct Body {
+            matchtag: u32,
+        }
+        let body: Body = request.decode()?;
+        let ended = |one: &Message| one.matchtag() == body.matchtag && request.same_sender(one);
+        for one in self.journal.iter().filter(|one| ended(one)) {
+            cx.end_stream(one);
+        }
+        self.journal.retain(|one| !ended(one));
+        Ok(())
+    }
+
+    fn status(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let offline = self.set.ranks().subtract(&self.online);
+        let body = json!({
+            "R": self.set.to_value(),
+            "drain": self.drains.to_value(),
+            "online": self.online.to_string(),
+            "offline": offline.to_string(),
+            "exclude": self.excluded.to_string(),
+            "torpid": "",
+        });
+        cx.respond(request, body);
+        Ok(())
+    }
+
+    fn sched_status(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let tag = cx.request("job-manager.resource-status", Target::Any, json!({}));
+        self.waiting.insert(tag, Waiting::Allocated(request.clone()));
+        Ok(())
+    }
+
+    fn finish_sched_status(&mut self, cx: &mut Cx<'_>, request: &Message, reply: &Message) {
+        let allocated = match reply.errno() {
+            None => reply.payload.value().ok().and_then(|body| body.get("allocated").cloned()),
+            Some(_) => None, // No job manager: nothing is allocated.
+        };
+        let allocated = allocated.unwrap_or_else(|| ResourceSet::new().to_value());
+        let mut all = self.set.clone();
+        all.remove_ranks(&self.excluded);
+        let down = all.copy_ranks(&all.ranks().subtract(&self.up()));
+        cx.respond(request, json!({"all": all.to_value(), "down": down.to_value(), "allocated": allocated}));
+    }
+
+    fn disconnect(&mut self, _cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        self.journal.retain(|one| !request.same_sender(one));
+        self.waitup.retain(|(one, _)| !request.same_sender(one));
+        if self.acquire.take_if(|acquire| request.same_sender(acquire)).is_some() {
+            self.muted = false;
+        }
+        Ok(())
+    }
+}
+
+fn old_log_text(reply: &Message) -> Option<String> {
+    let body = reply.payload.value().ok()?;
+    let data = body.get("val")?.get("data")?.as_str()?;
+    String::from_utf8(STANDARD.decode(data).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use flux_service::{AnyService, Effect, Mono, NodeInfo, Now, Outbox, Rng, Wall};
+use flux_types::resource_set::Node;
+use flux_wire::{Body, Cred, Flags, Payload, Rank};
+
+use super::*;
+
+struct Bench {
+    service: Resource,
+    out: Outbox,
+    node: NodeInfo,
+    now: Now,
+}
+
+impl Bench {
+    /// A cluster of four nodes, of which this broker is rank 0; `old_log` is the eventlog of an earlier run.
+    fn new(config: Value, old_log: Option<&str>) -> Bench {
+        let mut set = ResourceSet::new();
+        for rank in 0..4 {
+            set.insert(rank, Node::new(&format!("n{rank}"), Idset::below(2), Idset::new())).unwrap();
+        }
+        let node = NodeInfo {
+            rank: Rank(0),
+            size: 4,
+            hostname: "n0".into(),
+            owner: 1000,
+            uuid: "u".into(),
+            rundir: "/run".into(),
+            statedir: None,
+            attrs: [].into(),
+            config: Arc::new(config),
+        };
+        let service = Resource::new(Inventory { set, method: Method::DynamicDiscovery });
+        let now = Now { mono: Mono::default(), wall: Wall(Duration::from_secs(100)) };
+        let mut bench = Bench { service, out: Outbox::default(), node, now };
+        let effects = bench.run(|service, cx| Service::start(service, cx).unwrap());
+        let [Effect::Send(lookup)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(lookup.topic(), "kvs.lookup");
+        let reply = match old_log {
+            Some(text) => lookup.response(json!({"val": {"data": STANDARD.encode(text)}}).into()),
+            None => lookup.error_response(Errno::ENOENT, ""),
+        };
+        let tag = Tag(lookup.matchtag());
+        bench.run(|service, cx| Service::on_reply(service, cx, tag, &reply));
+        assert!(bench.service.ready);
+        bench
+    }
+
+    fn run(&mut self, f: impl FnOnce(&mut Resource, &mut Cx<'_>)) -> Vec<Effect> {
+        let mut rng = Rng::new(1);
+        let mut cx = Cx { now: self.now, node: &self.node, rng: &mut rng, out: &mut self.out };
+        f(&mut self.service, &mut cx);
+        Service::check(&self.service);
+        std::mem::take(&mut self.out.effects)
+    }
+
+    fn request(&mut self, topic: &str, tag: u32, body: Value) -> Vec<Effect> {
+        let mut message = Message::request(topic, Target::Any, tag, body.into());
+        let streaming = ["resource.acquire", "resource.journal"].contains(&topic);
+        message.flags = Flags(if streaming { Flags::STREAMING } else { 0 });
+        message.cred = Cred { userid: 1000, rolemask: 5 };
+        message.push_route("client".into());
+        self.run(|service, cx| assert!(service.dispatch(cx, &message), "{topic}"))
+    }
+
+    fn status(&mut self) -> Value {
+        let effects = self.request("resource.status", 1, json!({}));
+        responses(&effects).remove(0).1
+    }
+}
+
+/// Matchtag and body of the responses; errors are their errno.
+fn responses(effects: &[Effect]) -> Vec<(u32, Value)> {
+    let body = |effect: &Effect| match effect {
+        Effect::Send(Message { body: Body::Response { errnum, matchtag }, payload, .. }) => Some((
+            *matchtag,
+            match (errnum, payload) {
+                (0, Payload::None) => Value::Null,
+                (0, payload) => (*payload.value().unwrap()).clone(),
+                (errnum, _) => (*errnum).into(),
+            },
+        )),
+        _ => None,
+    };
+    effects.iter().filter_map(body).collect()
+}
+
+#[test]
+fn the_scheduler_hears_of_drains_and_the_kvs_keeps_them() {
+    let mut bench = Bench::new(json!({}), None);
+    let first = responses(&bench.request("resource.acquire", 7, json!({})));
+    assert_eq!(first[0].1["up"], "0");
+    assert_eq!(bench.request("resource.acquire", 8, json!({})).len(), 1, "the second is refused");
+    let effects = bench.request("resource.drain", 9, json!({"targets": "0,2", "reason": "disk"}));
+    assert_eq!(responses(&effects), [(7, json!({"down": "0"}))], "2 was not up; the answer waits for the KVS");
+    let commit = effects.iter().find_map(|effect| match effect {
+        Effect::Send(message) if message.topic() == "kvs.commit" => Some(message.clone()),
+        _ => None,
+    });
+    let commit = commit.expect("the event is kept");
+    let data = commit.payload.value().unwrap()["ops"][0]["dirent"]["data"].as_str().unwrap().to_owned();
+    let event = String::from_utf8(STANDARD.decode(data).unwrap()).unwrap();
+    let want = "\"name\":\"drain\",\"context\":{\"idset\":\"0,2\",\"nodelist\":\"n[0,2]\",\"reason\":\"disk\",\"overwrite\":0}}\n";
+    assert!(event.ends_with(want), "{event}");
+    let reply = commit.response(json!({}).into());
+    let answered = bench.run(|service, cx| Service::on_reply(service, cx, Tag(commit.matchtag()), &reply));
+    assert_eq!(responses(&answered), [(9, Value::Null)]);
+    assert_eq!(responses(&bench.request("resource.undrain", 10, json!({"targets": "n0"}))), [(7, json!({"up": "0"}))]);
+    assert_eq!(bench.status()["drain"], json!({"2": {"timestamp": 100.0, "reason": "disk"}}));
+}
+
+#[test]
+fn drains_outlive_a_restart_and_exclusion_ends_them() {
+    let old = "{\"timestamp\":5.0,\"name\":\"drain\",\"context\":{\"idset\":\"1-3\",\"nodelist\":\"n[1-3]\",\"overwrite\":0}}\n\
+               {\"timestamp\":6.0,\"name\":\"undrain\",\"context\":{\"idset\":\"3\",\"nodelist\":\"n3\"}}\n\
+               nonsense\n";
+    let mut bench = Bench::new(json!({"resource": {"exclude": "n2"}}), Some(old));
+    let status = bench.status();
+    assert_eq!(status["drain"], json!({"1": {"timestamp": 5.0, "reason": ""}}));
+    assert_eq!(status["exclude"], "2");
+}
+
+#[test]
+fn bad_targets_are_refused_with_a_reason() {
+    let mut bench = Bench::new(json!({}), None);
+    bench.request("resource.drain", 1, json!({"targets": "1"}));
+    let rows = [
+        ("resource.drain", json!({"targets": "9"}), 22),
+        ("resource.drain", json!({"targets": "zz"}), 22),
+        ("resource.drain", json!({"targets": "[[["}), 22),
+        ("resource.drain", json!({"targets": "1"}), 17),
+        ("resource.drain", json!({"targets": "1", "mode": "what"}), 22),
+        ("resource.undrain", json!({"targets": "0"}), 22),
+        ("resource.undrain", json!({}), 71),
+    ];
+    for (topic, body, errno) in rows {
+        assert_eq!(responses(&bench.request(topic, 2, body.clone())), [(2, json!(errno))], "{topic} {body}");
+    }
+}
+
+#[test]
+fn the_journal_begins_with_the_past_and_a_sentinel() {
+    let mut bench = Bench::new(json!({}), None);
+    let got = responses(&bench.request("resource.journal", 3, json!({})));
+    let names: Vec<&Value> = got[0].1["events"].as_array().unwrap().iter().map(|event| &event["name"]).collect();
+    assert_eq!(names, ["restart", "resource-define", "online"]);
+    assert_eq!(got[1], (3, json!({"events": []})));
+    let more = responses(&bench.request("resource.monitor-force-down", 4, json!({"ranks": "0"})));
+    assert_eq!((more[0].0, &more[0].1["events"][0]["context"]), (3, &json!({"idset": "0"})));
+}
