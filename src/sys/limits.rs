@@ -16,6 +16,8 @@ pub const GETENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const GETENT_TIMEOUT_MS: u64 = 5_000;
 /// Answers kept of lookups; when full, the cache starts anew.
 pub const USER_CACHE_ENTRIES_MAX: usize = 4096;
+/// Bytes of a name that is looked up: Linux allows 32, directory servers more.
+pub const USER_NAME_BYTES_MAX: usize = 256;
 /// How long an answer is believed.
 pub const USER_CACHE_TTL_MS: u64 = 60_000;
 /// Supplementary groups of one user (the kernel's NGROUPS_MAX).

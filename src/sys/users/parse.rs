@@ -1,10 +1,8 @@
 //! The lines of passwd(5), group(5), nsswitch.conf(5), and of `getent initgroups`.
 
 use super::{Group, User};
+use crate::limits::USER_NAME_BYTES_MAX;
 use std::path::PathBuf;
-
-/// Names longer than this are nobody's (Linux allows 32; directory servers a few more).
-const KEY_BYTES_MAX: usize = 256;
 
 /// `None` for comments, NIS markers (`+...`) and lines that are not whole.
 pub(super) fn user(line: &str) -> Option<User> {
@@ -52,7 +50,7 @@ pub(super) fn nsswitch_only_files(text: &str, database: &str) -> Option<bool> {
 /// What can be given to `getent` as one key: no option, no control characters, no separators.
 pub(super) fn plausible_key(key: &str) -> bool {
     !key.is_empty()
-        && key.len() <= KEY_BYTES_MAX
+        && key.len() <= USER_NAME_BYTES_MAX
         && !key.starts_with('-')
         && !key.chars().any(|c| c.is_control() || c.is_whitespace() || c == ':' || c == ',')
 }

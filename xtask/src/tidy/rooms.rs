@@ -7,6 +7,12 @@ use std::fs;
 /// No clocks, files, environment, threads or random order in here.
 const PURE: &[&str] = &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell"];
 
+/// Rooms with buffers and tables: each names their maxima in one `limits.rs`.
+const BOUNDED: &[&str] = &[
+    "types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "runtime",
+    "client", "sys", "topo",
+];
+
 /// What each crate of ours may use of ours. Services never depend on one another.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-types", &[]),
@@ -39,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 pub(super) fn check(files: &[String]) -> Result<Vec<String>, String> {
     let mut complaints = Vec::new();
     check_pure(files, &mut complaints)?;
+    check_bounded(files, &mut complaints);
     let (ok, json) = output(cargo().args(["metadata", "--format-version", "1", "--no-deps", "--quiet"]))?;
     if !ok {
         return Err(json);
@@ -71,6 +78,18 @@ fn check_pure(files: &[String], complaints: &mut Vec<String>) -> Result<(), Stri
     Ok(())
 }
 
+fn check_bounded(files: &[String], complaints: &mut Vec<String>) {
+    for room in BOUNDED {
+        let dir = format!("src/{room}/");
+        let sources = files.iter().filter(|file| file.starts_with(&dir) && file.ends_with(".rs")).count();
+        let limits = format!("{dir}limits.rs");
+        // An empty room (lib.rs alone) has nothing to bound yet.
+        if sources > 1 && !files.contains(&limits) {
+            complaints.push(format!("{limits}: missing: every buffer and table has a named maximum there"));
+        }
+    }
+}
+
 fn check_package(package: &Value, complaints: &mut Vec<String>) {
     let name = package["name"].as_str().unwrap_or_default();
     let Some((_, may_use)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
@@ -88,6 +107,22 @@ fn check_package(package: &Value, complaints: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_with_code_names_its_limits() {
+        let rows = [
+            (vec!["src/kvs/lib.rs"], 0),
+            (vec!["src/kvs/lib.rs", "src/kvs/watch.rs"], 1),
+            (vec!["src/kvs/lib.rs", "src/kvs/watch.rs", "src/kvs/limits.rs"], 0),
+            (vec!["src/cmd/lib.rs", "src/cmd/run.rs"], 0),
+        ];
+        for (files, want) in rows {
+            let files: Vec<String> = files.iter().map(|file| file.to_string()).collect();
+            let mut complaints = Vec::new();
+            check_bounded(&files, &mut complaints);
+            assert_eq!(complaints.len(), want, "{files:?}: {complaints:?}");
+        }
+    }
 
     #[test]
     fn services_may_not_use_one_another() {
