@@ -44,11 +44,17 @@ fn main() -> ExitCode {
             eprintln!("flux: {why}: refusing to run");
             ExitCode::from(126)
         }
+        Role::Broker => ExitCode::from(flux_runtime::broker_main(arguments())),
         role => {
             eprintln!("flux: this build has no {role:?} in it");
             ExitCode::from(127)
         }
     }
+}
+
+/// The arguments after the program's name; what is not UTF-8 in them is replaced.
+fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

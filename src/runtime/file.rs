@@ -55,7 +55,7 @@ fn read(path: &Path) -> io::Result<Completion> {
 }
 
 /// Replaces the file whole, or leaves it as it was.
-fn replace(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<Completion> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<Completion> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Err(raw(Errno::EINVAL)) };
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);

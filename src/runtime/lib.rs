@@ -3,7 +3,9 @@
 //! Everything a service must not touch is here: sockets, clocks, processes, files, the store on disk.
 
 mod access;
+mod boot;
 mod clock;
+mod compose;
 mod connection;
 mod file;
 pub mod limits;
@@ -16,6 +18,7 @@ mod store;
 mod tokens;
 
 pub use access::Access;
+pub use boot::broker_main;
 pub use listener::Listener;
 pub use node::{ConnId, Input, NodeLike, Output, Owner};
 pub use reactor::Reactor;

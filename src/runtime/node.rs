@@ -1,35 +1,8 @@
-//! What the loop needs of a node. Services and everything about them are behind this.
+//! What the loop needs of a node: a few calls, so that its tests can do without services.
 
-use flux_service::{Completion, FileOp, Mono, Now, ProcessOp, StoreOp, Tag};
-use flux_wire::{Cred, Message};
-
-/// A client's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// Which service an operation belongs to; opaque to the runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner(pub u32);
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    Connected { conn: ConnId, cred: Cred },
-    Message { conn: ConnId, message: Message },
-    Disconnected { conn: ConnId },
-    Completion { owner: Owner, tag: Tag, completion: Completion },
-    Signal { signum: i32 },
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    Send { conn: ConnId, message: Message },
-    Close { conn: ConnId },
-    Store { owner: Owner, tag: Tag, op: StoreOp },
-    Process { owner: Owner, tag: Tag, op: ProcessOp },
-    File { owner: Owner, tag: Tag, op: FileOp },
-    Stderr { line: String },
-    Exit { code: i32 },
-}
+use flux_broker::Node;
+pub use flux_broker::{ConnId, Input, Output, Owner};
+use flux_service::{Mono, Now};
 
 /// A pure node: input goes in with the time, outputs come out in a list.
 pub trait NodeLike {
@@ -38,4 +11,26 @@ pub trait NodeLike {
     fn next_timer(&self) -> Option<Mono>;
     fn on_timer(&mut self, now: Now);
     fn take_outputs(&mut self) -> Vec<Output>;
+}
+
+impl NodeLike for Node {
+    fn handle(&mut self, now: Now, input: Input) {
+        Node::handle(self, now, input);
+    }
+
+    fn end_turn(&mut self, now: Now) {
+        Node::end_turn(self, now);
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        Node::next_timer(self)
+    }
+
+    fn on_timer(&mut self, now: Now) {
+        Node::on_timer(self, now);
+    }
+
+    fn take_outputs(&mut self) -> Vec<Output> {
+        Node::take_outputs(self)
+    }
 }

@@ -1,0 +1,234 @@
+//! `flux broker`: from a command line to a running node, and back to an exit code.
+
+mod args;
+mod config;
+mod dirs;
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flux_broker::{Attrs, Node, NodeSetup};
+use flux_service::Recovered;
+use flux_sys::signal::Name as Signal;
+use flux_wire::Rank;
+use serde_json::Value;
+
+use self::args::{Args, ArgsError, HELP};
+use self::config::LoadError;
+use self::dirs::{DirError, Dirs, Wishes};
+use crate::stderr;
+use crate::store::{StoreError, open_store};
+use crate::{Access, Listener, Reactor};
+
+/// Why no broker runs. Each says what to do about it, as far as we know.
+#[derive(Debug)]
+enum BootError {
+    Args(ArgsError),
+    Attr(String),
+    Config(LoadError),
+    Dir(DirError),
+    Store(StoreError),
+    LocalUri(String),
+    Listen { path: PathBuf, error: io::Error },
+    Start(String),
+    Io { doing: &'static str, error: io::Error },
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Args(error) => error.fmt(f),
+            Self::Attr(text) | Self::Start(text) => f.write_str(text),
+            Self::Config(error) => error.fmt(f),
+            Self::Dir(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::LocalUri(uri) => write!(f, "local-uri {uri}: must be local:// and an absolute path"),
+            Self::Listen { path, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "another broker listens at {}", path.display())
+            }
+            Self::Listen { path, error } => write!(f, "could not listen at {}: {error}", path.display()),
+            Self::Io { doing, error } => write!(f, "could not {doing}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BootError {}
+
+fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> BootError {
+    move |error| BootError::Io { doing, error }
+}
+
+/// Runs a broker with the arguments that follow the program's name; answers the exit code.
+///
+/// Call it before any other thread is started: from then on signals are read by the loop.
+pub fn broker_main(args: impl IntoIterator<Item = String>) -> u8 {
+    let outcome = Args::parse(args).map_err(BootError::Args).and_then(run);
+    outcome.unwrap_or_else(|error| {
+        stderr::line(&format!("flux-broker: {error}"));
+        1
+    })
+}
+
+fn run(args: Args) -> Result<u8, BootError> {
+    if args.help {
+        print!("{HELP}");
+        return Ok(0);
+    }
+    // A client that goes while it is written to is an error value, not our end.
+    flux_sys::signal::ignore(Signal::SIGPIPE as i32).map_err(io_error("ignore SIGPIPE"))?;
+    flux_sys::process::set_name("flux-broker");
+    let env = environment();
+    let attrs = given_attrs(&args)?;
+    let config_path = args.config_path.clone().or_else(|| variable(&env, "FLUX_CONF_DIR").map(str::to_owned));
+    let config = Arc::new(config::load(config_path.as_deref(), &args.confs).map_err(BootError::Config)?);
+    let dirs = Dirs::prepare(&wishes(&attrs, &env)).map_err(BootError::Dir)?;
+    let (store, recovered) = open_store(dirs.statedir.as_deref(), &dirs.rundir).map_err(BootError::Store)?;
+    if store.report().torn_bytes > 0 {
+        let bytes = store.report().torn_bytes;
+        stderr::line(&format!(
+            "flux-broker: the last write before the crash was cut off ({bytes} bytes, unacknowledged)"
+        ));
+    }
+    let owner = flux_sys::ids::Ids::current().euid;
+    let mut reactor = Reactor::new(store, Access::new(owner, &config)).map_err(io_error("start the loop"))?;
+    let setup = setup(&args, attrs, config, config_path, env, &dirs, recovered)?;
+    let listener = listen(setup.attrs.get("local-uri").unwrap_or_default())?;
+    // After the limit that children get was noted.
+    flux_sys::rlimit::raise_open_files().map_err(io_error("raise the limit of open files"))?;
+    if args.verbose > 0 {
+        stderr::line(&format!("flux-broker: rank 0 of 1 on {}, rundir {}", setup.hostname, setup.rundir));
+    }
+    let mut node = Node::new(setup, reactor.now()).map_err(BootError::Start)?;
+    reactor.listen(listener).map_err(io_error("listen"))?;
+    let code = reactor.run(&mut node).map_err(io_error("wait for events"))?;
+    drop(dirs);
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// The environment; what is not UTF-8 cannot be passed on.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn variable<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+fn given_attrs(args: &Args) -> Result<Attrs, BootError> {
+    let mut attrs = Attrs::default();
+    for (name, value) in &args.attrs {
+        attrs
+            .set_at_start(name, value)
+            .map_err(|fault| BootError::Attr(format!("-S {name}={value}: {}", fault.text)))?;
+    }
+    Ok(attrs)
+}
+
+fn wishes<'a>(attrs: &'a Attrs, env: &'a [(String, String)]) -> Wishes<'a> {
+    Wishes {
+        rundir: attrs.get("rundir"),
+        rundir_cleanup: attrs.get("rundir-cleanup"),
+        statedir: attrs.get("statedir"),
+        statedir_cleanup: attrs.get("statedir-cleanup"),
+        tmpdir: variable(env, "TMPDIR"),
+    }
+}
+
+fn setup(
+    args: &Args,
+    mut attrs: Attrs,
+    config: Arc<Value>,
+    config_path: Option<String>,
+    env: Vec<(String, String)>,
+    dirs: &Dirs,
+    recovered: Recovered,
+) -> Result<NodeSetup, BootError> {
+    let hostname = match attrs.get("hostname") {
+        Some(name) => name.to_owned(),
+        None => flux_sys::ids::hostname().map_err(io_error("ask for the host's name"))?,
+    };
+    complete(&mut attrs, &env, dirs, config_path.as_deref());
+    let text = |path: &Path| {
+        let text = path.to_str().ok_or_else(|| BootError::Dir(DirError::NotText { path: path.to_owned() }));
+        text.map(str::to_owned)
+    };
+    let program = program(&args.program, &attrs, &env);
+    let composed = crate::compose::compose(&config, recovered);
+    Ok(NodeSetup {
+        rank: Rank::ROOT,
+        size: 1,
+        hostname,
+        owner: flux_sys::ids::Ids::current().euid,
+        rundir: text(&dirs.rundir)?,
+        statedir: dirs.statedir.as_deref().map(text).transpose()?,
+        attrs,
+        config,
+        config_path,
+        seed: flux_sys::random::u64().map_err(io_error("draw a seed"))?,
+        env,
+        interactive: program.is_some() && io::stdin().is_terminal(),
+        program,
+        services: composed.services,
+        loader: composed.loader,
+    })
+}
+
+/// Attributes that only the process knows.
+fn complete(attrs: &mut Attrs, env: &[(String, String)], dirs: &Dirs, config_path: Option<&str>) {
+    attrs.set("broker.pid", std::process::id().to_string());
+    attrs.set_default("local-uri", format!("local://{}", dirs.socket_path(0).display()));
+    if let Some(path) = config_path {
+        attrs.set("config.path", path);
+    }
+    let inherited =
+        [("parent-uri", "FLUX_URI"), ("parent-kvs-namespace", "FLUX_KVS_NAMESPACE"), ("jobid", "FLUX_JOB_ID")];
+    for (attr, name) in inherited {
+        if let Some(value) = variable(env, name) {
+            attrs.set(attr, value);
+        }
+    }
+}
+
+/// What runs on rank 0: the words given, a single one through a shell as flux-core does, or an interactive shell.
+fn program(words: &[String], attrs: &Attrs, env: &[(String, String)]) -> Option<Vec<String>> {
+    let shell = variable(env, "SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
+    match words {
+        _ if attrs.get("broker.rc2_none").is_some() => None,
+        [] => Some(vec![shell.to_owned()]),
+        [line] => Some(vec![shell.to_owned(), "-c".to_owned(), line.clone()]),
+        words => Some(words.to_vec()),
+    }
+}
+
+fn listen(uri: &str) -> Result<Listener, BootError> {
+    let path = uri.strip_prefix("local://").map(Path::new).filter(|path| path.is_absolute());
+    let path = path.ok_or_else(|| BootError::LocalUri(uri.to_owned()))?;
+    Listener::bind(path).map_err(|error| BootError::Listen { path: path.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_initial_program_is_what_was_given_or_a_shell() {
+        let env = [("SHELL".to_owned(), "/bin/zsh".to_owned())];
+        let words = |list: &[&str]| list.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+        let rows = [
+            (words(&[]), &env[..], words(&["/bin/zsh"])),
+            (words(&[]), &[], words(&["/bin/sh"])),
+            (words(&["a; b"]), &env, words(&["/bin/zsh", "-c", "a; b"])),
+            (words(&["a", "b c"]), &env, words(&["a", "b c"])),
+        ];
+        for (given, env, want) in rows {
+            assert_eq!(program(&given, &Attrs::default(), env), Some(want), "{given:?}");
+        }
+        let mut attrs = Attrs::default();
+        attrs.set("broker.rc2_none", "1");
+        assert_eq!(program(&words(&["x"]), &attrs, &env), None);
+    }
+}
