@@ -1,6 +1,8 @@
 //! The project's own tools: `cargo xtask COMMAND`. See `cargo xtask` for the list.
 
+mod bench;
 mod ci;
+mod crash;
 mod dist;
 mod policy;
 mod run;
@@ -20,6 +22,8 @@ const COMMANDS: &[Command] = &[
     ("dist", "build the static program into target/dist [--check: and examine it]", dist::main),
     ("tidy", "check the layout: sizes, dependencies, words", tidy::main),
     ("policy", "check the dependencies: licences, sources, bans", policy::main),
+    ("bench", "what the program costs, as a table [OTHER-FLUX] [--jobs N]", bench::main),
+    ("crash", "kill -9 the broker at random moments; nothing may be lost [--runs N] [--seed N]", crash::main),
     ("imp-size", "count the lines that run with privilege", tidy::imp_size),
 ];
 

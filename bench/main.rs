@@ -1,0 +1,78 @@
+//! What the program costs, as one table: `cargo xtask bench [FLUX [AGAINST]] [--jobs N]`.
+//!
+//! Everything is measured on the built program, from outside, as a user would feel it; with `AGAINST` (another flux) the
+//! same is done with that one in the same run, and the table gets a column with the ratio.
+
+mod instance;
+mod measure;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use instance::Instance;
+use measure::{Figure, Unit};
+
+const USAGE: &str = "usage: flux-bench FLUX [AGAINST] [--jobs N]";
+
+struct Options {
+    flux: PathBuf,
+    against: Option<PathBuf>,
+    jobs: u32,
+}
+
+fn options() -> Result<Options, String> {
+    let mut programs = Vec::new();
+    let mut jobs = 1000;
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--jobs" => {
+                let count = args.next().and_then(|n| n.parse().ok());
+                jobs = count.filter(|n| *n > 0).ok_or("--jobs wants a number above 0")?;
+            }
+            flag if flag.starts_with('-') => return Err(format!("{flag} is unknown\n{USAGE}")),
+            program => programs.push(PathBuf::from(program)),
+        }
+    }
+    let mut programs = programs.into_iter();
+    let flux = programs.next().ok_or(USAGE)?;
+    Ok(Options { flux, against: programs.next(), jobs })
+}
+
+fn main() -> ExitCode {
+    let outcome = options().and_then(|options| {
+        let ours = measure::all(&options.flux, options.jobs)?;
+        let theirs = match &options.against {
+            Some(program) => Some(measure::all(program, options.jobs)?),
+            None => None,
+        };
+        print_table(&ours, theirs.as_deref());
+        Ok(())
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("flux-bench: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_table(ours: &[Figure], theirs: Option<&[Figure]>) {
+    println!("| what | target | measured |{}", if theirs.is_some() { " other | ratio |" } else { "" });
+    println!("| --- | --- | --- |{}", if theirs.is_some() { " --- | --- |" } else { "" });
+    for (at, figure) in ours.iter().enumerate() {
+        let mut line = format!("| {} | {} | {} |", figure.what, figure.target, figure.text());
+        if let Some(theirs) = theirs {
+            let other = &theirs[at];
+            let ratio = match (figure.value, other.value) {
+                (Some(a), Some(b)) if a > 0.0 && b > 0.0 => {
+                    format!("{:.1}x", if figure.unit == Unit::PerSecond { a / b } else { b / a })
+                }
+                _ => "-".to_owned(),
+            };
+            line.push_str(&format!(" {} | {ratio} |", other.text()));
+        }
+        println!("{line}");
+    }
+}

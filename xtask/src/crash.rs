@@ -1,0 +1,253 @@
+//! `cargo xtask crash`: kills the broker, with SIGKILL and at random moments, and proves that nothing was lost.
+//!
+//! Each run has two parts. *Running*: jobs are at work when the broker dies; some end while it is away. After the
+//! restart every one of them has its whole output, once, and its exit code. *Submitting*: the broker dies while a client
+//! submits. After the restart every id that was printed is known. The oracle is arithmetic on the jobs' numbers; it
+//! shares no code with the broker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::run::target;
+
+const JOBS: u32 = 200;
+/// How long anything may take before the run counts as failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Options {
+    runs: u32,
+    seed: u64,
+    flux: PathBuf,
+}
+
+fn options(args: &[String]) -> Result<Options, String> {
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
+    let mut options = Options { runs: 10, seed, flux: target().join("dist/flux") };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
+        match arg.as_str() {
+            "--runs" => options.runs = value()?.parse().map_err(|_| "--runs wants a number".to_owned())?,
+            "--seed" => options.seed = value()?.parse().map_err(|_| "--seed wants a number".to_owned())?,
+            "--flux" => options.flux = PathBuf::from(value()?),
+            _ => return Err(format!("{arg} is unknown: use --runs N, --seed N, --flux PROGRAM")),
+        }
+    }
+    if !options.flux.exists() {
+        return Err(format!("{} is not there: run `cargo xtask dist` first", options.flux.display()));
+    }
+    Ok(options)
+}
+
+pub(crate) fn main(args: &[String]) -> Outcome {
+    let options = options(args)?;
+    for run in 0..options.runs {
+        let seed = options.seed.wrapping_add(u64::from(run));
+        one_run(&options.flux, seed).map_err(|why| format!("run {run}, seed {seed}: {why}"))?;
+        println!("crash: run {} of {} kept everything (seed {seed})", run + 1, options.runs);
+    }
+    Ok(())
+}
+
+/// Xorshift: which moment, which job.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+
+    fn millis(&mut self, bound: u64) -> Duration {
+        Duration::from_millis(self.below(bound))
+    }
+}
+
+fn one_run(flux: &Path, seed: u64) -> Outcome {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut site = Site::new(flux)?;
+    site.start()?;
+    let ids = site.submit_running(&mut random)?;
+    std::thread::sleep(random.millis(1500));
+    site.kill();
+    std::thread::sleep(random.millis(1500));
+    site.start()?;
+    site.wait_until_idle()?;
+    site.check_results(&ids)?;
+    for _ in 0..3 {
+        let printed = site.kill_during_submits(&mut random)?;
+        site.start()?;
+        site.check_known(&printed)?;
+    }
+    site.wait_until_idle()?;
+    site.stop()
+}
+
+/// A directory with a configuration, a state directory and a run directory, and the broker that uses them.
+struct Site {
+    flux: PathBuf,
+    dir: PathBuf,
+    broker: Option<Child>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            return;
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Site {
+    fn new(flux: &Path) -> Result<Site, String> {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("flux-crash-{}-{count}", std::process::id()));
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map_err(|error| error.to_string())?;
+        let config = format!(
+            "[resource]\nnoverify = true\n[[resource.config]]\nhosts = \"{}\"\ncores = \"0-{}\"\n",
+            host.trim(),
+            JOBS - 1
+        );
+        std::fs::create_dir(&dir)
+            .and_then(|()| std::fs::write(dir.join("flux.toml"), config))
+            .map_err(|error| format!("{}: {error}", dir.display()))?;
+        Ok(Site { flux: flux.to_owned(), dir, broker: None })
+    }
+
+    fn uri(&self) -> String {
+        format!("local://{}/run/local-0", self.dir.display())
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.flux);
+        command.args(args).env("FLUX_URI", self.uri()).stdin(Stdio::null());
+        command
+    }
+
+    fn output(&self, args: &[&str]) -> Result<(i32, String), String> {
+        let output = self.command(args).stderr(Stdio::null()).output().map_err(|error| error.to_string())?;
+        Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// Starts the broker and waits until it serves.
+    fn start(&mut self) -> Outcome {
+        let dir = self.dir.display();
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.join("broker.log"));
+        let child = Command::new(&self.flux)
+            .arg("broker")
+            .arg(format!("-c{dir}/flux.toml"))
+            .arg(format!("-Sstatedir={dir}/state"))
+            .arg(format!("-Srundir={dir}/run"))
+            .arg("-Sbroker.rc2_none=1")
+            .stdin(Stdio::null())
+            .stderr(log.map_err(|error| error.to_string())?)
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        self.broker = Some(child);
+        let begin = Instant::now();
+        while self.output(&["uptime"])?.0 != 0 {
+            if begin.elapsed() > PATIENCE {
+                return Err(format!("the broker does not answer:\n{}", self.broker_log()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn broker_log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("broker.log")).unwrap_or_default()
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut broker) = self.broker.take() {
+            let _ = broker.kill();
+            let _ = broker.wait();
+        }
+    }
+
+    fn stop(&mut self) -> Outcome {
+        self.output(&["shutdown", "--quiet"])?;
+        let Some(mut broker) = self.broker.take() else { return Ok(()) };
+        let status = broker.wait().map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(format!("the broker ended with {status}:\n{}", self.broker_log())) }
+    }
+
+    /// Jobs that each print where they begin and end, and exit with their number modulo 3. They end at different times.
+    fn submit_running(&self, random: &mut Random) -> Result<BTreeMap<String, u32>, String> {
+        let script = format!(
+            "echo begin $FLUX_JOB_CC; sleep $(awk -v n=$FLUX_JOB_CC 'BEGIN {{ print (n * {} % 3000) / 1000 }}'); \
+             echo end $FLUX_JOB_CC; exit $((FLUX_JOB_CC % 3))",
+            1 + random.below(997)
+        );
+        let cc = format!("--cc=1-{JOBS}");
+        let (code, text) = self.output(&["submit", &cc, "sh", "-c", &script])?;
+        let ids: BTreeMap<String, u32> = text.lines().map(str::to_owned).zip(1..).collect();
+        if code != 0 || ids.len() != JOBS as usize {
+            return Err(format!("submit answered {code} and printed {} ids of {JOBS}", ids.len()));
+        }
+        Ok(ids)
+    }
+
+    fn wait_until_idle(&self) -> Outcome {
+        let begin = Instant::now();
+        loop {
+            let (code, active) = self.output(&["jobs", "-n", "-o", "{id}", "--count=0"])?;
+            if code == 0 && active.trim().is_empty() {
+                return Ok(());
+            }
+            if begin.elapsed() > PATIENCE {
+                return Err(format!("jobs are still active:\n{active}\n{}", self.broker_log()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Every job ran once, to its end, and its output and code are there.
+    fn check_results(&self, ids: &BTreeMap<String, u32>) -> Outcome {
+        for (id, number) in ids {
+            let (code, text) = self.output(&["job", "attach", id])?;
+            let want = format!("begin {number}\nend {number}\n");
+            if text != want || code != (number % 3) as i32 {
+                let (_, log) = self.output(&["job", "eventlog", id])?;
+                let broker = self.broker_log();
+                return Err(format!("job {number} ({id}): exit {code}, output {text:?}\n{log}\n{broker}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ids that a client had printed when the broker died under it.
+    fn kill_during_submits(&mut self, random: &mut Random) -> Result<Vec<String>, String> {
+        let mut command = self.command(&["submit", "--cc=1-2000", "--urgency=0", "true"]);
+        let mut client =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+        let stdout = client.stdout.take().expect("stdout was piped");
+        let reader = std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).collect());
+        std::thread::sleep(random.millis(400));
+        self.kill();
+        let _ = client.kill();
+        let _ = client.wait();
+        reader.join().map_err(|_| "the reader of ids panicked".to_owned())
+    }
+
+    fn check_known(&self, printed: &[String]) -> Outcome {
+        let (code, text) = self.output(&["jobs", "-a", "-n", "-o", "{id}", "--count=0"])?;
+        let known: BTreeSet<&str> = text.lines().map(str::trim).collect();
+        let whole = printed.iter().filter(|id| !id.is_empty());
+        if let Some(lost) = whole.clone().find(|id| !known.contains(id.as_str())) {
+            return Err(format!("{lost} was printed and is not known (jobs: {code}, {} known)", known.len()));
+        }
+        println!("crash: {} ids printed before the kill, all known", whole.count());
+        let (code, _) = self.output(&["cancel", "--all", "--quiet"])?;
+        if code == 0 { Ok(()) } else { Err(format!("cancel --all: exit {code}")) }
+    }
+}
