@@ -1,0 +1,574 @@
+//! The job services wired together, with a KVS, a scheduler and an exec service made for tests, in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flux_service::{AnyService, Cx, Effect, Mono, NodeInfo, Now, Outbox, Rng, Tag, Wall};
+use flux_types::eventlog::{self, Entry};
+use flux_types::{JobId, JobIdForm};
+use flux_wire::{Body, Cred, Errno, Flags, Kind, Message, Payload, Rank, Target, role};
+use serde_json::{Value, json};
+
+use crate::{JobIngest, JobManager};
+
+pub(crate) const OWNER: u32 = 1000;
+
+/// How the KVS answers commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commits {
+    AtOnce,
+    /// Not before [`World::release_commits`].
+    Held,
+    Fail(Errno),
+}
+
+/// A flat key-value store; directories are what keys have in front of dots.
+#[derive(Debug)]
+pub(crate) struct Kvs {
+    pub(crate) keys: BTreeMap<String, Vec<u8>>,
+    pub(crate) mode: Commits,
+    held: Vec<Message>,
+    /// Whether each commit was synced.
+    pub(crate) commits: Vec<bool>,
+}
+
+impl Kvs {
+    fn handle(&mut self, message: &Message) -> Option<Message> {
+        match message.topic() {
+            "kvs.commit" => match self.mode {
+                Commits::Fail(errno) => Some(message.error_response(errno, "")),
+                Commits::Held => {
+                    self.held.push(message.clone());
+                    None
+                }
+                Commits::AtOnce => Some(self.commit(message)),
+            },
+            "kvs.lookup" => Some(self.lookup(message)),
+            other => panic!("the KVS knows no {other}"),
+        }
+    }
+
+    fn commit(&mut self, message: &Message) -> Message {
+        let body = message.payload.value().expect("commit body");
+        self.commits.push(body.get("durability").is_none());
+        for op in body["ops"].as_array().expect("ops") {
+            let key = op["key"].as_str().expect("key");
+            if op["dirent"].is_null() {
+                let below = format!("{key}.");
+                self.keys.retain(|known, _| known != key && !known.starts_with(&below));
+            } else if op["dirent"]["type"] == "dir" {
+                self.keys.insert(key.to_owned(), b"moved".to_vec());
+            } else {
+                let bytes = BASE64.decode(op["dirent"]["data"].as_str().expect("data")).expect("base64");
+                match op["flags"].as_u64() {
+                    Some(32) => self.keys.entry(key.to_owned()).or_default().extend(bytes),
+                    _ => drop(self.keys.insert(key.to_owned(), bytes)),
+                }
+            }
+        }
+        message.response(json!({"rootref": "sha1-0", "rootseq": self.commits.len()}).into())
+    }
+
+    fn lookup(&self, message: &Message) -> Message {
+        let body = message.payload.value().expect("lookup body");
+        let key = body["key"].as_str().expect("key");
+        let below = format!("{key}.");
+        let names: BTreeSet<&str> = self
+            .keys
+            .range(below.clone()..)
+            .take_while(|(known, _)| known.starts_with(&below))
+            .map(|(known, _)| known[below.len()..].split('.').next().expect("a name"))
+            .collect();
+        let object = match (self.keys.get(key), body["flags"].as_u64()) {
+            (Some(bytes), Some(0)) => json!({"data": BASE64.encode(bytes), "type": "val", "ver": 1}),
+            (None, Some(1 | 16)) if !names.is_empty() => {
+                let entry = |name: &&str| {
+                    let leaf = self.keys.contains_key(&format!("{below}{name}"));
+                    ((*name).to_owned(), json!({"data": [], "type": if leaf { "valref" } else { "dirref" }, "ver": 1}))
+                };
+                json!({"data": names.iter().map(entry).collect::<serde_json::Map<_, _>>(), "type": "dir", "ver": 1})
+            }
+            _ => return message.error_response(Errno::ENOENT, ""),
+        };
+        message.response(json!({"val": object}).into())
+    }
+}
+
+/// Gives every job one of its slots.
+#[derive(Debug)]
+pub(crate) struct Sched {
+    pub(crate) free: usize,
+    pub(crate) waiting: Vec<(JobId, Message)>,
+    pub(crate) allocated: BTreeSet<JobId>,
+    pub(crate) deny: Option<&'static str>,
+    /// Answer nothing until told.
+    pub(crate) hold: bool,
+}
+
+/// Starts shells, which outlive it.
+#[derive(Debug, Default)]
+pub(crate) struct Exec {
+    pub(crate) requests: BTreeMap<JobId, Message>,
+    pub(crate) shells: BTreeSet<JobId>,
+    pub(crate) starts: BTreeMap<JobId, usize>,
+    /// Say nothing when asked to start, until told.
+    pub(crate) hold: bool,
+    /// Do not end jobs when they have exceptions.
+    pub(crate) stubborn: bool,
+}
+
+struct Slot {
+    service: Box<dyn AnyService>,
+    outbox: Outbox,
+}
+
+/// Everything, and what clients have heard.
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) node: NodeInfo,
+    rng: Rng,
+    slots: BTreeMap<&'static str, Slot>,
+    pub(crate) kvs: Kvs,
+    pub(crate) sched: Sched,
+    pub(crate) exec: Exec,
+    queue: VecDeque<Message>,
+    next_tag: u32,
+    /// Answers to clients, by matchtag.
+    pub(crate) answers: BTreeMap<u32, Vec<Message>>,
+    pub(crate) published: Vec<Message>,
+    pub(crate) log: Vec<String>,
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        World::with_config(json!({}))
+    }
+
+    pub(crate) fn with_config(config: Value) -> World {
+        let node = NodeInfo {
+            rank: Rank(0),
+            size: 1,
+            hostname: "host".into(),
+            owner: OWNER,
+            uuid: "node".into(),
+            rundir: "/run".into(),
+            statedir: None,
+            attrs: BTreeMap::new(),
+            config: Arc::new(config),
+        };
+        let wall = Wall(Duration::from_secs(1_700_000_000));
+        let mut world = World {
+            now: Now { mono: Mono(Duration::from_secs(1)), wall },
+            node,
+            rng: Rng::new(1),
+            slots: BTreeMap::new(),
+            kvs: Kvs { keys: BTreeMap::new(), mode: Commits::AtOnce, held: Vec::new(), commits: Vec::new() },
+            sched: Sched { free: 2, waiting: Vec::new(), allocated: BTreeSet::new(), deny: None, hold: false },
+            exec: Exec::default(),
+            queue: VecDeque::new(),
+            next_tag: 0,
+            answers: BTreeMap::new(),
+            published: Vec::new(),
+            log: Vec::new(),
+        };
+        world.boot();
+        world.sched_up();
+        world.exec_up();
+        world
+    }
+
+    /// New services, as after a start of the broker; the KVS stays. Scheduler and exec service are not there yet.
+    pub(crate) fn boot(&mut self) {
+        self.queue.clear();
+        self.kvs.held.clear();
+        self.kvs.mode = Commits::AtOnce;
+        self.slots.clear();
+        self.insert("job-manager", JobManager::default());
+        self.insert("job-ingest", JobIngest::default());
+        for name in ["job-manager", "job-ingest"] {
+            self.call(name, |service, cx| service.start(cx).expect("start"));
+        }
+        self.run();
+    }
+
+    fn insert(&mut self, name: &'static str, service: impl AnyService + 'static) {
+        self.slots.insert(name, Slot { service: Box::new(service), outbox: Outbox::default() });
+    }
+
+    /// The broker dies and starts again: scheduler and exec service die with it, shells do not.
+    pub(crate) fn crash(&mut self) {
+        self.sched.waiting.clear();
+        self.exec.requests.clear();
+        self.advance(Duration::from_millis(10));
+        self.boot();
+    }
+
+    /// The scheduler says hello and is ready; it takes over what the manager says is allocated.
+    pub(crate) fn sched_up(&mut self) {
+        let total = self.sched.free + self.sched.allocated.len();
+        let hello = self.send_as("sched", "job-manager.sched-hello", json!({}), Flags::STREAMING);
+        self.run();
+        let answers = self.answers.remove(&hello).expect("hello is answered");
+        let (last, jobs) = answers.split_last().expect("a stream ends");
+        assert_eq!(last.errno(), Some(Errno::ENODATA));
+        self.sched.allocated =
+            jobs.iter().map(|job| JobId(job.payload.value().unwrap()["id"].as_u64().unwrap())).collect();
+        self.sched.free = total.checked_sub(self.sched.allocated.len()).expect("no more is allocated than there is");
+        self.send_as("sched", "job-manager.sched-ready", json!({"mode": "unlimited"}), 0);
+        self.run();
+    }
+
+    pub(crate) fn exec_up(&mut self) {
+        self.send_as("job-exec", "job-manager.exec-hello", json!({"service": "job-exec"}), 0);
+        self.run();
+    }
+
+    fn call<T>(&mut self, name: &str, run: impl FnOnce(&mut dyn AnyService, &mut Cx<'_>) -> T) -> Option<T> {
+        let Slot { service, outbox } = self.slots.get_mut(name)?;
+        let mut cx = Cx { now: self.now, node: &self.node, rng: &mut self.rng, out: outbox };
+        let result = run(service.as_mut(), &mut cx);
+        service.check();
+        for effect in std::mem::take(&mut outbox.effects) {
+            match effect {
+                Effect::Send(mut message) => {
+                    if message.kind() == Kind::Request {
+                        message.push_route(name.into());
+                    }
+                    self.queue.push_back(message);
+                }
+                Effect::Log { text, .. } => self.log.push(text),
+                Effect::Subscribe { .. } | Effect::Unsubscribe { .. } => {}
+                other => panic!("{name} wants {other:?}"),
+            }
+        }
+        Some(result)
+    }
+
+    /// Delivers until nothing moves.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..100_000 {
+            let mut moved = false;
+            while let Some(message) = self.queue.pop_front() {
+                moved = true;
+                self.deliver(message);
+            }
+            let names: Vec<&'static str> = self.slots.keys().copied().collect();
+            for name in &names {
+                self.call(name, |service, cx| service.on_batch_end(cx));
+            }
+            for name in &names {
+                let now = self.now.mono;
+                if self.slots[name].service.next_timer().is_some_and(|at| at <= now) {
+                    moved = true;
+                    self.call(name, |service, cx| service.on_timer(cx));
+                }
+            }
+            if !moved && self.queue.is_empty() {
+                return;
+            }
+        }
+        panic!("the services never come to rest");
+    }
+
+    pub(crate) fn advance(&mut self, span: Duration) {
+        let end = self.now.mono.after(span);
+        loop {
+            let next = self.slots.values().filter_map(|slot| slot.service.next_timer()).min();
+            let at = next.filter(|at| *at <= end).unwrap_or(end).max(self.now.mono);
+            self.now.wall.0 += at.since(self.now.mono);
+            self.now.mono = at;
+            self.run();
+            if at == end {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&mut self, mut message: Message) {
+        match message.kind() {
+            Kind::Event => {
+                if message.topic() == "job-exception" {
+                    self.on_exception(&message);
+                }
+                let names: Vec<&'static str> = self.slots.keys().copied().collect();
+                for name in names {
+                    self.call(name, |service, cx| service.dispatch(cx, &message));
+                }
+                self.published.push(message);
+            }
+            Kind::Response => {
+                let hop = message.pop_route().expect("a response knows its way");
+                let tag = Tag(message.matchtag());
+                if self.call(&hop, |service, cx| service.on_reply(cx, tag, &message)).is_none() {
+                    self.answers.entry(tag.0).or_default().push(message);
+                }
+            }
+            _ => match message.service() {
+                "kvs" => {
+                    let answer = self.kvs.handle(&message);
+                    self.queue.extend(answer);
+                }
+                "sched" => self.on_sched(&message),
+                "job-exec" => self.on_exec(&message),
+                service => {
+                    let service = service.to_owned();
+                    let found = self.call(&service, |service, cx| service.dispatch(cx, &message));
+                    assert_eq!(found, Some(true), "nobody handles {}", message.topic());
+                }
+            },
+        }
+    }
+
+    pub(crate) fn hold_commits(&mut self) {
+        self.kvs.mode = Commits::Held;
+    }
+
+    pub(crate) fn release_commits(&mut self) {
+        self.kvs.mode = Commits::AtOnce;
+        for message in std::mem::take(&mut self.kvs.held) {
+            let answer = self.kvs.commit(&message);
+            self.queue.push_back(answer);
+        }
+        self.run();
+    }
+
+    // --- scheduler ---
+
+    pub(crate) fn resources(id: JobId) -> Value {
+        json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": (id.0 % 97).to_string()}}],
+               "nodelist": ["host"], "starttime": 1_700_000_000.0, "expiration": 0.0}})
+    }
+
+    fn on_sched(&mut self, message: &Message) {
+        let body = message.payload.value().expect("body");
+        let id = JobId(body["id"].as_u64().unwrap_or(0));
+        match message.topic() {
+            "sched.alloc" => {
+                assert!(body["jobspec"]["attributes"]["system"].get("environment").is_none(), "redacted");
+                self.sched.waiting.push((id, message.clone()));
+                self.schedule();
+            }
+            "sched.cancel" => {
+                if let Some(at) = self.sched.waiting.iter().position(|(waiting, _)| *waiting == id) {
+                    let (_, request) = self.sched.waiting.remove(at);
+                    self.queue.push_back(request.response(json!({"id": id.0, "type": 3}).into()));
+                }
+            }
+            "sched.free" => {
+                assert!(self.sched.allocated.remove(&id), "{id}: freed what it had");
+                assert_eq!(body["final"], true);
+                self.sched.free += 1;
+                self.schedule();
+            }
+            "sched.expiration" => self.queue.push_back(message.response(Payload::None)),
+            other => panic!("the scheduler knows no {other}"),
+        }
+    }
+
+    pub(crate) fn schedule(&mut self) {
+        while !self.sched.hold && !self.sched.waiting.is_empty() {
+            if let Some(note) = self.sched.deny {
+                let (id, request) = self.sched.waiting.remove(0);
+                self.queue.push_back(request.response(json!({"id": id.0, "type": 2, "note": note}).into()));
+                continue;
+            }
+            if self.sched.free == 0 {
+                return;
+            }
+            self.sched.free -= 1;
+            let (id, request) = self.sched.waiting.remove(0);
+            self.sched.allocated.insert(id);
+            let r = World::resources(id);
+            self.kvs.keys.insert(format!("{}.R", id.encode(JobIdForm::Kvs)), r.to_string().into_bytes());
+            let body =
+                json!({"id": id.0, "type": 0, "R": r, "annotations": {"sched": {"resource_summary": "rank0/core0"}}});
+            self.queue.push_back(request.response(body.into()));
+        }
+    }
+
+    pub(crate) fn sched_says(&mut self, id: JobId, body: Value) {
+        let (_, request) = self.sched.waiting.iter().find(|(waiting, _)| *waiting == id).expect("it waits").clone();
+        self.queue.push_back(request.response(body.into()));
+        self.run();
+    }
+
+    // --- exec service ---
+
+    fn on_exec(&mut self, message: &Message) {
+        let body = message.payload.value().expect("body");
+        let id = JobId(body["id"].as_u64().expect("id"));
+        if message.topic() == "job-exec.expiration" {
+            self.queue.push_back(message.response(Payload::None));
+            return;
+        }
+        assert_eq!(message.topic(), "job-exec.start");
+        assert!(self.exec.requests.insert(id, message.clone()).is_none(), "{id}: one start request at a time");
+        match body["reattach"].as_bool().expect("reattach") {
+            true if self.exec.shells.contains(&id) => self.exec_says(id, "reattached", json!({})),
+            true => {
+                self.exec_says(id, "exception", json!({"severity": 0, "type": "exec", "note": "no record"}));
+                self.release(id);
+            }
+            false => {
+                *self.exec.starts.entry(id).or_default() += 1;
+                if !self.exec.hold {
+                    self.start(id);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn start(&mut self, id: JobId) {
+        assert!(self.exec.shells.insert(id), "{id}: runs only once");
+        self.exec_says(id, "start", json!({}));
+    }
+
+    fn exec_says(&mut self, id: JobId, kind: &str, data: Value) {
+        let request = &self.exec.requests[&id];
+        self.queue.push_back(request.response(json!({"id": id.0, "type": kind, "data": data}).into()));
+    }
+
+    fn release(&mut self, id: JobId) {
+        self.exec_says(id, "release", json!({"ranks": "all", "final": true}));
+        self.exec.requests.remove(&id);
+        self.exec.shells.remove(&id);
+    }
+
+    /// The job's tasks end.
+    pub(crate) fn finish(&mut self, id: JobId, status: i32) {
+        self.exec_says(id, "finish", json!({"status": status}));
+        self.release(id);
+        self.run();
+    }
+
+    fn on_exception(&mut self, event: &Message) {
+        let body = event.payload.value().expect("body");
+        let id = JobId(body["id"].as_u64().expect("id"));
+        if body["severity"] == 0 && !self.exec.stubborn && self.exec.requests.contains_key(&id) {
+            if self.exec.shells.contains(&id) {
+                self.exec_says(id, "finish", json!({"status": 15}));
+            }
+            self.release(id);
+        }
+    }
+
+    // --- clients ---
+
+    fn send_as(&mut self, who: &str, topic: &str, body: Value, flags: u8) -> u32 {
+        self.send_cred(who, topic, body, flags, Cred { userid: OWNER, rolemask: role::OWNER })
+    }
+
+    pub(crate) fn send_cred(&mut self, who: &str, topic: &str, body: Value, flags: u8, cred: Cred) -> u32 {
+        self.next_tag += 1;
+        let mut message = Message::request(topic, Target::Any, self.next_tag, body.into());
+        (message.flags, message.cred) = (Flags(flags), cred);
+        message.push_route(who.into());
+        self.queue.push_back(message);
+        self.next_tag
+    }
+
+    /// Asks as the owner; the answers come when [`World::run`] does.
+    pub(crate) fn ask(&mut self, topic: &str, body: Value) -> u32 {
+        self.send_as("client", topic, body, 0)
+    }
+
+    pub(crate) fn stream(&mut self, topic: &str, body: Value) -> u32 {
+        self.send_as("client", topic, body, Flags::STREAMING)
+    }
+
+    /// Asks and waits; the one answer.
+    pub(crate) fn rpc(&mut self, topic: &str, body: Value) -> Result<Value, (Errno, String)> {
+        self.rpc_as(topic, body, Cred { userid: OWNER, rolemask: role::OWNER })
+    }
+
+    pub(crate) fn rpc_as(&mut self, topic: &str, body: Value, cred: Cred) -> Result<Value, (Errno, String)> {
+        let tag = self.send_cred("client", topic, body, 0, cred);
+        self.run();
+        self.answer(tag).unwrap_or_else(|| panic!("{topic} is not answered"))
+    }
+
+    pub(crate) fn answer(&mut self, tag: u32) -> Option<Result<Value, (Errno, String)>> {
+        let answers = self.answers.remove(&tag)?;
+        let [answer] = &answers[..] else { panic!("one answer, not {answers:?}") };
+        Some(result(answer))
+    }
+
+    pub(crate) fn submit_body(jobspec: &Value, urgency: i64, flags: u32) -> Value {
+        let header = BASE64.encode(format!("version\0i1\0mechanism\0snone\0userid\0i{OWNER}\0"));
+        let signed = format!("{header}.{}.none", BASE64.encode(jobspec.to_string()));
+        json!({"J": signed, "urgency": urgency, "flags": flags})
+    }
+
+    pub(crate) fn submit_with(&mut self, jobspec: &Value, urgency: i64, flags: u32) -> Result<JobId, (Errno, String)> {
+        let answer = self.rpc("job-ingest.submit", World::submit_body(jobspec, urgency, flags))?;
+        Ok(JobId(answer["id"].as_u64().expect("an id")))
+    }
+
+    pub(crate) fn submit(&mut self) -> JobId {
+        self.submit_with(&jobspec(), 16, 0).expect("a good job")
+    }
+
+    pub(crate) fn cancel(&mut self, id: JobId) {
+        self.rpc("job-manager.raise", json!({"id": id.0, "severity": 0, "type": "cancel", "note": "enough"}))
+            .expect("raise");
+    }
+
+    // --- what can be seen ---
+
+    pub(crate) fn key(&self, id: JobId, name: &str) -> Option<String> {
+        let key = format!("{}.{name}", id.encode(JobIdForm::Kvs));
+        self.kvs.keys.get(&key).map(|bytes| String::from_utf8(bytes.clone()).expect("UTF-8"))
+    }
+
+    pub(crate) fn eventlog(&self, id: JobId) -> Vec<Entry> {
+        eventlog::decode(&self.key(id, "eventlog").unwrap_or_default()).expect("a good eventlog")
+    }
+
+    /// The names of a job's events, in one line.
+    pub(crate) fn events(&self, id: JobId) -> String {
+        let names: Vec<String> = self.eventlog(id).into_iter().map(|entry| entry.name).collect();
+        names.join(" ")
+    }
+
+    pub(crate) fn manager(&mut self) -> &mut dyn AnyService {
+        self.slots.get_mut("job-manager").expect("there").service.as_mut()
+    }
+
+    /// Effects of stopping the services in good order.
+    pub(crate) fn stop(&mut self) {
+        for name in ["job-ingest", "job-manager"] {
+            self.call(name, |service, cx| service.stop(cx));
+        }
+        self.run();
+    }
+}
+
+pub(crate) fn result(answer: &Message) -> Result<Value, (Errno, String)> {
+    match answer.body {
+        Body::Response { errnum: 0, .. } if answer.payload.is_none() => Ok(Value::Null),
+        Body::Response { errnum: 0, .. } => Ok((*answer.payload.value().expect("JSON")).clone()),
+        _ => Err((answer.errno().expect("an error"), answer.payload.as_text().unwrap_or("").to_owned())),
+    }
+}
+
+/// A request for one core.
+pub(crate) fn jobspec() -> Value {
+    json!({"resources": [{"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": 1}]}],
+           "tasks": [{"command": ["/bin/app", "arg"], "slot": "task", "count": {"per_slot": 1}}],
+           "attributes": {"system": {"duration": 0, "cwd": "/tmp", "environment": {"HOME": "/root"}}},
+           "version": 1})
+}
+
+/// As [`jobspec`], with one more attribute of the system.
+pub(crate) fn jobspec_with(key: &str, value: Value) -> Value {
+    let mut jobspec = jobspec();
+    jobspec["attributes"]["system"][key] = value;
+    jobspec
+}
+
+pub(crate) fn guest(userid: u32) -> Cred {
+    Cred { userid, rolemask: role::USER }
+}

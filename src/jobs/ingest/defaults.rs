@@ -1,0 +1,123 @@
+//! What the configuration adds to a jobspec (RFC 33): `policy.jobspec.defaults` and the constraints of its queue.
+//!
+//! The stored jobspec has them; the signed request stays as the user made it.
+
+use flux_service::Fault;
+use flux_types::parse_fsd;
+use flux_wire::Errno;
+use serde_json::{Map, Value, json};
+
+fn invalid(text: impl Into<String>) -> Fault {
+    Fault::new(Errno::EINVAL, text)
+}
+
+fn defaults(holder: Option<&Value>) -> Option<&Map<String, Value>> {
+    holder?.pointer("/policy/jobspec/defaults/system")?.as_object()
+}
+
+fn queue<'a>(config: &'a Value, name: &str) -> Option<&'a Value> {
+    config.get("queues")?.get(name)
+}
+
+/// # Errors
+/// EINVAL if a default makes no sense: the configuration is refused.
+pub(super) fn check(config: &Value) -> Result<(), Fault> {
+    let queues = config.get("queues").and_then(Value::as_object);
+    let holders = std::iter::once(config).chain(queues.into_iter().flat_map(Map::values));
+    for system in holders.filter_map(|holder| defaults(Some(holder))) {
+        if let Some(duration) = system.get("duration") {
+            seconds(duration)?;
+        }
+        if let Some(name) = system.get("queue") {
+            let known = name.as_str().is_some_and(|name| queue(config, name).is_some());
+            if !known {
+                return Err(invalid(format!("policy.jobspec.defaults.system.queue {name} is not configured")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn seconds(duration: &Value) -> Result<f64, Fault> {
+    let seconds = match duration {
+        Value::String(text) => parse_fsd(text),
+        number => number.as_f64(),
+    };
+    seconds.ok_or_else(|| invalid(format!("policy.jobspec.defaults.system.duration {duration} is no duration")))
+}
+
+/// The jobspec with defaults for what it leaves open, and with its queue's constraints.
+///
+/// # Errors
+/// EINVAL if there is no place for them: `attributes` or `attributes.system` is no object.
+pub(super) fn apply(config: &Value, mut jobspec: Value) -> Result<Value, Fault> {
+    if config.get("policy").is_none() && config.get("queues").is_none() {
+        return Ok(jobspec);
+    }
+    let attributes = jobspec.as_object_mut().map(|top| top.entry("attributes").or_insert_with(|| json!({})));
+    let attributes = attributes.and_then(Value::as_object_mut);
+    let system = attributes.map(|attributes| attributes.entry("system").or_insert_with(|| json!({})));
+    let Some(system) = system.and_then(Value::as_object_mut) else {
+        return Err(invalid("jobspec: attributes.system must be a mapping"));
+    };
+    let global = defaults(Some(config));
+    if let (None, Some(name)) = (system.get("queue"), global.and_then(|global| global.get("queue"))) {
+        system.insert("queue".into(), name.clone());
+    }
+    let name = system.get("queue").and_then(Value::as_str).unwrap_or("").to_owned();
+    let own = queue(config, &name);
+    let parent_name = own.and_then(|own| own.get("parent")?.as_str());
+    let parent = parent_name.and_then(|name| queue(config, name));
+    for level in [defaults(own), defaults(parent), global].into_iter().flatten() {
+        fill(system, level)?;
+    }
+    // RFC 33: a virtual queue's jobs carry the parent's membership.
+    let (member, holder) = match (parent_name, parent) {
+        (Some(parent_name), Some(parent)) => (parent_name, Some(parent)),
+        _ => (name.as_str(), own),
+    };
+    if let Some(properties) = holder.and_then(|holder| required(member, holder)) {
+        constrain(system, properties);
+    }
+    Ok(jobspec)
+}
+
+fn fill(system: &mut Map<String, Value>, level: &Map<String, Value>) -> Result<(), Fault> {
+    for (key, value) in level {
+        let unset = match system.get(key) {
+            None => true,
+            // A duration of 0 is how users leave it open (RFC 25).
+            Some(given) => key == "duration" && given.as_f64() == Some(0.0),
+        };
+        if unset {
+            let value = if key == "duration" { json!(seconds(value)?) } else { value.clone() };
+            system.insert(key.clone(), value);
+        }
+    }
+    Ok(())
+}
+
+/// The properties that jobs of a queue need: its own `requires`, or the membership property of its `hosts`.
+fn required(name: &str, queue: &Value) -> Option<Vec<Value>> {
+    if queue.get("hosts").is_some() {
+        return Some(vec![json!(format!("+{name}"))]);
+    }
+    queue.get("requires")?.as_array().filter(|list| !list.is_empty()).cloned()
+}
+
+/// Adds properties to whatever the job requires already.
+fn constrain(system: &mut Map<String, Value>, mut properties: Vec<Value>) {
+    match system.get_mut("constraints") {
+        None => {
+            system.insert("constraints".into(), json!({"properties": properties}));
+        }
+        Some(Value::Object(given)) if given.len() == 1 && given.get("properties").is_some_and(Value::is_array) => {
+            if let Some(Value::Array(list)) = given.get_mut("properties") {
+                properties.retain(|property| !list.contains(property));
+                list.extend(properties);
+            }
+        }
+        Some(given) if given.as_object().is_some_and(Map::is_empty) => *given = json!({"properties": properties}),
+        Some(given) => *given = json!({"and": [given.take(), {"properties": properties}]}),
+    }
+}

@@ -1,0 +1,322 @@
+//! `job-ingest`: what users submit is checked here, gets an id, and goes to the manager.
+//!
+//! All that came in one turn goes as one request, and so one commit stores it (ADR 2). The user has the id when it is on disk.
+
+mod defaults;
+pub mod sign;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
+use flux_types::{FluidError, FluidGenerator, JobId, Jobspec, Urgency};
+use flux_wire::{Errno, Message, Payload, Target};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::limits::{SUBMIT_BATCH_MAX, SUBMITS_WAITING_MAX};
+use crate::state::JobFlags;
+use sign::Mechanism;
+
+/// The manager may come up after us.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// A submission that is good so far.
+#[derive(Debug)]
+struct Checked {
+    request: Message,
+    urgency: i64,
+    flags: u32,
+    t_submit: f64,
+    jobspec: Value,
+    signed: String,
+}
+
+/// Where ids come from.
+#[derive(Debug)]
+struct Ids {
+    generator: FluidGenerator,
+    /// The generator's time at `started`.
+    base_ms: u64,
+    started: Mono,
+}
+
+impl Ids {
+    fn now_ms(&self, now: Mono) -> u64 {
+        self.base_ms + now.since(self.started).as_millis() as u64
+    }
+}
+
+/// The ingest service of one broker.
+#[derive(Debug, Default)]
+pub struct JobIngest {
+    ids: Option<Ids>,
+    asked: Option<Tag>,
+    ask_again_at: Option<Mono>,
+    waiting: VecDeque<Checked>,
+    /// No id can be made before; only after a thousand submissions in one millisecond.
+    ids_from: Option<Mono>,
+    /// Requests to the manager: who gets the ids.
+    sent: BTreeMap<Tag, Vec<(JobId, Message)>>,
+    sent_len: usize,
+    stopping: bool,
+}
+
+#[derive(Deserialize)]
+struct Submit {
+    #[serde(rename = "J")]
+    signed: String,
+    urgency: i64,
+    flags: i64,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    max_jobid: u64,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    #[serde(default)]
+    errors: Vec<(u64, String)>,
+}
+
+fn invalid(text: impl Into<String>) -> Fault {
+    Fault::new(Errno::EINVAL, text)
+}
+
+impl Service for JobIngest {
+    const NAME: &'static str = "job-ingest";
+    const HANDLERS: &'static [Handler<Self>] = &[
+        Handler::user("job-ingest.submit", JobIngest::submit),
+        Handler::owner("job-ingest.getinfo", JobIngest::getinfo),
+    ];
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        defaults::check(&cx.node.config)?;
+        self.ask(cx);
+        Ok(())
+    }
+
+    fn stop(&mut self, _cx: &mut Cx<'_>) {
+        self.stopping = true;
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.sent.is_empty()
+    }
+
+    fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+        if self.asked == Some(tag) {
+            self.asked = None;
+            self.on_info(cx, reply);
+        } else if let Some(jobs) = self.sent.remove(&tag) {
+            self.sent_len -= jobs.len();
+            on_submitted(cx, &jobs, reply);
+        }
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
+        self.send(cx);
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        let ids = self.ids_from.filter(|_| !self.waiting.is_empty());
+        [ids, self.ask_again_at].into_iter().flatten().min()
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        if self.ask_again_at.is_some_and(|at| at <= cx.now.mono) {
+            self.ask_again_at = None;
+            self.ask(cx);
+        }
+    }
+
+    fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        defaults::check(&cx.node.config)
+    }
+
+    fn stats(&self) -> Value {
+        json!({"pipeline": {"waiting": self.waiting.len(), "sent": self.sent_len}})
+    }
+
+    fn check(&self) {
+        assert_eq!(self.sent_len, self.sent.values().map(Vec::len).sum::<usize>());
+    }
+}
+
+impl JobIngest {
+    /// The newest id there is: ours must come after it.
+    fn ask(&mut self, cx: &mut Cx<'_>) {
+        self.asked = Some(cx.request("job-manager.getinfo", Target::Any, json!({})));
+    }
+
+    fn on_info(&mut self, cx: &mut Cx<'_>, reply: &Message) {
+        let info = match Fault::of(reply) {
+            None => reply.decode::<Info>().map_err(Fault::from),
+            Some(fault) => Err(fault),
+        };
+        let made = info.and_then(|info| {
+            let base_ms = if info.max_jobid == 0 { 0 } else { JobId(info.max_jobid).timestamp_ms() + 1 };
+            let generator = FluidGenerator::new(cx.node.rank.0, base_ms).map_err(fluid_fault)?;
+            Ok(Ids { generator, base_ms, started: cx.now.mono })
+        });
+        match made {
+            Ok(ids) => self.ids = Some(ids),
+            Err(fault) => {
+                cx.log(LogLevel::Err, format!("job-manager.getinfo: {fault}"));
+                self.ask_again_at = Some(cx.now.mono.after(ASK_AGAIN_AFTER));
+            }
+        }
+    }
+
+    fn getinfo(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let ids = self.ids.as_ref().ok_or_else(|| Fault::new(Errno::EAGAIN, "job ids are not known yet"))?;
+        cx.respond(request, json!({"timestamp": ids.generator.timestamp_ms()}));
+        Ok(())
+    }
+
+    fn submit(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.stopping {
+            return Err(Fault::new(Errno::ENOSYS, "job-ingest is shutting down"));
+        }
+        if self.waiting.len() + self.sent_len >= SUBMITS_WAITING_MAX {
+            return Err(Fault::new(Errno::EAGAIN, format!("more than {SUBMITS_WAITING_MAX} submissions wait")));
+        }
+        let malformed = |error| Fault::new(Errno::EPROTO, format!("error decoding job request: {error}"));
+        let body: Submit = request.decode().map_err(malformed)?;
+        let flags = check_rights(request, &body)?;
+        let jobspec = unwrap(cx, request, &body.signed)?;
+        let jobspec = defaults::apply(&cx.node.config, jobspec)?;
+        if flags & JobFlags::NOVALIDATE == 0 {
+            let parsed = Jobspec::from_value(jobspec.clone()).and_then(|jobspec| jobspec.validate());
+            parsed.map_err(|error| invalid(error.to_string()))?;
+        }
+        self.waiting.push_back(Checked {
+            // Only who asks is needed from here on, not what.
+            request: Message { payload: Payload::None, ..request.clone() },
+            urgency: body.urgency,
+            flags,
+            t_submit: cx.now.wall.timestamp(),
+            jobspec,
+            signed: body.signed,
+        });
+        Ok(())
+    }
+
+    /// Gives ids to all that waits and sends it to the manager.
+    fn send(&mut self, cx: &mut Cx<'_>) {
+        self.ids_from = None;
+        while !self.waiting.is_empty() && self.ids_from.is_none() {
+            if self.ids.is_none() {
+                return;
+            }
+            let (mut jobs, mut who) = (Vec::new(), Vec::new());
+            while jobs.len() < SUBMIT_BATCH_MAX {
+                let Some((id, checked)) = self.next_job(cx) else { break };
+                who.push((id, checked.request.clone()));
+                jobs.push(job_body(id, checked));
+            }
+            if !jobs.is_empty() {
+                self.sent_len += who.len();
+                let tag = cx.request("job-manager.submit", Target::Any, json!({"jobs": jobs}));
+                self.sent.insert(tag, who);
+            }
+        }
+    }
+
+    /// The next submission with its id; `None` if none waits, or ids are used up for this millisecond.
+    fn next_job(&mut self, cx: &mut Cx<'_>) -> Option<(JobId, Checked)> {
+        let ids = self.ids.as_mut()?;
+        let now_ms = ids.now_ms(cx.now.mono);
+        while !self.waiting.is_empty() {
+            match ids.generator.generate(now_ms) {
+                Ok(id) => return self.waiting.pop_front().map(|checked| (id, checked)),
+                Err(FluidError::Busy { retry_at_ms }) => {
+                    let ahead = Duration::from_millis(retry_at_ms.saturating_sub(now_ms).max(1));
+                    self.ids_from = Some(cx.now.mono.after(ahead));
+                    return None;
+                }
+                Err(error) => {
+                    let checked = self.waiting.pop_front()?;
+                    cx.respond_error(&checked.request, &fluid_fault(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+fn job_body(id: JobId, checked: Checked) -> Value {
+    let mut job = Map::with_capacity(7);
+    job.insert("id".into(), id.0.into());
+    job.insert("userid".into(), checked.request.cred.userid.into());
+    job.insert("urgency".into(), checked.urgency.into());
+    job.insert("t_submit".into(), checked.t_submit.into());
+    job.insert("flags".into(), checked.flags.into());
+    job.insert("jobspec".into(), checked.jobspec);
+    job.insert("J".into(), checked.signed.into());
+    Value::Object(job)
+}
+
+fn on_submitted(cx: &mut Cx<'_>, jobs: &[(JobId, Message)], reply: &Message) {
+    let refused = match Fault::of(reply) {
+        None => reply.decode::<Refused>().map_err(Fault::from),
+        Some(fault) => Err(fault),
+    };
+    match refused {
+        Err(fault) => jobs.iter().for_each(|(_, request)| cx.respond_error(request, &fault)),
+        Ok(refused) => {
+            let refused: BTreeMap<u64, String> = refused.errors.into_iter().collect();
+            for (id, request) in jobs {
+                match refused.get(&id.0) {
+                    None => cx.respond(request, json!({"id": id.0})),
+                    Some(text) => cx.respond_error(request, &invalid(text.as_str())),
+                }
+            }
+        }
+    }
+}
+
+/// What a submitter may ask for (RFC 30 for urgencies).
+fn check_rights(request: &Message, body: &Submit) -> Result<u32, Fault> {
+    let owner = request.cred.is_owner();
+    let flags = u32::try_from(body.flags).ok().filter(|flags| flags & !JobFlags::SUBMITTED == 0);
+    let flags = flags.ok_or_else(|| Fault::new(Errno::EPROTO, "invalid job flags"))?;
+    if !owner && flags & JobFlags::NOVALIDATE != 0 {
+        return Err(Fault::new(Errno::EPERM, "only the instance owner can submit with FLUX_JOB_NOVALIDATE"));
+    }
+    let (min, max) = (i64::from(Urgency::HOLD.get()), i64::from(Urgency::EXPEDITE.get()));
+    if !(min..=max).contains(&body.urgency) {
+        return Err(invalid(format!("urgency range is [{min}:{max}]")));
+    }
+    let guest_max = i64::from(Urgency::GUEST_MAX.get());
+    if !owner && body.urgency > guest_max {
+        return Err(invalid(format!("only the instance owner can submit with urgency >{guest_max}")));
+    }
+    if !owner && flags & JobFlags::WAITABLE != 0 {
+        return Err(invalid("only the instance owner can submit with FLUX_JOB_WAITABLE"));
+    }
+    Ok(flags)
+}
+
+/// The jobspec inside a signed request, if its signer is who sent it.
+fn unwrap(cx: &Cx<'_>, request: &Message, signed: &str) -> Result<Value, Fault> {
+    let unwrapped = sign::unwrap(signed).map_err(|error| Fault::new(error.errno(), error.to_string()))?;
+    let requestor = request.cred.userid;
+    if unwrapped.userid != i64::from(requestor) {
+        let text = format!("signer={} != requestor={requestor}", unwrapped.userid);
+        return Err(Fault::new(Errno::EPERM, text));
+    }
+    if unwrapped.mechanism == Mechanism::None && !request.cred.is_owner() {
+        return Err(Fault::new(Errno::EPERM, "only instance owner can use sign-type=none"));
+    }
+    if cx.node.owner != 0 && requestor == 0 {
+        return Err(invalid("submission of jobs as user root not supported"));
+    }
+    serde_json::from_slice(&unwrapped.payload).map_err(|error| invalid(format!("jobspec: invalid JSON: {error}")))
+}
+
+fn fluid_fault(error: FluidError) -> Fault {
+    Fault::new(Errno(error.errno()), error.to_string())
+}

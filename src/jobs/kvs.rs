@@ -1,0 +1,113 @@
+//! What the job services say to the KVS (RFCs 11, 16): operations of a commit, and what lookups answer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flux_service::{Cx, Fault, Tag};
+use flux_types::{JobId, JobIdForm};
+use flux_wire::{Errno, Message, Target};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+pub(crate) const READDIR: u32 = 1;
+pub(crate) const TREEOBJ: u32 = 16;
+const APPEND: u32 = 32;
+
+/// The key of a job's directory, or with `name` of a key in it (RFC 16).
+pub(crate) fn job_key(id: JobId, name: &str) -> String {
+    let mut key = id.encode(JobIdForm::Kvs);
+    if !name.is_empty() {
+        key.push('.');
+        key.push_str(name);
+    }
+    key
+}
+
+/// RFC 11 `val` object.
+pub(crate) fn val(bytes: &[u8]) -> Value {
+    json!({"data": BASE64.encode(bytes), "type": "val", "ver": 1})
+}
+
+fn op(key: String, flags: u32, dirent: Value) -> Value {
+    json!({"key": key, "flags": flags, "dirent": dirent})
+}
+
+pub(crate) fn put(key: String, bytes: &[u8]) -> Value {
+    op(key, 0, val(bytes))
+}
+
+pub(crate) fn put_object(key: String, treeobj: Value) -> Value {
+    op(key, 0, treeobj)
+}
+
+pub(crate) fn append(key: String, bytes: &[u8]) -> Value {
+    op(key, APPEND, val(bytes))
+}
+
+pub(crate) fn unlink(key: String) -> Value {
+    op(key, 0, Value::Null)
+}
+
+/// How long a commit is waited for (ADR 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Synced,
+    Written,
+}
+
+/// Commits `ops` to the primary namespace.
+pub(crate) fn commit(cx: &mut Cx<'_>, ops: Vec<Value>, durability: Durability) -> Tag {
+    let mut body = Map::with_capacity(4);
+    body.insert("ops".into(), Value::Array(ops));
+    body.insert("namespace".into(), "primary".into());
+    body.insert("flags".into(), 0.into());
+    if durability == Durability::Written {
+        body.insert("durability".into(), "written".into());
+    }
+    cx.request("kvs.commit", Target::Any, Value::Object(body))
+}
+
+pub(crate) fn lookup(cx: &mut Cx<'_>, key: &str, flags: u32) -> Tag {
+    cx.request("kvs.lookup", Target::Any, json!({"key": key, "flags": flags, "namespace": "primary"}))
+}
+
+#[derive(Deserialize)]
+struct LookupReply {
+    val: Value,
+}
+
+/// The object that a lookup answered with.
+pub(crate) fn treeobj(reply: &Message) -> Result<Value, Fault> {
+    match Fault::of(reply) {
+        Some(fault) => Err(fault),
+        None => Ok(reply.decode::<LookupReply>()?.val),
+    }
+}
+
+/// The bytes of a value that a lookup answered with.
+pub(crate) fn bytes(reply: &Message) -> Result<Vec<u8>, Fault> {
+    decode_val(&treeobj(reply)?).ok_or_else(|| Fault::new(Errno::EPROTO, "the KVS answered with no value"))
+}
+
+pub(crate) fn decode_val(object: &Value) -> Option<Vec<u8>> {
+    if object.get("type")?.as_str()? != "val" {
+        return None;
+    }
+    BASE64.decode(object.get("data")?.as_str()?).ok()
+}
+
+/// As [`bytes`], for text.
+pub(crate) fn text(reply: &Message) -> Result<String, Fault> {
+    String::from_utf8(bytes(reply)?).map_err(|_| Fault::new(Errno::EINVAL, "the value is not UTF-8"))
+}
+
+/// The names of the directories in a directory that a `READDIR` lookup answered with, in order.
+pub(crate) fn directories(reply: &Message) -> Result<Vec<String>, Fault> {
+    let object = treeobj(reply)?;
+    let entries = object.get("data").and_then(Value::as_object);
+    let entries = entries.ok_or_else(|| Fault::new(Errno::EPROTO, "the KVS answered with no directory"))?;
+    let is_dir = |entry: &Value| matches!(entry.get("type").and_then(Value::as_str), Some("dir" | "dirref" | "hdir"));
+    let mut names: Vec<String> =
+        entries.iter().filter(|(_, entry)| is_dir(entry)).map(|(name, _)| name.clone()).collect();
+    names.sort_unstable();
+    Ok(names)
+}

@@ -1,0 +1,42 @@
+//! Bounds of this crate.
+
+/// Bytes of a signed job request (`J`); a jobspec carries an environment and files given on the command line.
+pub const SIGNED_REQUEST_LEN_MAX: usize = 16 << 20;
+/// Jobs in one `job-manager.submit` request.
+pub const SUBMIT_BATCH_MAX: usize = 1024;
+/// Submissions that wait for the manager's answer; more are refused with EAGAIN.
+pub const SUBMITS_WAITING_MAX: usize = 1 << 17;
+/// Jobs that are not inactive.
+pub const ACTIVE_JOBS_MAX: usize = 1 << 21;
+/// Requests held back while the jobs of an earlier life are read.
+pub const PARKED_REQUESTS_MAX: usize = 1 << 16;
+/// KVS lookups in flight while the jobs of an earlier life are read.
+pub const LOAD_WINDOW: usize = 256;
+/// Dependencies of one job.
+pub const DEPENDENCIES_MAX: usize = 1024;
+/// Prolog or epilog actions of one job at a time.
+pub const PERILOGS_MAX: u32 = 255;
+/// Bytes of an exception's type.
+pub const EXCEPTION_TYPE_LEN_MAX: usize = 256;
+/// Bytes of an exception's note.
+pub const EXCEPTION_NOTE_LEN_MAX: usize = 64 << 10;
+/// Bytes of a memo, as JSON text.
+pub const MEMO_LEN_MAX: usize = 64 << 10;
+/// Bytes of the reason that is given for stopping or disabling a queue.
+pub const QUEUE_REASON_LEN_MAX: usize = 4 << 10;
+/// Streams of job events.
+pub const JOURNAL_LISTENERS_MAX: usize = 1024;
+/// Requests that wait for a queue to be empty or idle.
+pub const DRAIN_WAITERS_MAX: usize = 1 << 14;
+/// Requests to wait for any job.
+pub const WAITERS_MAX: usize = 1 << 20;
+/// Jobs removed by one purge request, as in flux-core.
+pub const PURGE_BATCH_MAX: usize = 100;
+/// `sched.alloc` requests made in one turn, so that a long queue does not hold up everything else.
+pub const ALLOC_PER_TURN_MAX: usize = 4096;
+/// Keys of one `job-info.lookup`.
+pub const LOOKUP_KEYS_MAX: usize = 64;
+/// Streams that watch job data.
+pub const WATCHERS_MAX: usize = 1 << 16;
+/// Entries of a signed request's header; the mechanisms there are have fewer than 20.
+pub const SIGNED_HEADER_ENTRIES_MAX: usize = 64;

@@ -1,0 +1,338 @@
+//! Posting events: every change of a job is an event that is applied, logged, told to listeners, and acted upon.
+//!
+//! Events that an action posts wait their turn, so that listeners see them in the order of the log. All events of one
+//! turn of the loop go to the KVS in one commit (ADR 2: synced with a `submit` or `finish` among them, else written).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use flux_service::{Cx, Fault, LogLevel, Mono};
+use flux_types::eventlog::Entry;
+use flux_types::{JobId, JobState, StateSet};
+use flux_wire::Message;
+use serde_json::{Map, Value, json};
+
+use super::raise::Exception;
+use super::{JobManager, Pending};
+use crate::kvs::{self, Durability};
+
+/// How long a commit that failed (a full disk, usually) waits for its next attempt.
+const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// An event on its way.
+#[derive(Debug)]
+pub(super) struct Posted {
+    id: JobId,
+    entry: Entry,
+    /// Into the eventlog; otherwise only listeners hear of it.
+    logged: bool,
+}
+
+/// What goes into the next commit, and what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Whole values: J, jobspec, checkpoints.
+    pub(super) puts: Vec<Value>,
+    /// Lines to append, by job.
+    pub(super) lines: BTreeMap<JobId, String>,
+    /// Logs that are written whole, because a commit with lines of theirs was lost.
+    whole: BTreeSet<JobId>,
+    /// Logs of jobs that became inactive: kept until they are safe.
+    pub(super) closed: BTreeMap<JobId, String>,
+    pub(super) synced: bool,
+    /// Answers that promise what this batch holds.
+    pub(super) answers: Vec<Message>,
+    /// `job-manager.submit` requests with the jobs that they brought in and those refused.
+    pub(super) submits: Vec<Submitted>,
+}
+
+/// One `job-manager.submit` request that waits for its commit.
+#[derive(Debug)]
+pub(super) struct Submitted {
+    pub(super) request: Message,
+    pub(super) accepted: Vec<JobId>,
+    pub(super) errors: Vec<Value>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.puts.is_empty()
+            && self.lines.is_empty()
+            && self.whole.is_empty()
+            && self.answers.is_empty()
+            && self.submits.is_empty()
+    }
+}
+
+/// All that is on the way to listeners and the KVS.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    posted: VecDeque<Posted>,
+    busy: bool,
+    pub(super) batch: Batch,
+    /// Logs that a failed commit left behind the truth: written again as a whole.
+    stale: BTreeSet<JobId>,
+    /// Logs of jobs that are gone already, of a failed commit.
+    orphans: BTreeMap<JobId, String>,
+    lost_puts: Vec<Value>,
+    pub(super) retry_at: Option<Mono>,
+    pub(super) in_flight: usize,
+    pub(super) count: u64,
+}
+
+/// An event's context with keys in the order given.
+pub(super) fn context<const N: usize>(pairs: [(&str, Value); N]) -> Option<Map<String, Value>> {
+    Some(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+impl JobManager {
+    /// Posts an event with the time of now.
+    pub(super) fn post(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, context: Option<Map<String, Value>>) {
+        let entry = Entry { timestamp: cx.now.wall.timestamp(), name: name.to_owned(), context };
+        self.post_entry(cx, Posted { id, entry, logged: true });
+    }
+
+    /// As `post`, for listeners only: the event is not part of the job's log.
+    pub(super) fn post_volatile(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: JobId,
+        name: &str,
+        context: Option<Map<String, Value>>,
+    ) {
+        let entry = Entry { timestamp: cx.now.wall.timestamp(), name: name.to_owned(), context };
+        self.post_entry(cx, Posted { id, entry, logged: false });
+    }
+
+    /// As `post`, with a time stamp of its own: `submit` carries the time of ingest.
+    pub(super) fn post_at(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: JobId,
+        timestamp: f64,
+        name: &str,
+        context: Option<Map<String, Value>>,
+    ) {
+        self.post_entry(cx, Posted { id, entry: Entry { timestamp, name: name.to_owned(), context }, logged: true });
+    }
+
+    fn post_entry(&mut self, cx: &mut Cx<'_>, posted: Posted) {
+        self.events.posted.push_back(posted);
+        if self.events.busy {
+            return; // The call below us on the stack goes on with it.
+        }
+        self.events.busy = true;
+        while let Some(next) = self.events.posted.pop_front() {
+            self.process(cx, next);
+        }
+        self.events.busy = false;
+    }
+
+    fn process(&mut self, cx: &mut Cx<'_>, posted: Posted) {
+        let Posted { id, entry, logged } = posted;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let before = job.state;
+        if let Err(fault) = job.apply(&entry) {
+            cx.log(LogLevel::Err, format!("{id}: event {} is refused: {fault}", entry.name));
+            return;
+        }
+        let after = job.state;
+        if logged && !job.phantom {
+            let line = entry.encode();
+            job.eventlog.push_str(&line);
+            self.events.batch.lines.entry(id).or_default().push_str(&line);
+            self.events.batch.synced |= matches!(entry.name.as_str(), "submit" | "finish");
+        }
+        self.events.count += 1;
+        self.tell_journal(cx, id, &entry);
+        let was_running = StateSet::RUNNING.contains(before);
+        match (was_running, StateSet::RUNNING.contains(after)) {
+            (false, true) => self.running += 1,
+            (true, false) => self.running -= 1,
+            _ => {}
+        }
+        match entry.name.as_str() {
+            "start" => self.depend_on_start(cx, id),
+            "resource-update" => self.send_expiration(cx, id),
+            _ => {}
+        }
+        if before != after && after == JobState::Priority {
+            self.prioritize(cx, id);
+        }
+        self.act(cx, id);
+    }
+
+    /// Does what the job's state asks for now. Doing it twice does no harm.
+    pub(super) fn act(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        match job.state {
+            JobState::New => {}
+            JobState::Depend => {
+                if job.dependencies.is_empty() && !job.depend_posted {
+                    job.depend_posted = true;
+                    self.post(cx, id, "depend", None);
+                }
+            }
+            JobState::Priority => {
+                if job.alloc_pending {
+                    self.cancel_alloc(cx, id, false);
+                }
+                self.dequeue(id);
+            }
+            JobState::Sched => self.enqueue(cx, id),
+            JobState::Run => {
+                if job.may_start() {
+                    self.send_start(cx, id);
+                }
+            }
+            JobState::Cleanup => self.clean_up(cx, id),
+            JobState::Inactive => self.retire(cx, id),
+        }
+    }
+
+    fn clean_up(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        self.cancel_alloc(cx, id, true);
+        self.dequeue(id);
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.shells && !job.start_pending {
+            self.send_start(cx, id);
+            return;
+        }
+        if job.may_free() {
+            job.free_posted = true;
+            self.send_free(cx, id);
+            self.post(cx, id, "free", None);
+            return;
+        }
+        if job.may_clean() && !job.clean_posted {
+            job.clean_posted = true;
+            self.post(cx, id, "clean", None);
+        }
+    }
+
+    /// Gives the job its priority (RFC 30: hold and expedite override; else the urgency is the priority).
+    fn prioritize(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let value = super::urgency::priority_of(job.urgency);
+        self.post(cx, id, "priority", context([("priority", value.into())]));
+    }
+
+    /// The job is inactive: out of the table of active jobs, into the index of the others.
+    fn retire(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(mut job) = self.jobs.remove(&id) else { return };
+        self.wait_on_inactive(cx, &mut job);
+        if !job.phantom {
+            self.events.batch.closed.insert(id, std::mem::take(&mut job.eventlog));
+            self.archive.add(cx.now.wall, &job);
+        }
+        self.depend_on_inactive(cx, &job);
+        self.check_drain();
+    }
+
+    /// Once per turn: everything that happened goes to the KVS as one commit.
+    pub(super) fn commit_batch(&mut self, cx: &mut Cx<'_>) {
+        self.rewrite_stale(cx);
+        if self.events.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.events.batch);
+        let mut ops = batch.puts.clone();
+        for id in &batch.whole {
+            let log = self.jobs.get(id).map(|job| &job.eventlog).or_else(|| batch.closed.get(id));
+            ops.extend(log.map(|log| kvs::put(kvs::job_key(*id, "eventlog"), log.as_bytes())));
+        }
+        ops.extend(batch.lines.iter().map(|(id, lines)| kvs::append(kvs::job_key(*id, "eventlog"), lines.as_bytes())));
+        if ops.is_empty() {
+            self.batch_done(cx, batch);
+            return;
+        }
+        let durability = if batch.synced { Durability::Synced } else { Durability::Written };
+        let tag = kvs::commit(cx, ops, durability);
+        self.events.in_flight += 1;
+        self.pending.insert(tag, Pending::Commit(Box::new(batch)));
+    }
+
+    pub(super) fn on_commit(&mut self, cx: &mut Cx<'_>, batch: Batch, reply: &Message) {
+        self.events.in_flight -= 1;
+        match Fault::of(reply) {
+            None => self.batch_done(cx, batch),
+            Some(fault) => self.batch_failed(cx, batch, &fault),
+        }
+    }
+
+    fn batch_done(&mut self, cx: &mut Cx<'_>, batch: Batch) {
+        for submitted in batch.submits {
+            for id in &submitted.accepted {
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.unacknowledged = false;
+                }
+            }
+            cx.respond(&submitted.request, json!({"errors": submitted.errors}));
+        }
+        batch.answers.into_iter().for_each(|answer| cx.send(answer));
+    }
+
+    /// Nothing of the batch was stored. New jobs are refused; the events of the others are kept and written later.
+    fn batch_failed(&mut self, cx: &mut Cx<'_>, batch: Batch, fault: &Fault) {
+        cx.log(LogLevel::Err, format!("eventlogs cannot be written: {fault}; trying again"));
+        let refused: BTreeSet<JobId> = batch.submits.iter().flat_map(|s| s.accepted.iter().copied()).collect();
+        for submitted in &batch.submits {
+            cx.respond_error(&submitted.request, fault);
+            submitted.accepted.iter().for_each(|id| self.forget(cx, *id));
+        }
+        self.events.stale.extend(batch.lines.keys().chain(&batch.whole).filter(|id| !refused.contains(id)));
+        self.events.orphans.extend(batch.closed.into_iter().filter(|(id, _)| !refused.contains(id)));
+        let of_refused = |op: &Value| {
+            let key = op.get("key").and_then(Value::as_str).unwrap_or("");
+            refused.iter().any(|id| key.starts_with(&kvs::job_key(*id, "")))
+        };
+        self.events.lost_puts.extend(batch.puts.into_iter().filter(|op| !of_refused(op)));
+        self.events.batch.answers.extend(batch.answers);
+        self.events.retry_at.get_or_insert(cx.now.mono.after(RETRY_AFTER));
+    }
+
+    /// Whole logs instead of appends for those of which a commit was lost, so that no line is missing or twice.
+    fn rewrite_stale(&mut self, cx: &mut Cx<'_>) {
+        if self.events.retry_at.is_none_or(|at| cx.now.mono < at) {
+            return;
+        }
+        if self.events.in_flight > 0 {
+            return; // What is under way may still fail; rewriting waits for the last answer.
+        }
+        self.events.retry_at = None;
+        self.events.batch.puts.append(&mut self.events.lost_puts);
+        let orphans = std::mem::take(&mut self.events.orphans);
+        self.events.batch.closed.extend(orphans);
+        self.events.batch.whole = std::mem::take(&mut self.events.stale);
+        for id in &self.events.batch.whole {
+            self.events.batch.lines.remove(id);
+        }
+    }
+
+    /// A job whose submit could not be stored was never there; what it may have got already is taken back.
+    fn forget(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.shells || job.has_resources {
+            job.phantom = true;
+            self.raise(cx, id, &Exception::new("submit", 0, "the job could not be stored"));
+            return;
+        }
+        self.cancel_alloc(cx, id, true);
+        self.discard(cx, id);
+    }
+
+    /// Removes a job that was never valid, and tells listeners (RFC 21 `invalidate`).
+    pub(super) fn discard(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        self.dequeue(id);
+        let entry = Entry { timestamp: cx.now.wall.timestamp(), name: "invalidate".to_owned(), context: None };
+        self.tell_journal(cx, id, &entry);
+        self.events.batch.lines.remove(&id);
+        self.depend.forget(id);
+        self.jobs.remove(&id);
+        self.check_drain();
+    }
+
+    /// An answer that is sent once everything that has happened so far is stored.
+    pub(super) fn answer_after_commit(&mut self, answer: Message) {
+        self.events.batch.answers.push(answer);
+    }
+}

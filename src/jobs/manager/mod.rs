@@ -1,0 +1,285 @@
+//! `job-manager`: one state machine per job (RFC 21), and the talks with everybody who moves it.
+//!
+//! Every change is an event (`event.rs`) that [`job`] applies and the eventlog keeps; each noun has its file. The handler table
+//! below is the index.
+
+mod alloc;
+mod allocated;
+mod annotate;
+mod archive;
+mod conf;
+mod depend;
+mod event;
+mod job;
+mod jobtap;
+mod journal;
+mod kill;
+mod lookup;
+mod queue;
+mod raise;
+mod restart;
+mod start;
+mod submit;
+mod update;
+mod urgency;
+mod wait;
+
+use std::collections::BTreeMap;
+
+use flux_service::{Cx, Fault, Handler, Mono, Now, Outcome, Service, Tag};
+use flux_types::JobId;
+use flux_wire::{Errno, Message};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::limits::PARKED_REQUESTS_MAX;
+
+/// Requests made, by what their answer is for.
+#[derive(Debug)]
+enum Pending {
+    Commit(Box<event::Batch>),
+    Load(restart::Step),
+    Lost { id: JobId },
+    Tell(Box<restart::Told>),
+    Fetch(Box<lookup::Fetch>),
+    Purge { request: Option<Box<Message>>, count: usize },
+    Expiration { id: JobId },
+    Update(Box<update::Asked>),
+    Ignore,
+}
+
+/// The job manager. See the module's text.
+#[derive(Debug)]
+pub struct JobManager {
+    jobs: BTreeMap<JobId, job::Job>,
+    archive: archive::Archive,
+    max_id: JobId,
+    /// Jobs in RUN or CLEANUP.
+    running: usize,
+    events: event::Events,
+    alloc: alloc::Alloc,
+    start: start::Start,
+    queues: queue::Queues,
+    journal: journal::Journal,
+    wait: wait::Wait,
+    depend: depend::Depend,
+    conf: conf::Conf,
+    pending: BTreeMap<Tag, Pending>,
+    /// While the jobs of an earlier life are read.
+    loader: Option<restart::Loader>,
+    retellings: BTreeMap<usize, restart::Retelling>,
+    last_retelling: usize,
+    /// When both clocks were last read: `begin-time`s are wall clock, timers are not.
+    now: Now,
+    purged_at: Mono,
+}
+
+impl Default for JobManager {
+    fn default() -> Self {
+        JobManager {
+            jobs: BTreeMap::new(),
+            archive: archive::Archive::default(),
+            max_id: JobId(0),
+            running: 0,
+            events: event::Events::default(),
+            alloc: alloc::Alloc::default(),
+            start: start::Start::default(),
+            queues: queue::Queues::default(),
+            journal: journal::Journal::default(),
+            wait: wait::Wait::default(),
+            depend: depend::Depend::default(),
+            conf: conf::Conf::default(),
+            pending: BTreeMap::new(),
+            loader: None,
+            retellings: BTreeMap::new(),
+            last_retelling: 0,
+            now: Now::default(),
+            purged_at: Mono::default(),
+        }
+    }
+}
+
+/// How often inactive jobs are looked at for the configured limits: flux-core's heartbeat.
+const PURGE_PERIOD: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A row whose request waits while jobs are being read.
+macro_rules! row {
+    ($who:ident $topic:literal $method:ident) => {
+        Handler::$who($topic, |manager, cx, request| manager.gate(cx, request, JobManager::$method))
+    };
+}
+
+impl Service for JobManager {
+    const NAME: &'static str = "job-manager";
+    const HANDLERS: &'static [Handler<Self>] = &[
+        row!(owner "job-manager.submit" submit),
+        row!(user "job-manager.urgency" urgency),
+        row!(user "job-manager.raise" raise_request),
+        row!(user "job-manager.raiseall" raise_all),
+        row!(user "job-manager.kill" kill),
+        row!(user "job-manager.killall" kill_all),
+        row!(owner "job-manager.wait" wait),
+        row!(user "job-manager.getattr" getattr),
+        row!(user "job-manager.getinfo" getinfo),
+        row!(owner "job-manager.list" list),
+        row!(user "job-manager.memo" memo),
+        row!(user "job-manager.update" update),
+        row!(owner "job-manager.drain" drain),
+        row!(owner "job-manager.idle" idle),
+        row!(owner "job-manager.purge" purge),
+        row!(owner "job-manager.purge-id" purge_id),
+        row!(user "job-manager.queue-list" queue_list),
+        row!(user "job-manager.queue-status" queue_status),
+        row!(owner "job-manager.queue-enable" queue_enable),
+        row!(owner "job-manager.queue-start" queue_start),
+        row!(owner "job-manager.events-journal" events_journal),
+        row!(owner "job-manager.events-journal-cancel" events_journal_cancel),
+        row!(owner "job-manager.sched-hello" sched_hello),
+        row!(owner "job-manager.sched-ready" sched_ready),
+        row!(user "job-manager.alloc-query" alloc_query),
+        row!(owner "job-manager.resource-status" resource_status),
+        row!(owner "job-manager.exec-hello" exec_hello),
+        row!(owner "job-manager.set-batch-timeout" set_batch_timeout),
+        row!(owner "job-manager.jobtap" jobtap),
+        row!(owner "job-manager.jobtap-query" jobtap_query),
+        row!(all "job-manager.disconnect" disconnect),
+    ];
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        self.now = cx.now;
+        self.configure(cx)?;
+        self.start_loading(cx);
+        Ok(())
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.refuse_waiters(cx);
+        if self.loader.is_none() {
+            self.save_checkpoint();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.events.in_flight == 0 && self.events.batch.puts.is_empty() && self.events.batch.lines.is_empty()
+    }
+
+    fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+        self.now = cx.now;
+        match self.pending.remove(&tag) {
+            Some(Pending::Commit(batch)) => self.on_commit(cx, *batch, reply),
+            Some(Pending::Load(step)) => self.on_loaded(cx, step, reply),
+            Some(Pending::Lost { id }) => self.on_lost(cx, id, reply),
+            Some(Pending::Tell(told)) => self.on_told(cx, *told, reply),
+            Some(Pending::Fetch(fetch)) => self.on_fetched(cx, *fetch, reply),
+            Some(Pending::Purge { request, count }) => self.on_purged(cx, request, count, reply),
+            Some(Pending::Expiration { id }) => self.on_expiration(cx, id, reply),
+            Some(Pending::Update(asked)) => self.on_expiration_asked(cx, *asked, reply),
+            Some(Pending::Ignore) => {}
+            // RFCs 27 and 32: these name their job themselves.
+            None if reply.topic() == "sched.alloc" => self.on_alloc_reply(cx, reply),
+            None if self.start.is_topic(reply.topic()) => self.on_start_reply(cx, reply),
+            None => {} // Of a service that has been replaced.
+        }
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
+        self.now = cx.now;
+        self.send_allocs(cx);
+        self.commit_batch(cx);
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        let begin = self.depend.next_time_us().map(|at_us| {
+            let ahead_us = at_us.saturating_sub(depend::wall_us(self.now));
+            self.now.mono.after(std::time::Duration::from_micros(ahead_us))
+        });
+        let load = self.loader.as_ref().and_then(|loader| loader.retry_at);
+        let purge = (self.conf.purge != archive::Limits::default() && self.archive.len() > 0)
+            .then(|| self.purged_at.after(PURGE_PERIOD));
+        let backlog = self.alloc_backlog().then_some(self.now.mono);
+        [begin, load, purge, backlog, self.events.retry_at].into_iter().flatten().min()
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        self.now = cx.now;
+        self.retry_loading(cx);
+        self.depend_on_timer(cx);
+        if cx.now.mono >= self.purged_at.after(PURGE_PERIOD) {
+            self.purged_at = cx.now.mono;
+            self.purge_by_config(cx);
+        }
+    }
+
+    fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        self.configure(cx)?;
+        self.apply_queues(cx);
+        Ok(())
+    }
+
+    fn stats(&self) -> Value {
+        json!({"journal": {"listeners": self.journal.listeners.len(), "events": self.events.count},
+               "active_jobs": self.jobs.len(), "inactive_jobs": self.archive.len(), "max_jobid": self.max_id.0,
+               "housekeeping": {"running": {}}})
+    }
+
+    fn check(&self) {
+        self.jobs.values().for_each(job::Job::check);
+        self.check_alloc();
+        self.check_archive();
+        let running = self.jobs.values().filter(|job| flux_types::StateSet::RUNNING.contains(job.state)).count();
+        assert_eq!(running, self.running, "jobs in RUN or CLEANUP are counted");
+    }
+}
+
+#[derive(Deserialize)]
+struct BatchTimeout {
+    timeout: f64,
+}
+
+impl JobManager {
+    fn gate(
+        &mut self,
+        cx: &mut Cx<'_>,
+        request: &Message,
+        run: fn(&mut JobManager, &mut Cx<'_>, &Message) -> Outcome,
+    ) -> Outcome {
+        self.now = cx.now;
+        match &mut self.loader {
+            None => run(self, cx, request),
+            Some(loader) if loader.parked.len() < PARKED_REQUESTS_MAX => {
+                loader.parked.push(request.clone());
+                Ok(())
+            }
+            Some(_) => Err(Fault::new(Errno::EAGAIN, "the jobs are still being read")),
+        }
+    }
+
+    /// Runs a request that had to wait.
+    fn rerun(&mut self, cx: &mut Cx<'_>, request: &Message) {
+        let row = Self::HANDLERS.iter().find(|row| row.topic == request.topic()).expect("it came through the table");
+        if let Err(fault) = (row.run)(self, cx, request) {
+            cx.respond_error(request, &fault);
+        }
+    }
+
+    /// flux-core's batches wait this long; ours are made of what is there, so there is nothing to set.
+    fn set_batch_timeout(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: BatchTimeout = request.decode()?;
+        if body.timeout.is_nan() || body.timeout < 0.0 {
+            return Err(Fault::new(Errno::EINVAL, "the timeout is below 0"));
+        }
+        cx.respond_empty(request);
+        Ok(())
+    }
+
+    fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        self.sched_disconnect(cx, request);
+        self.exec_disconnect(cx, request);
+        self.journal_disconnect(request);
+        self.wait_disconnect(request);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! `job-manager.submit`: jobs that ingest has checked come in here, one request for all of a turn.
+//!
+//! A request's jobs may carry the signed request `J`; then nothing of them is in the KVS yet, and one commit stores J, jobspec and
+//! the first events together (ADR 2). Without `J` the sender has stored both. The answer waits for the commit.
+
+use flux_service::{Cx, Fault, LogLevel, Outcome};
+use flux_types::JobId;
+use flux_wire::{Errno, Message};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::JobManager;
+use super::event::{Submitted, context};
+use super::job::{Birth, Job};
+use crate::body::WireId;
+use crate::kvs;
+use crate::limits::{ACTIVE_JOBS_MAX, SUBMIT_BATCH_MAX};
+use crate::state::JobFlags;
+
+#[derive(Deserialize)]
+struct Submit {
+    jobs: Vec<NewJob>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewJob {
+    id: WireId,
+    userid: u32,
+    urgency: i64,
+    t_submit: f64,
+    flags: u32,
+    jobspec: Value,
+    #[serde(rename = "J")]
+    signed: Option<String>,
+}
+
+impl JobManager {
+    pub(super) fn submit(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: Submit = request.decode()?;
+        if body.jobs.len() > SUBMIT_BATCH_MAX {
+            return Err(Fault::new(Errno::E2BIG, format!("more than {SUBMIT_BATCH_MAX} jobs in one request")));
+        }
+        let mut submitted = Submitted { request: request.clone(), accepted: Vec::new(), errors: Vec::new() };
+        for new in body.jobs {
+            let id = new.id.id();
+            match self.accept(cx, new) {
+                Ok(()) => submitted.accepted.push(id),
+                Err(fault) => submitted.errors.push(json!([id.0, fault.message()])),
+            }
+        }
+        self.events.batch.submits.push(submitted);
+        Ok(())
+    }
+
+    fn accept(&mut self, cx: &mut Cx<'_>, new: NewJob) -> Result<(), Fault> {
+        let id = new.id.id();
+        if self.jobs.len() >= ACTIVE_JOBS_MAX {
+            return Err(Fault::new(Errno::EAGAIN, format!("more than {ACTIVE_JOBS_MAX} jobs are active")));
+        }
+        if self.jobs.contains_key(&id) || self.archive.has(id) {
+            return Err(Fault::new(Errno::EEXIST, "the job id is in use"));
+        }
+        let queue = new.jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
+        self.queues.may_submit(queue)?;
+        let flags = JobFlags(new.flags);
+        let birth = Birth { id, userid: new.userid, urgency: new.urgency, flags, t_submit: new.t_submit };
+        let mut job = Job::new(&birth, &new.jobspec);
+        job.unacknowledged = true;
+        self.jobs.insert(id, job);
+        let first = context([
+            ("userid", new.userid.into()),
+            ("urgency", new.urgency.into()),
+            ("flags", new.flags.into()),
+            ("version", 1.into()),
+        ]);
+        self.post_at(cx, id, new.t_submit, "submit", first);
+        if let Err(fault) = self.depend_on_submit(cx, id, &new.jobspec) {
+            self.discard(cx, id);
+            if new.signed.is_none() {
+                self.events.batch.puts.push(kvs::unlink(kvs::job_key(id, "")));
+            }
+            return Err(fault);
+        }
+        if let Some(signed) = &new.signed {
+            let jobspec = new.jobspec.to_string();
+            self.events.batch.puts.push(kvs::put(kvs::job_key(id, "J"), signed.as_bytes()));
+            self.events.batch.puts.push(kvs::put(kvs::job_key(id, "jobspec"), jobspec.as_bytes()));
+        }
+        self.max_id = self.max_id.max(id);
+        self.wait.waitables += usize::from(flags.has(JobFlags::WAITABLE));
+        self.post(cx, id, "validate", None);
+        Ok(())
+    }
+
+    /// The newest id, so that ingest makes none twice.
+    pub(super) fn getinfo(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        cx.respond(request, json!({"max_jobid": self.max_id.0}));
+        Ok(())
+    }
+
+    pub(super) fn max_id_seen(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        if id > self.max_id {
+            cx.log(LogLevel::Debug, format!("max_jobid={id}"));
+            self.max_id = id;
+        }
+    }
+}
