@@ -258,6 +258,11 @@ impl Node {
         std::mem::take(&mut self.outputs)
     }
 
+    /// The configuration in force.
+    pub fn config(&self) -> &Value {
+        &self.info.config
+    }
+
     /// Asserts every service's invariants.
     pub fn check(&self) {
         for slot in self.slots.values() {

@@ -4,17 +4,17 @@ use flux_wire::{Cred, Errno, role};
 
 /// The rules of the `access` table, and whose instance it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access {
-    pub owner: u32,
+pub(crate) struct Access {
+    pub(crate) owner: u32,
     /// `access.allow-root-owner`
-    pub root_is_owner: bool,
+    pub(crate) root_is_owner: bool,
     /// `access.allow-guest-user`
-    pub guests: bool,
+    pub(crate) guests: bool,
 }
 
 impl Access {
     /// The rules in a configuration.
-    pub fn new(owner: u32, config: &serde_json::Value) -> Access {
+    pub(crate) fn new(owner: u32, config: &serde_json::Value) -> Access {
         let flag = |name: &str| config.pointer(&format!("/access/{name}")).and_then(|v| v.as_bool()).unwrap_or(false);
         Access { owner, root_is_owner: flag("allow-root-owner"), guests: flag("allow-guest-user") }
     }
@@ -23,7 +23,7 @@ impl Access {
     ///
     /// # Errors
     /// EPERM: it may not connect.
-    pub fn authenticate(&self, uid: u32) -> Result<Cred, Errno> {
+    pub(crate) fn authenticate(&self, uid: u32) -> Result<Cred, Errno> {
         let roles = if uid == self.owner || (uid == 0 && self.root_is_owner) {
             role::OWNER
         } else if self.guests {

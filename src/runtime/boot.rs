@@ -20,7 +20,7 @@ use self::config::LoadError;
 use self::dirs::{DirError, Dirs, Wishes};
 use crate::stderr;
 use crate::store::{StoreError, open_store};
-use crate::{Access, Listener, Reactor};
+use crate::{Listener, Reactor};
 
 /// Why no broker runs. Each says what to do about it, as far as we know.
 #[derive(Debug)]
@@ -85,6 +85,7 @@ fn run(args: Args) -> Result<u8, BootError> {
     let config = Arc::new(config::load(config_path.as_deref(), &args.confs).map_err(BootError::Config)?);
     let dirs = Dirs::prepare(&wishes(&attrs, &env)).map_err(BootError::Dir)?;
     let (store, recovered) = open_store(dirs.statedir.as_deref(), &dirs.rundir).map_err(BootError::Store)?;
+    dirs.remember().map_err(BootError::Dir)?;
     if store.report().torn_bytes > 0 {
         let bytes = store.report().torn_bytes;
         stderr::line(&format!(
@@ -92,7 +93,7 @@ fn run(args: Args) -> Result<u8, BootError> {
         ));
     }
     let owner = flux_sys::ids::Ids::current().euid;
-    let mut reactor = Reactor::new(store, Access::new(owner, &config)).map_err(io_error("start the loop"))?;
+    let mut reactor = Reactor::new(store, owner).map_err(io_error("start the loop"))?;
     let setup = setup(&args, attrs, config, config_path, env, &dirs, recovered)?;
     let listener = listen(setup.attrs.get("local-uri").unwrap_or_default())?;
     // After the limit that children get was noted.

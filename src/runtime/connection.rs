@@ -82,8 +82,8 @@ impl Connection {
         self.out.len() - self.sent
     }
 
-    /// Reads what is there, up to a turn's share, and hands every whole message to `take`.
-    pub(crate) fn receive(&mut self, chunk: &mut [u8], mut take: impl FnMut(Message)) -> Result<(), Dropped> {
+    /// Reads what is there, up to a turn's share, and hands every whole message to `take`; answers how many bytes it read.
+    pub(crate) fn receive(&mut self, chunk: &mut [u8], mut take: impl FnMut(Message)) -> Result<usize, Dropped> {
         let mut taken = 0;
         while self.readable && taken < READ_TURN_BYTES {
             let got = match self.stream.read(chunk) {
@@ -108,7 +108,7 @@ impl Connection {
                 return Err(Dropped::FrameTooLong);
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Queues a message; `flush` sends it.

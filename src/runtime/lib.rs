@@ -17,7 +17,6 @@ mod stderr;
 mod store;
 mod tokens;
 
-pub use access::Access;
 pub use boot::broker_main;
 pub use listener::Listener;
 pub use node::{ConnId, Input, NodeLike, Output, Owner};

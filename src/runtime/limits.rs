@@ -10,6 +10,8 @@ pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
 pub const GUEST_FRAME_BYTES_MAX: usize = 64 << 20;
 /// Bytes read from one client, or from one stream of a child, before the others have their turn.
 pub const READ_TURN_BYTES: usize = 512 * 1024;
+/// Bytes read from all clients together before the node has its turn.
+pub const TURN_BYTES_MAX: usize = 64 << 20;
 /// Size of the one buffer that everything is read into.
 pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 /// An output buffer is given back to the allocator when it is empty and larger than this.

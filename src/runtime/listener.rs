@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use flux_wire::{Cred, Errno};
 use mio::net::{UnixListener, UnixStream};
 
-use crate::Access;
+use crate::access::Access;
 
 /// A listening socket that every user may connect to; [`Access`] decides who stays.
 #[derive(Debug)]

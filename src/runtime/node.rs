@@ -3,6 +3,7 @@
 use flux_broker::Node;
 pub use flux_broker::{ConnId, Input, Output, Owner};
 use flux_service::{Mono, Now};
+use serde_json::Value;
 
 /// A pure node: input goes in with the time, outputs come out in a list.
 pub trait NodeLike {
@@ -11,6 +12,8 @@ pub trait NodeLike {
     fn next_timer(&self) -> Option<Mono>;
     fn on_timer(&mut self, now: Now);
     fn take_outputs(&mut self) -> Vec<Output>;
+    /// The configuration as it is now: it says who may connect.
+    fn config(&self) -> &Value;
 }
 
 impl NodeLike for Node {
@@ -32,5 +35,9 @@ impl NodeLike for Node {
 
     fn take_outputs(&mut self) -> Vec<Output> {
         Node::take_outputs(self)
+    }
+
+    fn config(&self) -> &Value {
+        Node::config(self)
     }
 }

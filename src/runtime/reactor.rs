@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::connection::{Connection, Dropped};
 use crate::limits::{
     ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FLUSH_MS, LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, STORE_BYTES_MAX,
+    TURN_BYTES_MAX,
 };
 use crate::listener::Listener;
 use crate::node::{ConnId, Input, NodeLike, Output};
@@ -27,8 +28,11 @@ use crate::stderr;
 use crate::store::StoreHandle;
 use crate::tokens::{LISTENER, SIGNALS, Tokens, WAKER};
 
-/// Signals that the node hears of.
+/// Signals that the node hears of, unless whoever started us wants them ignored (nohup).
 const SIGNALS_TAKEN: &[Name] = &[Name::SIGINT, Name::SIGTERM, Name::SIGHUP, Name::SIGUSR1, Name::SIGUSR2];
+
+/// A broker that was started with SIGCHLD ignored would never learn how its children end.
+const SIGNALS_RESET: &[Name] = &[Name::SIGCHLD];
 
 /// Everything outside the node.
 pub struct Reactor {
@@ -36,13 +40,16 @@ pub struct Reactor {
     poll: Poll,
     signals: SignalQueue,
     listener: Option<Listener>,
-    access: Access,
+    /// The instance owner's user id.
+    owner: u32,
     store: StoreHandle,
     processes: Processes,
     tokens: Tokens,
     connections: HashMap<Token, Connection>,
     /// Clients with bytes to read, perhaps.
     readable: BTreeSet<Token>,
+    /// The client whose turn it is when not all could be read from.
+    resume_at: Token,
     /// Clients with messages to be sent.
     unsent: BTreeSet<Token>,
     accept_at: Option<Mono>,
@@ -56,10 +63,9 @@ impl Reactor {
     ///
     /// # Errors
     /// EMFILE and the like: the loop needs a few descriptors.
-    pub fn new(mut store: StoreHandle, access: Access) -> io::Result<Reactor> {
+    pub fn new(mut store: StoreHandle, owner: u32) -> io::Result<Reactor> {
         let poll = Poll::new()?;
-        let numbers: Vec<i32> = SIGNALS_TAKEN.iter().map(|name| *name as i32).collect();
-        let signals = SignalQueue::new(&numbers)?;
+        let signals = take_over_signals()?;
         let fd = signals.as_fd().as_raw_fd();
         poll.registry().register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE)?;
         store.wake_with(Arc::new(Waker::new(poll.registry(), WAKER)?));
@@ -68,12 +74,13 @@ impl Reactor {
             poll,
             signals,
             listener: None,
-            access,
+            owner,
             store,
             processes: Processes::new(),
             tokens: Tokens::new(),
             connections: HashMap::new(),
             readable: BTreeSet::new(),
+            resume_at: Token(0),
             unsent: BTreeSet::new(),
             accept_at: None,
             inbox: VecDeque::new(),
@@ -114,7 +121,7 @@ impl Reactor {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
-            self.gather(&events);
+            self.gather(node, &events);
         }
     }
 
@@ -188,7 +195,7 @@ impl Reactor {
     }
 
     /// Takes what the kernel reported, and what was left of earlier turns, into the inbox.
-    fn gather(&mut self, events: &Events) {
+    fn gather(&mut self, node: &impl NodeLike, events: &Events) {
         let mono = self.clock.mono();
         let mut accept = self.accept_at.is_some_and(|at| at <= mono);
         for event in events {
@@ -208,7 +215,7 @@ impl Reactor {
         }
         self.store.drain(&mut self.inbox);
         if accept {
-            self.accept(mono);
+            self.accept(mono, &Access::new(self.owner, node.config()));
         }
         self.processes.service(mono, &mut self.chunk, &mut self.inbox);
         self.receive();
@@ -220,12 +227,12 @@ impl Reactor {
         }
     }
 
-    fn accept(&mut self, mono: Mono) {
+    fn accept(&mut self, mono: Mono, access: &Access) {
         self.accept_at = None;
         loop {
             let Some(listener) = &self.listener else { return };
             let full = self.connections.len() >= CONNECTIONS_MAX;
-            match listener.accept(&self.access, full) {
+            match listener.accept(access, full) {
                 Ok(Some((mut stream, cred))) => {
                     let token = self.tokens.next();
                     let interest = Interest::READABLE | Interest::WRITABLE;
@@ -252,17 +259,39 @@ impl Reactor {
         if self.store.bytes_in_flight() > STORE_BYTES_MAX {
             return; // The disk is behind; its completion wakes us.
         }
-        for token in std::mem::take(&mut self.readable) {
-            let Some(connection) = self.connections.get_mut(&token) else { continue };
-            if !connection.wants_read() {
-                continue;
+        // Round and round, so that a full turn does not always end before the same clients.
+        let from_here = self.readable.split_off(&self.resume_at);
+        let mut order: VecDeque<Token> = from_here.into_iter().chain(std::mem::take(&mut self.readable)).collect();
+        let mut left = TURN_BYTES_MAX;
+        while let Some(token) = order.pop_front() {
+            if left == 0 {
+                self.resume_at = token;
+                self.readable.insert(token);
+                self.readable.extend(order);
+                return;
             }
-            let (conn, inbox) = (conn_of(token), &mut self.inbox);
-            let take = |message| inbox.push_back(Input::Message { conn, message });
-            match connection.receive(&mut self.chunk, take) {
-                Ok(()) if connection.wants_read() => _ = self.readable.insert(token),
-                Ok(()) => (),
-                Err(why) => self.drop_client(token, &why),
+            left = left.saturating_sub(self.receive_from(token));
+        }
+    }
+
+    /// Reads from one client; answers how many bytes.
+    fn receive_from(&mut self, token: Token) -> usize {
+        let Some(connection) = self.connections.get_mut(&token) else { return 0 };
+        if !connection.wants_read() {
+            return 0;
+        }
+        let (conn, inbox) = (conn_of(token), &mut self.inbox);
+        let take = |message| inbox.push_back(Input::Message { conn, message });
+        match connection.receive(&mut self.chunk, take) {
+            Ok(taken) => {
+                if connection.wants_read() {
+                    self.readable.insert(token);
+                }
+                taken
+            }
+            Err(why) => {
+                self.drop_client(token, &why);
+                0
             }
         }
     }
@@ -313,6 +342,18 @@ impl Reactor {
             }
         }
     }
+}
+
+fn take_over_signals() -> io::Result<SignalQueue> {
+    for name in SIGNALS_RESET {
+        flux_sys::signal::set_default(*name as i32)?;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    let is_ignored = |number: i32| ignored.is_some_and(|mask| mask >> (number - 1) & 1 == 1);
+    let numbers: Vec<i32> =
+        SIGNALS_TAKEN.iter().map(|name| *name as i32).filter(|number| !is_ignored(*number)).collect();
+    SignalQueue::new(&numbers)
 }
 
 fn conn_of(token: Token) -> ConnId {

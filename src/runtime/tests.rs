@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::node::{ConnId, Input, NodeLike, Output, Owner};
-use crate::{Access, Listener, Reactor, open_store};
+use crate::{Listener, Reactor, open_store};
 
 const OWNER: Owner = Owner(1);
 
@@ -31,6 +31,7 @@ struct TestNode {
     seen: Arc<Mutex<Vec<Input>>>,
     turns: u32,
     timer: Option<Mono>,
+    config: Value,
 }
 
 impl NodeLike for TestNode {
@@ -65,6 +66,10 @@ impl NodeLike for TestNode {
     fn take_outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
+
+    fn config(&self) -> &Value {
+        &self.config
+    }
 }
 
 impl TestNode {
@@ -86,11 +91,12 @@ fn own_uid() -> u32 {
 }
 
 fn start(first: Vec<Output>, rule: impl FnMut(&Input) -> Vec<Output> + Send + 'static) -> Running {
-    start_as(Access { owner: own_uid(), root_is_owner: false, guests: false }, first, None, rule)
+    start_as(own_uid(), json!({}), first, None, rule)
 }
 
 fn start_as(
-    access: Access,
+    owner: u32,
+    config: Value,
     first: Vec<Output>,
     timer: Option<Mono>,
     rule: impl FnMut(&Input) -> Vec<Output> + Send + 'static,
@@ -99,11 +105,11 @@ fn start_as(
     let path = dir.path().join("local-0");
     let seen = Arc::new(Mutex::new(Vec::new()));
     let listener = Listener::bind(&path).unwrap();
-    let mut node = TestNode { rule: Box::new(rule), outputs: first, seen: seen.clone(), turns: 0, timer };
+    let mut node = TestNode { rule: Box::new(rule), outputs: first, seen: seen.clone(), turns: 0, timer, config };
     let rundir = dir.path().to_owned();
     let thread = std::thread::spawn(move || {
         let (store, _) = open_store(None, &rundir).unwrap();
-        let mut reactor = Reactor::new(store, access).unwrap();
+        let mut reactor = Reactor::new(store, owner).unwrap();
         reactor.listen(listener).unwrap();
         reactor.run(&mut node).unwrap()
     });

@@ -88,6 +88,11 @@ impl Dirs {
         Ok(dirs)
     }
 
+    /// Lets the next broker on this `statedir` find its `rundir`. Call it once the `statedir` is ours alone.
+    pub(super) fn remember(&self) -> Result<(), DirError> {
+        self.statedir.as_ref().map_or(Ok(()), |statedir| remember(statedir, &self.rundir))
+    }
+
     /// Where the local connector listens unless `local-uri` says otherwise.
     pub(super) fn socket_path(&self, rank: u32) -> PathBuf {
         self.rundir.join(format!("local-{rank}"))
@@ -119,18 +124,14 @@ fn prepare_statedir(path: &Path, uid: u32) -> Result<PathBuf, DirError> {
 
 /// The directory, and whether it was made just now.
 fn prepare_rundir(wishes: &Wishes<'_>, statedir: Option<&Path>, uid: u32) -> Result<(PathBuf, bool), DirError> {
-    let (rundir, made) = match (wishes.rundir, statedir) {
+    Ok(match (wishes.rundir, statedir) {
         (Some(path), _) => given(Path::new(path), "flux")?,
         (None, Some(statedir)) => match remembered(statedir, uid) {
             Some(rundir) => (rundir, false),
             None => (unique(&temporary(wishes), "flux")?, true),
         },
         (None, None) => (unique(&temporary(wishes), "flux")?, true),
-    };
-    if let Some(statedir) = statedir {
-        remember(statedir, &rundir)?;
-    }
-    Ok((rundir, made))
+    })
 }
 
 fn temporary(wishes: &Wishes<'_>) -> PathBuf {
@@ -236,7 +237,10 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let state = tmp.path().join("state");
         let wishes = Wishes { statedir: text(&state), tmpdir: text(tmp.path()), ..Wishes::default() };
-        let first = Dirs::prepare(&wishes).unwrap().rundir.clone();
+        let dirs = Dirs::prepare(&wishes).unwrap();
+        dirs.remember().unwrap();
+        let first = dirs.rundir.clone();
+        drop(dirs);
         assert!(first.exists() && state.exists(), "both outlive the broker");
         let second = Dirs::prepare(&wishes).unwrap().rundir.clone();
         assert_eq!(first, second);

@@ -42,6 +42,12 @@ impl Database {
         Ok(Database { path: path.to_owned(), sqlite })
     }
 
+    /// As a disk of this size would.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, count: u32) {
+        self.sqlite.execute_batch(&format!("PRAGMA max_page_count = {count}")).unwrap();
+    }
+
     fn failed(&self, error: rusqlite::Error) -> StoreError {
         StoreError::Database { path: self.path.clone(), error }
     }

@@ -13,6 +13,7 @@ use super::format::{FRAME_HEADER_LEN, SEGMENT_HEADER_LEN};
 use super::*;
 use crate::limits::{SEGMENT_BYTES, UNSYNCED_BYTES_MAX};
 
+mod crash;
 mod handle;
 
 fn open(dir: &TempDir) -> (Log, Vec<Vec<u8>>) {

@@ -33,9 +33,9 @@ fn a_client_is_greeted_answered_and_missed_when_it_goes() {
 #[test]
 fn who_may_not_connect_is_told_why_in_one_byte() {
     let stranger = own_uid() + 1;
-    let refused = start_as(Access { owner: stranger, root_is_owner: false, guests: false }, vec![], None, nothing);
+    let refused = start_as(stranger, json!({}), vec![], None, nothing);
     assert_eq!(Client::connect(&refused.path).err(), Some(Errno::EPERM.0 as u8));
-    let guests = start_as(Access { owner: stranger, root_is_owner: false, guests: true }, vec![], None, nothing);
+    let guests = start_as(stranger, json!({"access": {"allow-guest-user": true}}), vec![], None, nothing);
     Client::connect(&guests.path).unwrap().call("echo", Payload::None);
     let creds = guests.wait_for(1, |input| match input {
         Input::Connected { cred, .. } => Some(*cred),
@@ -127,8 +127,7 @@ fn the_node_may_close_a_connection() {
 
 #[test]
 fn a_timer_fires_when_it_is_due() {
-    let access = Access { owner: own_uid(), root_is_owner: false, guests: false };
-    let running = start_as(access, vec![], Some(Mono(Duration::from_millis(50))), nothing);
+    let running = start_as(own_uid(), json!({}), vec![], Some(Mono(Duration::from_millis(50))), nothing);
     assert_eq!(running.exit_code(), 3);
 }
 

@@ -135,3 +135,28 @@ fn a_failed_batch_fails_each_of_its_records_and_the_next_is_taken() {
     let records = recover::open(&dir.path().join("log")).unwrap().records;
     assert_eq!(records.iter().map(|(_, record)| &record[..]).collect::<Vec<_>>(), [b"taken"]);
 }
+
+#[test]
+fn a_full_database_takes_nothing_of_a_put_and_more_when_there_is_space() {
+    let dir = TempDir::new().unwrap();
+    let database = Database::open(&dir.path().join("content.sqlite"), true).unwrap();
+    database.limit_pages(8);
+    let (mut store, _) = open_store(None, dir.path()).unwrap();
+    store.database = DatabaseSide::Idle(Box::new(database));
+    let put = |hash: &str, len| StoreOp::Put {
+        blobs: vec![(hash.as_bytes().into(), vec![1; len].into())],
+        checkpoints: vec![(hash.to_owned(), Arc::new(json!({})))],
+    };
+    store.submit(OWNER, Tag(1), put("small", 10));
+    store.submit(OWNER, Tag(2), put("large", 100_000));
+    store.submit(OWNER, Tag(3), StoreOp::Get { hash: b"large".as_slice().into() });
+    store.submit(OWNER, Tag(4), put("again", 10));
+    let done = completions(&mut store, 4);
+    let Completion::Failed(fault) = &done[1].1 else { panic!("{done:?}") };
+    assert_eq!(fault.errno, Errno::ENOSPC);
+    assert_eq!(done[2].1, Completion::Blob(None));
+    assert_eq!((&done[0].1, &done[3].1), (&Completion::Stored, &Completion::Stored));
+    store.close();
+    let checkpoints = Database::open(&dir.path().join("content.sqlite"), true).unwrap().checkpoints().unwrap();
+    assert_eq!(checkpoints.len(), 2, "{checkpoints:?}");
+}
