@@ -1,2 +1,31 @@
-//! Room `kvs`.
+//! The key-value store: namespaces of hash trees over content-addressed blobs (RFC 10, 11), log first, tree second (ADR 2).
 #![forbid(unsafe_code)]
+
+mod checkpoint;
+mod commit;
+mod content;
+mod content_api;
+mod digest;
+mod event;
+mod key;
+pub mod limits;
+mod log;
+mod lookup;
+mod mutate;
+mod park;
+mod record;
+mod root;
+mod service;
+mod space;
+mod stats;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod txn;
+mod watch;
+
+pub use digest::Algorithm;
+pub use record::RecordError;
+pub use service::Kvs;

@@ -98,6 +98,10 @@ pub trait Service: Sized + 'static {
         Ok(())
     }
 
+    /// The event prefixes that clients, services and other brokers listen to from here on; told when the service is
+    /// loaded and whenever they change. A service whose events cost something to make may then save them.
+    fn on_subscribers(&mut self, _cx: &mut Cx<'_>, _prefixes: &[String]) {}
+
     /// Service-specific statistics (`NAME.stats-get`); an object.
     fn stats(&self) -> Value {
         Value::Object(serde_json::Map::new())
@@ -126,6 +130,7 @@ pub trait AnyService {
     fn next_timer(&self) -> Option<Mono>;
     fn on_timer(&mut self, cx: &mut Cx<'_>);
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault>;
+    fn on_subscribers(&mut self, cx: &mut Cx<'_>, prefixes: &[String]);
     fn stats(&self) -> Value;
     fn check(&self);
 }
@@ -204,6 +209,10 @@ impl<S: Service> AnyService for S {
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         Service::on_config(self, cx)
+    }
+
+    fn on_subscribers(&mut self, cx: &mut Cx<'_>, prefixes: &[String]) {
+        Service::on_subscribers(self, cx, prefixes);
     }
 
     fn stats(&self) -> Value {

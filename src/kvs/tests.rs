@@ -1,0 +1,5 @@
+//! The service as its clients see it.
+
+mod commit;
+mod recovery;
+mod watch;
