@@ -1,0 +1,15 @@
+//! The resource graph: vertices are resource pools, edges are relations in subsystems (RFC 4).
+
+mod build;
+mod mark;
+mod order;
+mod prime;
+mod prune;
+mod shape;
+mod vertex;
+
+pub(crate) use build::NewVertex;
+pub(crate) use mark::{Mark, Marks};
+pub(crate) use prune::PruneTypes;
+pub use shape::{Edge, EdgeId, Graph, VertexId};
+pub use vertex::{Status, Vertex};

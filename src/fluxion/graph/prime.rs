@@ -1,0 +1,80 @@
+//! Counting what exists below every vertex.
+
+use super::{Graph, PruneTypes, VertexId};
+use crate::error::GraphError;
+use crate::intern::{Subsystem, TypeId};
+use crate::limits::GRAPH_DEPTH_MAX;
+use crate::planner::Multi;
+
+/// Amounts by type; few enough for a list.
+pub(super) type Amounts = Vec<(TypeId, i64)>;
+
+/// Adds to one entry of a list of amounts.
+pub(super) fn add_amount(amounts: &mut Amounts, kind: TypeId, by: i64) {
+    match amounts.iter_mut().find(|(of, _)| *of == kind) {
+        Some(entry) => entry.1 = entry.1.saturating_add(by),
+        None => amounts.push((kind, by)),
+    }
+}
+
+impl Graph {
+    /// Counts the subtree of every vertex in a subsystem and installs the counts as pruning filters. Types of leaves
+    /// that no filter names are counted at clusters. Use that is already planned stays.
+    ///
+    /// # Errors
+    /// `Missing` if the subsystem has no root, `TooDeep` if it nests too deeply or is no tree.
+    pub fn prime(&mut self, subsystem: Subsystem, prune: &mut PruneTypes) -> Result<(), GraphError> {
+        let Some(root) = self.root(subsystem) else {
+            return Err(GraphError::Missing(format!("subsystem {}", self.names.subsystem_name(subsystem))));
+        };
+        self.begin_marks();
+        let mut total = Amounts::new();
+        self.prime_below(subsystem, prune, root, 1, &mut total)
+    }
+
+    fn prime_below(
+        &mut self,
+        subsystem: Subsystem,
+        prune: &mut PruneTypes,
+        at: VertexId,
+        depth: usize,
+        up: &mut Amounts,
+    ) -> Result<(), GraphError> {
+        if depth > GRAPH_DEPTH_MAX {
+            return Err(GraphError::TooDeep);
+        }
+        self.marks.see(at);
+        let (kind, size) = (self.vertex(at).kind, i64::from(self.vertex(at).size));
+        if prune.has(kind) {
+            add_amount(up, kind, size);
+        }
+        if self.vertex(at).out.is_empty() {
+            if !prune.has(kind) {
+                prune.add(Some(TypeId::CLUSTER), kind);
+                add_amount(up, kind, size);
+            }
+            return Ok(());
+        }
+        let mut below = Amounts::new();
+        for index in 0..self.vertex(at).out.len() {
+            let edge = self.edge(self.vertex(at).out[index]);
+            if edge.subsystem == subsystem && !self.marks.is_seen(edge.target) {
+                self.prime_below(subsystem, prune, edge.target, depth + 1, &mut below)?;
+            }
+        }
+        for (kind, amount) in &below {
+            if prune.has(*kind) {
+                add_amount(up, *kind, *amount);
+            }
+        }
+        let count = |kind: TypeId| below.iter().find(|(of, _)| *of == kind).map_or(0, |(_, amount)| *amount);
+        let counted: Vec<(TypeId, i64)> = prune.counted_at(kind).into_iter().map(|kind| (kind, count(kind))).collect();
+        if !counted.is_empty() {
+            match &mut self.vertex_mut(at).below {
+                Some(multi) => multi.set_totals(counted),
+                none => *none = Some(Box::new(Multi::new(counted))),
+            }
+        }
+        Ok(())
+    }
+}

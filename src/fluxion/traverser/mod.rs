@@ -1,0 +1,20 @@
+//! Walking the graph: choosing, taking, giving back and finding.
+
+mod cancel;
+mod explore;
+mod find;
+mod fit;
+mod jobs;
+mod request;
+mod schedule;
+mod score;
+mod select;
+mod slot;
+mod take;
+mod update;
+
+pub use cancel::{CancelStats, Release};
+pub use find::Expression;
+pub use jobs::{Hold, JobHold, JobTable, Touch};
+pub use schedule::{MatchOp, Matched};
+pub(crate) use take::Take;

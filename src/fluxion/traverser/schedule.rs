@@ -1,0 +1,194 @@
+//! When: now, or at the first time something can be had.
+
+use super::request::Requests;
+use super::select::Search;
+use crate::engine::Engine;
+use crate::error::MatchError;
+use crate::graph::VertexId;
+use crate::intern::TypeId;
+use crate::jobspec::{Constraint, Jobspec};
+use crate::limits::GRAPH_DURATION_MAX;
+use crate::planner::PLAN_END;
+
+/// What is asked of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchOp {
+    /// Now or not.
+    Allocate,
+    /// Now or not, and if not, whether ever.
+    AllocateWithSatisfiability,
+    /// Now or as early as possible.
+    AllocateOrElseReserve,
+    /// Whether ever, if the graph were empty and all of it up.
+    Satisfiability,
+    /// As `Allocate`, but nothing is taken.
+    WithoutAllocating,
+    /// As `AllocateOrElseReserve`, but nothing is taken.
+    WithoutAllocatingFuture,
+}
+
+const OPS: &[(&str, MatchOp)] = &[
+    ("allocate", MatchOp::Allocate),
+    ("allocate_orelse_reserve", MatchOp::AllocateOrElseReserve),
+    ("allocate_with_satisfiability", MatchOp::AllocateWithSatisfiability),
+    ("satisfiability", MatchOp::Satisfiability),
+    ("without_allocating", MatchOp::WithoutAllocating),
+    ("without_allocating_future", MatchOp::WithoutAllocatingFuture),
+];
+
+impl MatchOp {
+    pub fn from_name(name: &str) -> Option<MatchOp> {
+        OPS.iter().find(|(of, _)| *of == name).map(|(_, op)| *op)
+    }
+
+    /// Whether a success leaves something taken.
+    pub fn takes(self) -> bool {
+        !matches!(self, Self::WithoutAllocating | Self::WithoutAllocatingFuture | Self::Satisfiability)
+    }
+}
+
+/// When and for whom a walk chooses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meta<'a> {
+    pub at: i64,
+    /// Seconds, at least 1.
+    pub duration: i64,
+    /// The match is for this very moment: jobs that overrun are in the way.
+    pub is_now: bool,
+    /// Down resources count too.
+    pub ignores_status: bool,
+    pub constraint: Option<&'a Constraint>,
+}
+
+/// A choice that stands in the marks of the graph.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    pub at: i64,
+    pub duration: i64,
+    pub(crate) is_reserved: bool,
+    pub(crate) labels: Vec<(VertexId, String)>,
+}
+
+impl Engine {
+    /// Chooses resources for a jobspec and leaves them marked. `now` is in seconds since the epoch of the graph.
+    ///
+    /// # Errors
+    /// `Busy`, `Unsatisfiable` (where the operation tells them apart) or `Invalid`.
+    pub(crate) fn choose(&mut self, op: MatchOp, jobspec: &Jobspec, now: i64) -> Result<Matched, MatchError> {
+        let duration = duration_of(jobspec)?;
+        if jobspec.resources.is_empty() {
+            return Err(MatchError::Invalid("the jobspec asks for nothing".into()));
+        }
+        let root = self.graph.root(self.dominant()).ok_or_else(|| MatchError::NotFound("the graph is empty".into()))?;
+        let mut requests = Requests::compile(&jobspec.resources, &self.graph.names)
+            .map_err(|kind| MatchError::Invalid(format!("resource type '{kind}' is not known to this graph")))?;
+        requests.sum_up(&self.prune, self.is_flexible);
+        self.exclusive_types = self.base_exclusive_types();
+        self.exclusive_types.extend(&requests.exclusive_types);
+        let constraint = jobspec.constraint.as_ref();
+        let meta = Meta { at: now, duration, is_now: true, ignores_status: false, constraint };
+        let matched = match op {
+            MatchOp::Satisfiability => self.choose_ever(root, &requests, meta).ok_or(MatchError::Unsatisfiable),
+            _ => self.choose_when(op, root, &requests, meta),
+        }?;
+        if op != MatchOp::Satisfiability && matched.at >= GRAPH_DURATION_MAX {
+            return Err(MatchError::Busy);
+        }
+        let duration = duration.min(GRAPH_DURATION_MAX - matched.at.min(GRAPH_DURATION_MAX - 1));
+        Ok(Matched { duration, ..matched })
+    }
+
+    fn choose_when(
+        &mut self,
+        op: MatchOp,
+        root: VertexId,
+        requests: &Requests,
+        meta: Meta,
+    ) -> Result<Matched, MatchError> {
+        self.check_feasible(op, requests, meta)?;
+        if let Some(matched) = self.choose_at(root, requests, meta, false) {
+            return Ok(matched);
+        }
+        match op {
+            MatchOp::AllocateOrElseReserve | MatchOp::WithoutAllocatingFuture => {
+                if let Some(matched) = self.choose_later(root, requests, meta) {
+                    return Ok(matched);
+                }
+            }
+            MatchOp::AllocateWithSatisfiability => {}
+            _ => return Err(MatchError::Busy),
+        }
+        let is_satisfiable = self.choose_ever(root, requests, meta).is_some();
+        Err(if is_satisfiable { MatchError::Busy } else { MatchError::Unsatisfiable })
+    }
+
+    fn choose_at(&mut self, root: VertexId, requests: &Requests, meta: Meta, is_reserved: bool) -> Option<Matched> {
+        let mut search = Search {
+            graph: &mut self.graph,
+            policy: &self.policy,
+            subsystems: &self.subsystems,
+            is_flexible: self.is_flexible,
+            meta,
+            above: 0,
+            labels: Vec::new(),
+            visit_count: 0,
+        };
+        let is_found = search.select(root, &requests.list);
+        let labels = std::mem::take(&mut search.labels);
+        self.visit_count += search.visit_count;
+        is_found.then_some(Matched { at: meta.at, duration: meta.duration, is_reserved, labels })
+    }
+
+    /// Tries every time at which something that is planned begins or ends.
+    fn choose_later(&mut self, root: VertexId, requests: &Requests, meta: Meta) -> Option<Matched> {
+        let mut from = meta.at + 1;
+        loop {
+            let below = self.graph.vertex(root).below.as_ref()?;
+            let at = below.first_fit(from, meta.duration, &requests.need)?;
+            let later = Meta { at, is_now: false, ..meta };
+            if let Some(matched) = self.choose_at(root, requests, later, true) {
+                return Some(matched);
+            }
+            from = at + 1;
+        }
+    }
+
+    /// Chooses at the end of all plans, whatever is up or down.
+    fn choose_ever(&mut self, root: VertexId, requests: &Requests, meta: Meta) -> Option<Matched> {
+        let at = PLAN_END - meta.duration - 1;
+        self.choose_at(root, requests, Meta { at, is_now: false, ignores_status: true, ..meta }, false)
+    }
+
+    /// Whether enough nodes are there at all, before the walk.
+    fn check_feasible(&self, op: MatchOp, requests: &Requests, meta: Meta) -> Result<(), MatchError> {
+        let wanted = requests.need.iter().find(|(kind, _)| *kind == TypeId::NODE).map_or(0, |(_, wanted)| *wanted);
+        let is_sat = op == MatchOp::AllocateWithSatisfiability;
+        let failure = if is_sat { MatchError::Unsatisfiable } else { MatchError::Busy };
+        if wanted > self.graph.nodes_up {
+            return Err(failure);
+        }
+        let Some(constraint) = meta.constraint else { return Ok(()) };
+        let nodes = self.graph.of_type(TypeId::NODE);
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
+        let at = if is_for_now { meta.at } else { GRAPH_DURATION_MAX - 1 };
+        let fitting = nodes.iter().map(|node| self.graph.vertex(*node)).filter(|node| {
+            constraint.allows(node)
+                && (is_sat || node.status == crate::graph::Status::Up)
+                && node.free(at, meta.duration) == Some(1)
+        });
+        let enough = usize::try_from(wanted).unwrap_or(usize::MAX);
+        if fitting.take(enough).count() < enough { Err(failure) } else { Ok(()) }
+    }
+}
+
+/// Whole seconds, rounded up; 0 stands for all the time the graph has.
+fn duration_of(jobspec: &Jobspec) -> Result<i64, MatchError> {
+    let asked = jobspec.duration;
+    if asked.is_nan() || asked < 0.0 || asked > GRAPH_DURATION_MAX as f64 {
+        return Err(MatchError::Invalid(format!("duration {asked} is out of range")));
+    }
+    Ok(if asked == 0.0 { GRAPH_DURATION_MAX } else { asked.ceil() as i64 })
+}
