@@ -17,10 +17,20 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// `/dev/null`, for reading and writing.
 ///
+/// A bare root directory has none: there it is an empty file in memory, which reads as empty and refuses what is written.
+///
 /// # Errors
-/// As open(2): there may be no such file in a bare root directory.
+/// As open(2) and memfd_create(2): EMFILE, ENFILE.
 pub fn dev_null() -> io::Result<OwnedFd> {
-    Ok(File::options().read(true).write(true).open("/dev/null")?.into())
+    match File::options().read(true).write(true).open("/dev/null") {
+        Ok(file) => Ok(file.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let empty = memfd("null")?;
+            seal(&empty)?;
+            Ok(empty.into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads and writes of this open file return EAGAIN instead of waiting (or wait again).

@@ -91,8 +91,12 @@ fn is_listed(skipped: &str, list: &str) -> bool {
 
 /// A log without the lines that tell nothing new.
 fn without_passes(text: &str) -> String {
-    let dull = |line: &&str| !line.trim_start().starts_with("PASS [") && !line.ends_with("... ok");
-    text.lines().filter(dull).collect::<Vec<_>>().join("\n")
+    let beginnings = ["PASS [", "running 0 tests", "test result: ok. 0 passed", "Running ", "Doc-tests ", "Compiling "];
+    let interesting = |line: &&str| {
+        let text = line.trim_start();
+        !text.is_empty() && !text.ends_with("... ok") && !beginnings.iter().any(|known| text.starts_with(known))
+    };
+    text.lines().filter(interesting).collect::<Vec<_>>().join("\n")
 }
 
 fn nextest_summary(text: &str) -> String {

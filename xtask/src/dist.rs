@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 /// Names under which the same file plays another role (src/main.rs).
-const NAMES: &[&str] = &["flux-broker", "flux-shell", "flux-imp", "resource-query"];
+pub(crate) const NAMES: &[&str] = &["flux-broker", "flux-shell", "flux-imp", "resource-query"];
 
 pub(crate) fn main(args: &[String]) -> Outcome {
     let program = build()?;

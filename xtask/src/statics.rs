@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::run::{have, output, run, target};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -135,19 +135,44 @@ fn is_flux(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.starts_with("flux"))
 }
 
-/// In a root directory that holds this one file, the program runs and says its version.
+/// A job's program that needs nothing but the kernel.
+const JOB: &str = "#include <stdio.h>\nint main(void) { return puts(\"a job ran\") < 0; }\n";
+
+fn failed(error: std::io::Error) -> String {
+    format!("preparing the empty root: {error}")
+}
+
+/// In a root directory that holds nothing but this file and a job's program, it starts an instance and runs the job: no library,
+/// no `/dev`, no `/proc`, no `/etc`.
 fn runs_in_an_empty_root(program: &Path) -> Outcome {
-    let root = target().join("empty-root");
-    let inside = root.join("flux");
-    fs::create_dir_all(&root).map_err(|error| format!("{}: {error}", root.display()))?;
-    fs::copy(program, &inside).map_err(|error| format!("{}: {error}", inside.display()))?;
-    fs::set_permissions(&inside, PermissionsExt::from_mode(0o755)).map_err(|error| error.to_string())?;
     if !output(Command::new("id").arg("-u"))?.1.starts_with("0\n") {
         println!("empty root: left out, only root may change it");
         return Ok(());
     }
-    run(Command::new("chroot").arg(&root).args(["/flux", "version"]))?;
-    println!("empty root: runs");
+    let root = target().join("empty-root");
+    let _ = fs::remove_dir_all(&root); // Of an earlier run.
+    fs::create_dir_all(root.join("tmp")).map_err(failed)?;
+    fs::copy(program, root.join("flux")).map_err(failed)?;
+    for name in crate::dist::NAMES {
+        symlink("flux", root.join(name)).map_err(failed)?;
+    }
+    let source = target().join("job.c");
+    fs::write(&source, JOB).map_err(failed)?;
+    run(Command::new("cc").args(["-static", "-o"]).arg(root.join("job")).arg(&source))?;
+    let inside = |args: &[&str]| {
+        let mut command = Command::new("timeout");
+        command.args(["60", "chroot"]).arg(&root).args(args).env_clear();
+        output(command.env("PATH", "/:/usr/sbin:/usr/bin:/sbin:/bin"))
+    };
+    let (ok, text) = inside(&["/flux", "version"])?;
+    if !ok {
+        return Err(format!("flux version in an empty root: {text}"));
+    }
+    let (ok, text) = inside(&["/flux", "start", "/flux", "run", "/job"])?;
+    if !ok || !text.contains("a job ran") {
+        return Err(format!("flux start flux run /job in an empty root: {text}"));
+    }
+    println!("empty root: an instance starts and runs a job");
     Ok(())
 }
 
