@@ -158,7 +158,8 @@ fn setup(
         text.map(str::to_owned)
     };
     let program = program(&args.program, &attrs, &env);
-    let composed = crate::compose::compose(&config, recovered);
+    let hash = attrs.get("content.hash").unwrap_or("sha1");
+    let composed = crate::compose::compose(hash, &hostname, recovered).map_err(BootError::Start)?;
     Ok(NodeSetup {
         rank: Rank::ROOT,
         size: 1,

@@ -1,10 +1,11 @@
 //! Which services a node has.
 
-use std::sync::Arc;
-
 use flux_broker::{Factory, Groups, Heartbeat, Loader, Overlay, Rexec};
+use flux_jobs::{JobIngest, JobManager};
+use flux_kvs::{Algorithm, Kvs};
+use flux_resource::{FitMode, Inventory, Method, Resource, SchedSimple};
 use flux_service::{AnyService, Recovered};
-use serde_json::Value;
+use flux_types::resource_set::{Node, ResourceSet};
 
 /// The services of a node, and how to make one again.
 pub(crate) struct Composed {
@@ -14,19 +15,42 @@ pub(crate) struct Composed {
 }
 
 /// The services of a node that starts from `recovered`.
-pub(crate) fn compose(_config: &Arc<Value>, _recovered: Recovered) -> Composed {
-    const ORDER: &[&str] = &["heartbeat", "overlay", "groups", "rexec"];
-    let services = ORDER.iter().filter_map(|name| make(name)).collect();
-    Composed { services, loader: Box::new(make) }
+///
+/// # Errors
+/// A sentence: why there is nothing to run jobs on.
+pub(crate) fn compose(hash: &str, hostname: &str, recovered: Recovered) -> Result<Composed, String> {
+    const BEFORE_KVS: &[&str] = &["heartbeat", "overlay", "groups", "rexec"];
+    const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "sched-simple"];
+    let algorithm = Algorithm::from_name(hash).ok_or_else(|| format!("content.hash={hash}: use sha1 or sha256"))?;
+    let found = found_here(hostname)?;
+    let make = move |name: &str| make(name, &found);
+    let mut services: Vec<Box<dyn AnyService>> = BEFORE_KVS.iter().filter_map(|name| make(name)).collect();
+    services.push(Box::new(Kvs::new(algorithm, recovered)));
+    services.extend(AFTER_KVS.iter().filter_map(|name| make(name)));
+    Ok(Composed { services, loader: Box::new(make) })
 }
 
-/// A service in its first state.
-fn make(name: &str) -> Option<Factory> {
+/// A service in its first state. The KVS is not among them: only a restart reads what is on disk.
+fn make(name: &str, found: &Inventory) -> Option<Factory> {
     Some(match name {
         "heartbeat" => Box::new(Heartbeat::default()),
         "overlay" => Box::new(Overlay::default()),
         "groups" => Box::new(Groups::default()),
         "rexec" => Box::new(Rexec::default()),
+        "resource" => Box::new(Resource::new(found.clone())),
+        "job-manager" => Box::new(JobManager::default()),
+        "job-ingest" => Box::new(JobIngest::default()),
+        "sched-simple" => Box::new(SchedSimple::new(FitMode::Worst)),
         _ => return None,
     })
+}
+
+/// The cores and GPUs of this machine that this process may use (RFC 20).
+fn found_here(hostname: &str) -> Result<Inventory, String> {
+    let found = flux_topo::scan(&flux_topo::Allowed::OfThisProcess).map_err(|error| error.to_string())?;
+    let cores = found.cores.iter().map(|core| core.id).collect();
+    let gpus = found.gpus.iter().map(|gpu| gpu.id).collect();
+    let mut set = ResourceSet::new();
+    set.insert(0, Node::new(hostname, cores, gpus)).map_err(|error| error.to_string())?;
+    Ok(Inventory { set, method: Method::DynamicDiscovery })
 }
