@@ -45,6 +45,7 @@ fn main() -> ExitCode {
             ExitCode::from(126)
         }
         Role::Broker => ExitCode::from(flux_runtime::broker_main(arguments())),
+        Role::Shell => flux_shellrun::main(&std::env::args_os().skip(1).collect::<Vec<_>>()),
         role => {
             eprintln!("flux: this build has no {role:?} in it");
             ExitCode::from(127)

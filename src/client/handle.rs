@@ -291,6 +291,25 @@ impl Handle {
         Ok(ticket)
     }
 
+    /// As [`Handle::notify`], without waiting, for callers that poll.
+    ///
+    /// # Errors
+    /// As [`Handle::queue`].
+    pub fn notify_queued(
+        &mut self,
+        topic: &str,
+        target: Target,
+        payload: impl Into<Payload>,
+    ) -> Result<(), ClientError> {
+        if self.socket.unwritten() > OUTPUT_MAX_BYTES {
+            return Err(ClientError::TooMany("bytes are waiting for the broker"));
+        }
+        let mut message = Message::request(topic, target, 0, payload.into());
+        message.flags = Flags(Flags::NORESPONSE);
+        message.cred = self.options.cred;
+        self.socket.send(&message)
+    }
+
     /// Waits until everything queued was written.
     ///
     /// # Errors

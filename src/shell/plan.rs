@@ -1,0 +1,217 @@
+//! The plan of one shell: everything that can be known before the first task starts.
+
+use std::collections::BTreeMap;
+
+use flux_types::{Idset, JobIdForm, Jobspec, Taskmap};
+use serde_json::Value;
+
+use crate::affinity::{self, Affinity};
+use crate::bundle::{Allocation, Bundle, Node};
+use crate::exits::{self, Doom};
+use crate::limits::LOCAL_TASKS_MAX;
+use crate::output::{OutputPlan, Route, Sink};
+use crate::template::{Tags, render};
+use crate::{ShellError, environment, layout};
+
+/// One task of this shell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// In the job.
+    pub rank: u32,
+    /// In this shell.
+    pub local: u32,
+    pub argv: Vec<String>,
+    /// To add to the environment that all share.
+    pub env: Vec<(&'static str, String)>,
+    /// Cores to bind to; `None`: wherever the shell itself may run.
+    pub cores: Option<Idset>,
+}
+
+/// Where standard input comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Requests to this shell's service.
+    Service,
+    File(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub name: String,
+    pub map: Taskmap,
+    pub node: Node,
+    pub tasks: Vec<Task>,
+    pub env: BTreeMap<String, String>,
+    pub cwd: Option<String>,
+    pub tmpdir: String,
+    pub output: OutputPlan,
+    pub input: Input,
+    pub doom: Doom,
+    pub warning: Option<(i32, f64)>,
+    /// Seconds since the epoch.
+    pub expiration: Option<f64>,
+    pub rlimits: Vec<(String, i64)>,
+    pub pmi: bool,
+    pub own_groups: bool,
+    pub oom_adjust: Option<i32>,
+    pub verbose: u64,
+    pub cpu_affinity: Affinity,
+}
+
+impl Plan {
+    /// `hostfile` reads the file that the task map scheme of that name names.
+    ///
+    /// # Errors
+    /// [`ShellError`]
+    pub fn of(bundle: &Bundle, hostfile: &mut dyn FnMut(&str) -> Result<String, String>) -> Result<Plan, ShellError> {
+        let spec = bundle.jobspec()?;
+        let allocation = Allocation::parse(&bundle.resources)?;
+        if allocation.nodes.len() != bundle.shell_count as usize {
+            let (nodes, shells) = (allocation.nodes.len(), bundle.shell_count);
+            return Err(ShellError::Resources(format!("{nodes} nodes for {shells} shells")));
+        }
+        let block = layout::block(&spec, &allocation)?;
+        let map = layout::remap(&spec, &allocation, block, hostfile)?;
+        let node = allocation.nodes[bundle.shell_rank as usize].clone();
+        let ranks = map.taskids(bundle.shell_rank);
+        if ranks.count() > LOCAL_TASKS_MAX as usize {
+            return Err(ShellError::TooMany { what: "tasks on one node", max: LOCAL_TASKS_MAX.into() });
+        }
+        let tmpdir = format!("{}/jobtmp-{}-{}", bundle.rundir, bundle.shell_rank, bundle.id.encode(JobIdForm::F58));
+        let tags = tags(bundle, &spec, &map, &node, &tmpdir);
+        let env = environment::common(bundle, &spec, &tags);
+        let cpu_affinity = affinity::parse("cpu-affinity", spec.shell_option("cpu-affinity").and_then(Value::as_str))?;
+        let tasks = tasks(&spec, &tags, &ranks, &cpu_affinity)?;
+        Ok(Plan {
+            name: spec.name().to_owned(),
+            tasks,
+            env,
+            cwd: spec.cwd().map(str::to_owned),
+            output: OutputPlan::of(&spec, bundle.options.guest)?,
+            input: input(&spec, &tags)?,
+            doom: Doom::of(&spec)?,
+            warning: exits::warning_signal(&spec)?,
+            expiration: allocation.expiration,
+            rlimits: rlimits(&spec),
+            pmi: wants_pmi(&spec),
+            own_groups: !is_set(&spec, "nosetpgrp"),
+            oom_adjust: spec.shell_option("oom.adjust").and_then(Value::as_i64).map(|n| n.clamp(-1000, 1000) as i32),
+            verbose: spec.shell_option("verbose").and_then(Value::as_u64).unwrap_or(0),
+            cpu_affinity,
+            map,
+            node,
+            tmpdir,
+        })
+    }
+
+    /// The plan of a shell that cannot run its job: no tasks, everything as usual.
+    pub fn empty(bundle: &Bundle) -> Plan {
+        let node = Node { rank: bundle.rank, host: String::new(), cores: Idset::new(), gpus: Idset::new() };
+        let usual = Route { sink: Sink::Kvs, by_line: true };
+        Plan {
+            name: String::new(),
+            map: Taskmap::new(),
+            node,
+            tasks: Vec::new(),
+            env: BTreeMap::new(),
+            cwd: None,
+            tmpdir: format!("{}/jobtmp-{}-{}", bundle.rundir, bundle.shell_rank, bundle.id.encode(JobIdForm::F58)),
+            output: OutputPlan { stdout: usual.clone(), stderr: usual, append: false, limit_bytes: 0 },
+            input: Input::Service,
+            doom: Doom { timeout: None, timeout_text: String::new(), on_error: false },
+            warning: None,
+            expiration: None,
+            rlimits: Vec::new(),
+            pmi: false,
+            own_groups: true,
+            oom_adjust: None,
+            verbose: 0,
+            cpu_affinity: Affinity::Off,
+        }
+    }
+
+    /// The tags for path templates, of one task or of the node.
+    pub fn tags<'a>(&'a self, bundle: &Bundle, task: Option<(u32, u32)>) -> Tags<'a> {
+        Tags {
+            id: bundle.id,
+            name: &self.name,
+            ntasks: self.map.ntasks(),
+            nnodes: bundle.shell_count as usize,
+            tmpdir: &self.tmpdir,
+            shell_rank: bundle.shell_rank,
+            node: &self.node,
+            task,
+        }
+    }
+
+    /// The ranks of this shell's tasks.
+    pub fn ranks(&self) -> Idset {
+        self.tasks.iter().map(|task| task.rank).collect()
+    }
+}
+
+fn tags<'a>(bundle: &Bundle, spec: &'a Jobspec, map: &Taskmap, node: &'a Node, tmpdir: &'a str) -> Tags<'a> {
+    Tags {
+        id: bundle.id,
+        name: spec.name(),
+        ntasks: map.ntasks(),
+        nnodes: bundle.shell_count as usize,
+        tmpdir,
+        shell_rank: bundle.shell_rank,
+        node,
+        task: None,
+    }
+}
+
+fn tasks(spec: &Jobspec, tags: &Tags<'_>, ranks: &Idset, cpus: &Affinity) -> Result<Vec<Task>, ShellError> {
+    let gpus = affinity::parse("gpu-affinity", spec.shell_option("gpu-affinity").and_then(Value::as_str))?;
+    let count = ranks.count() as u32;
+    let mut tasks = Vec::with_capacity(count as usize);
+    for (local, rank) in ranks.iter().enumerate() {
+        let local = local as u32;
+        let own = Tags { task: Some((rank, local)), ..*tags };
+        let argv: Vec<String> = spec.command().iter().map(|arg| render(arg, &own)).collect();
+        if argv.is_empty() {
+            return Err(ShellError::Jobspec("it has no command".to_owned()));
+        }
+        let mut env = environment::of_task(rank, local).to_vec();
+        if let Some(gpus) = affinity::of_task(&gpus, &tags.node.gpus, local, count) {
+            env.push(("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()));
+            env.push(("CUDA_VISIBLE_DEVICES", affinity::visible_devices(&gpus)));
+        }
+        let cores = affinity::of_task(cpus, &tags.node.cores, local, count).filter(|cores| !cores.is_empty());
+        tasks.push(Task { rank, local, argv, env, cores });
+    }
+    Ok(tasks)
+}
+
+fn input(spec: &Jobspec, tags: &Tags<'_>) -> Result<Input, ShellError> {
+    let text = |name: &str| spec.shell_option(name).and_then(Value::as_str);
+    let bad = |why: String| ShellError::Option { name: "input", why };
+    match text("input.stdin.type") {
+        None | Some("service") => Ok(Input::Service),
+        Some("file") => {
+            let path = text("input.stdin.path").ok_or_else(|| bad("type file needs a path".to_owned()))?;
+            Ok(Input::File(render(path, tags)))
+        }
+        Some(other) => Err(bad(format!("type {other:?} is not one of service, file"))),
+    }
+}
+
+/// Soft limits by name; -1 is no limit.
+fn rlimits(spec: &Jobspec) -> Vec<(String, i64)> {
+    let limits = spec.shell_option("rlimit").and_then(Value::as_object);
+    limits.into_iter().flatten().filter_map(|(name, value)| Some((name.to_lowercase(), value.as_i64()?))).collect()
+}
+
+fn wants_pmi(spec: &Jobspec) -> bool {
+    let list = spec.shell_option("pmi").and_then(Value::as_str).unwrap_or("simple");
+    list.split(',').any(|name| matches!(name.trim(), "simple" | "pmi1" | "pmi2"))
+}
+
+fn is_set(spec: &Jobspec, name: &str) -> bool {
+    match spec.shell_option(name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(value) => value.as_i64() != Some(0),
+    }
+}

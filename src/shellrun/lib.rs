@@ -1,0 +1,78 @@
+//! The job shell's process: it starts tasks, carries their input and output, and outlives its broker (ADR 1).
+//!
+//! `flux-shell` decides; this crate does: one thread, one poll loop.
+#![forbid(unsafe_code)]
+
+mod cpus;
+mod files;
+mod limits;
+mod link;
+mod poll;
+mod record;
+mod serve;
+mod shell;
+mod start;
+mod task;
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use flux_shell::limits::BUNDLE_LEN_MAX;
+use flux_shell::{Bundle, Plan, ShellError};
+
+use record::Record;
+use shell::Shell;
+
+const HELP: &str = "Usage: flux-shell JOBID < BUNDLE
+
+Starts the tasks of one job on this node, and looks after them until they end. Brokers run it; the bundle on standard input says
+all there is to know (doc/adr/0001-launch-contract.md).
+";
+
+/// Runs the shell; `args` are the arguments after the program's name. Answers the largest exit code of the tasks.
+pub fn main(args: &[OsString]) -> ExitCode {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    match run() {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
+        Err(why) => {
+            eprintln!("flux-shell: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<i32, String> {
+    let mut text = Vec::new();
+    let read = std::io::stdin().lock().take(BUNDLE_LEN_MAX as u64 + 1).read_to_end(&mut text);
+    read.map_err(|error| format!("reading the launch bundle: {error}"))?;
+    if text.len() > BUNDLE_LEN_MAX {
+        return Err(format!("the launch bundle is longer than {BUNDLE_LEN_MAX} bytes"));
+    }
+    let bundle = Bundle::parse(&text).map_err(|error| error.to_string())?;
+    drop(text);
+    let locked = |dir: &String| Record::open(dir).map_err(|error| format!("taking the lock in {dir}: {error}"));
+    let record = bundle.jobdir.as_ref().map(locked).transpose()?;
+    flux_sys::process::set_name("flux-shell");
+    let signals = poll::take_signals().map_err(|error| format!("taking over signals: {error}"))?;
+    let mut hostfile = |path: &str| std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
+    let (plan, failure) = match Plan::of(&bundle, &mut hostfile) {
+        Ok(plan) => (plan, None),
+        Err(error) => (Plan::empty(&bundle), Some(error)),
+    };
+    let mut shell = Shell::new(bundle, plan, record, Instant::now());
+    poll::run(&mut shell, &signals, |shell| begin(shell, failure.as_ref())).map_err(|error| error.to_string())?;
+    shell.leave_record();
+    Ok(shell.code())
+}
+
+fn begin(shell: &mut Shell, failure: Option<&ShellError>) {
+    match failure {
+        None => shell.begin(),
+        Some(error) => shell.fail(error),
+    }
+}

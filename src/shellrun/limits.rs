@@ -1,0 +1,18 @@
+//! Bounds of this crate.
+
+use std::time::Duration;
+
+/// The first pause before a lost broker is tried again; each later one is twice as long.
+pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a shell whose tasks are done waits for a lost broker before it leaves its exit record and ends, unless the bundle
+/// says otherwise.
+pub(crate) const BROKER_ABSENT_MAX: Duration = Duration::from_secs(10);
+/// How long a broker may take to acknowledge before the same events are sent again.
+pub(crate) const ACK_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Between SIGTERM and SIGKILL, where the shell itself ends its tasks.
+pub(crate) const KILL_AFTER: Duration = Duration::from_secs(5);
+/// Bytes read from one pipe in one turn, so that one task does not hold up the others.
+pub(crate) const READ_BYTES: usize = 64 << 10;
+/// How long events wait for company while others are under way to the broker.
+pub(crate) const COALESCE: Duration = Duration::from_millis(20);

@@ -1,0 +1,142 @@
+//! The job directory: the lock that says that this shell lives, the spool, and the exit record (ADR 1).
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use flux_shell::journal::{Journal, Numbered};
+use flux_shell::limits::SPOOL_BYTES_MAX;
+use serde_json::Value;
+
+/// What this shell leaves on disk.
+#[derive(Debug)]
+pub(crate) struct Record {
+    dir: PathBuf,
+    /// Held to the end of this process.
+    _lock: File,
+    spool: Option<Spool>,
+}
+
+#[derive(Debug)]
+struct Spool {
+    file: File,
+    len: u64,
+    /// Where the first event lies that is not in memory.
+    overflow_at: Option<u64>,
+}
+
+impl Record {
+    /// Takes the lock of the directory, which its maker has made.
+    ///
+    /// # Errors
+    /// Those of the files; EEXIST where another shell lives in it.
+    pub(crate) fn open(dir: &str) -> io::Result<Record> {
+        let dir = PathBuf::from(dir);
+        let lock = File::options().create(true).truncate(false).write(true).read(true).open(dir.join("lock"))?;
+        if !flux_sys::lock::try_exclusive(&lock)? {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        }
+        Ok(Record { dir, _lock: lock, spool: None })
+    }
+
+    pub(crate) fn is_spooling(&self) -> bool {
+        self.spool.is_some()
+    }
+
+    /// No more fits: tasks that print must wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.spool.as_ref().is_some_and(|spool| spool.len >= SPOOL_BYTES_MAX)
+    }
+
+    /// From now on, and until [`Record::settle`], the spool holds everything that is not acknowledged.
+    pub(crate) fn start(&mut self, journal: &Journal) -> io::Result<()> {
+        if self.spool.is_some() {
+            return Ok(());
+        }
+        let path = self.dir.join("spool");
+        let file = File::options().create(true).truncate(true).write(true).read(true).open(path)?;
+        let mut spool = Spool { file, len: 0, overflow_at: None };
+        let mut text = String::new();
+        journal.unacked().for_each(|numbered| line(numbered, &mut text));
+        spool.append(&text)?;
+        self.spool = Some(spool);
+        Ok(())
+    }
+
+    /// One event more. `kept`: it is in memory too.
+    pub(crate) fn append(&mut self, numbered: &Numbered, kept: bool) -> io::Result<()> {
+        let Some(spool) = &mut self.spool else { return Ok(()) };
+        if !kept {
+            spool.overflow_at.get_or_insert(spool.len);
+        }
+        let mut text = String::with_capacity(numbered.event.len() + 24);
+        line(numbered, &mut text);
+        spool.append(&text)
+    }
+
+    /// Everything is acknowledged: the spool is empty again.
+    pub(crate) fn settle(&mut self) {
+        if self.spool.take().is_some() {
+            let _ = std::fs::remove_file(self.dir.join("spool"));
+        }
+    }
+
+    /// Reads events back for which memory has room again.
+    pub(crate) fn refill(&mut self, journal: &mut Journal) -> io::Result<()> {
+        let Some(spool) = &mut self.spool else { return Ok(()) };
+        while journal.wants().is_some() {
+            let Some(mut at) = spool.overflow_at else { return Ok(()) };
+            let mut reader = BufReader::new(&spool.file);
+            reader.seek(SeekFrom::Start(at))?;
+            let mut text = String::new();
+            loop {
+                text.clear();
+                let count = reader.read_line(&mut text)?;
+                let Some(numbered) = parse(&text) else {
+                    spool.overflow_at = None;
+                    break;
+                };
+                at += count as u64;
+                spool.overflow_at = Some(at);
+                if !journal.refill(numbered) {
+                    break;
+                }
+            }
+        }
+        spool.file.seek(SeekFrom::End(0))?;
+        Ok(())
+    }
+
+    /// The last event, where the broker is not there to take it: written beside, then renamed.
+    pub(crate) fn exit(&self, last: &Numbered) -> io::Result<()> {
+        let mut text = String::new();
+        line(last, &mut text);
+        let temporary = self.dir.join("exit.tmp");
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        flux_sys::fd::sync_data(&file)?;
+        std::fs::rename(temporary, self.dir.join("exit"))?;
+        flux_sys::fd::sync_dir(&self.dir)
+    }
+}
+
+impl Spool {
+    fn append(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.len += text.len() as u64;
+        Ok(())
+    }
+}
+
+/// `[seq,{event}]` and a newline.
+fn line(numbered: &Numbered, out: &mut String) {
+    use std::fmt::Write;
+    let _ = writeln!(out, "[{},{}]", numbered.seq, numbered.event);
+}
+
+fn parse(text: &str) -> Option<Numbered> {
+    let inner = text.strip_suffix("]\n")?.strip_prefix('[')?;
+    let (seq, event) = inner.split_once(',')?;
+    serde_json::from_str::<Value>(event).ok()?;
+    Some(Numbered { seq: seq.parse().ok()?, event: event.to_owned() })
+}

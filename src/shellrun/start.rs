@@ -1,0 +1,149 @@
+//! Starting the tasks.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use flux_shell::output::{self, Stream};
+use flux_shell::plan::{self, Input};
+use flux_shell::template::{Scope, render, scope};
+use flux_shell::{Bundle, Plan, environment};
+use flux_sys::spawn::{Session, Spawn, SpawnError};
+
+use crate::files::Files;
+use crate::task::{Feed, Pipe, PmiWire, Sink, Task};
+
+/// What a task could not be started for, with the exit code that shells give it.
+#[derive(Debug)]
+pub(crate) struct StartFailure {
+    pub note: String,
+    pub code: i32,
+}
+
+/// What starting needs beside the plan.
+pub(crate) struct Starter<'a> {
+    pub bundle: &'a Bundle,
+    pub plan: &'a Plan,
+    pub files: &'a mut Files,
+    pub cpus: &'a mut crate::cpus::Cpus,
+}
+
+/// The descriptors that a task gets, and our ends of them.
+struct Ends {
+    stdin: OwnedFd,
+    outputs: Vec<OwnedFd>,
+    pmi: Option<OwnedFd>,
+    feed: Option<Feed>,
+    pipes: Vec<Pipe>,
+    wire: Option<PmiWire>,
+}
+
+/// The number under which a task finds its PMI connection.
+const PMI_FD: i32 = 3;
+
+impl Starter<'_> {
+    pub(crate) fn start(&mut self, task: &plan::Task) -> Result<Task, StartFailure> {
+        let failed = |why: String, code: i32| StartFailure {
+            note: format!("task {} (host {}): start failed: {why}", task.rank, self.plan.node.host),
+            code,
+        };
+        let ends = self.ends(task).map_err(|error| failed(error.to_string(), 1))?;
+        let program = &task.argv[0];
+        let mut spawn = Spawn::new(&task.argv).envs(self.plan.env.iter().filter(|(name, _)| !overridden(task, name)));
+        for (name, value) in &task.env {
+            spawn = spawn.env(name, value);
+        }
+        spawn = spawn.stdio(ends.stdin.as_fd(), ends.outputs[0].as_fd(), ends.outputs[1].as_fd());
+        if let Some(pmi) = &ends.pmi {
+            spawn = spawn.fd(pmi.as_fd(), PMI_FD);
+            spawn = spawn.envs(environment::pmi(PMI_FD, task.rank, self.plan.map.ntasks()));
+        }
+        if self.plan.own_groups {
+            spawn = spawn.session(Session::NewGroup);
+        }
+        for (name, soft) in &self.plan.rlimits {
+            if let Some(resource) = flux_sys::rlimit::by_name(name)
+                && let Ok((_, hard)) = flux_sys::rlimit::get(resource)
+            {
+                let soft = u64::try_from(*soft).unwrap_or(flux_sys::rlimit::INFINITY);
+                spawn = spawn.rlimit(resource, soft.min(hard), hard);
+            }
+        }
+        if let Some(cpus) = task.cores.as_ref().and_then(|cores| self.cpus.of(cores, &self.plan.cpu_affinity)) {
+            spawn = spawn.affinity(cpus);
+        }
+        // A shell that is killed must not leave tasks behind that nobody watches.
+        let child = spawn.parent_death_signal(9).start().map_err(|error| {
+            let errno = error.errno();
+            let why = match &error {
+                SpawnError::Failed { .. } => format!("{program}: {}", flux_wire::Errno(errno)),
+                other => other.to_string(),
+            };
+            failed(why, if errno == flux_wire::Errno::ENOENT.0 { 127 } else { 126 })
+        })?;
+        if let Some(adjust) = self.plan.oom_adjust {
+            // Lower values need a privilege; the task then runs without them.
+            let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.pid()), adjust.to_string());
+        }
+        let Ends { feed, pipes, wire, .. } = ends;
+        let (pid, own_group) = (child.pid(), self.plan.own_groups);
+        let (rank, local) = (task.rank, task.local);
+        Ok(Task { rank, local, child: Some(child), pid, status: None, pipes, feed, pmi: wire, own_group })
+    }
+
+    fn ends(&mut self, task: &plan::Task) -> io::Result<Ends> {
+        let (stdin, feed) = match &self.plan.input {
+            Input::File(path) => {
+                let file = std::fs::File::open(path).map_err(|error| named(path, &error))?;
+                (file.into(), None)
+            }
+            Input::Service => {
+                let (reader, writer) = flux_sys::fd::pipe()?;
+                (reader, Some(Feed::new(writer)?))
+            }
+        };
+        let (mut outputs, mut pipes) = (Vec::new(), Vec::new());
+        for stream in Stream::BOTH {
+            let (fd, pipe) = self.output(task, stream)?;
+            outputs.push(fd);
+            pipes.extend(pipe);
+        }
+        let (mut pmi, mut wire) = (None, None);
+        if self.plan.pmi {
+            let (ours, theirs) = flux_sys::socket::pair()?;
+            (pmi, wire) = (Some(theirs.into()), Some(PmiWire::new(ours)?));
+        }
+        Ok(Ends { stdin, outputs, pmi, feed, pipes, wire })
+    }
+
+    /// The task's end of a stream, and ours where the bytes come by us.
+    fn output(&mut self, task: &plan::Task, stream: Stream) -> io::Result<(OwnedFd, Option<Pipe>)> {
+        let route = self.plan.output.route(stream);
+        let sink = match &route.sink {
+            output::Sink::Kvs => Sink::Kvs,
+            output::Sink::File { template, label } => {
+                let path = render(template, &self.plan.tags(self.bundle, Some((task.rank, task.local))));
+                // Only the first shell empties a file that all nodes share.
+                let append = self.plan.output.append || (self.bundle.shell_rank > 0 && scope(template) == Scope::Job);
+                let number = self.files.open(&path, append, *label).map_err(|error| named(&path, &error))?;
+                let alone = self.plan.map.ntasks() == 1 || scope(template) == Scope::Task;
+                if alone && !*label {
+                    return Ok((self.files.file(number).try_clone()?.into(), None)); // No detour by this shell.
+                }
+                Sink::File(number)
+            }
+        };
+        let (reader, writer) = flux_sys::fd::pipe()?;
+        // Labels stand at the beginnings of lines.
+        let by_line = route.by_line || matches!(&route.sink, output::Sink::File { label: true, .. });
+        Ok((writer, Some(Pipe::new(stream, sink, by_line, reader)?)))
+    }
+}
+
+fn overridden(task: &plan::Task, name: &str) -> bool {
+    task.env.iter().any(|(own, _)| *own == name)
+}
+
+fn named(path: &str, error: &io::Error) -> io::Error {
+    let why = error.raw_os_error().map_or_else(|| error.to_string(), |errno| flux_wire::Errno(errno).to_string());
+    io::Error::other(format!("{path}: {why}"))
+}
