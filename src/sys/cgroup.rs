@@ -209,4 +209,39 @@ mod tests {
             assert_eq!(group.child(name).unwrap_err().raw_os_error(), Some(libc::EINVAL), "{name:?}");
         }
     }
+
+    /// A group to play with; `None`, and a line in the log of skipped tests, where the machine gives us none.
+    fn playground(test: &str) -> Option<Cgroup> {
+        let made = Cgroup::own().and_then(|own| own.child(&format!("flux-sys-test-{}", Pid::own())));
+        match made {
+            Ok(group) => Some(group),
+            Err(error) => {
+                if let Some(log) = std::env::var_os("FLUX_TEST_SKIP_LOG") {
+                    let line = format!("sys::cgroup::{test}: no writable cgroup2 tree: {error}\n");
+                    let mut log = File::options().append(true).create(true).open(log).unwrap();
+                    io::Write::write_all(&mut log, line.as_bytes()).unwrap();
+                }
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn processes_start_in_a_group_and_die_with_it() {
+        let Some(group) = playground("processes_start_in_a_group_and_die_with_it") else { return };
+        let procs = group.procs().unwrap();
+        let spawn = crate::spawn::Spawn::new(["/bin/sh", "-c", "sleep 100 & sleep 100"]).env("PATH", "/usr/bin:/bin");
+        let child = spawn.cgroup(std::os::fd::AsFd::as_fd(&procs)).start().unwrap();
+        assert!(group.pids().unwrap().contains(&child.pid()), "it is there before its program runs");
+        assert!(group.populated().unwrap());
+        assert_eq!(group.remove().unwrap_err().raw_os_error(), Some(libc::EBUSY));
+        group.freeze(true).unwrap();
+        group.kill().unwrap();
+        assert_eq!(child.wait().unwrap().0.signal(), Some(libc::SIGKILL));
+        while group.populated().unwrap() {
+            std::thread::sleep(std::time::Duration::from_millis(1)); // Its own child is collected by somebody else.
+        }
+        group.remove().unwrap();
+        assert_eq!(group.pids().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }
