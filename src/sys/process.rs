@@ -1,9 +1,12 @@
 //! Processes we started, or that became our children: waiting, signalling, and what they used.
 
+use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A process id.
@@ -289,6 +292,28 @@ pub fn set_name(name: &str) {
     unsafe { libc::prctl(libc::PR_SET_NAME, bytes.as_ptr()) };
 }
 
+/// The kernel's link to the program we run: as the file of a new process it works even after an upgrade replaced the program.
+pub const OWN_PROGRAM_LINK: &str = "/proc/self/exe";
+
+/// The path of the program we run, for humans and for the `PATH` of others. `None` when nobody knows it.
+///
+/// Without `/proc` (in a bare root directory) it is the path this process was executed by.
+pub fn own_program() -> Option<PathBuf> {
+    std::fs::read_link(OWN_PROGRAM_LINK).ok().filter(|path| path.exists()).or_else(executed_path)
+}
+
+/// The path given to execve, made absolute. Ask before the working directory changes.
+pub(crate) fn executed_path() -> Option<PathBuf> {
+    // SAFETY: reads the auxiliary vector, which lives as long as the process.
+    let name = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const libc::c_char;
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: the kernel put a C string there, on the stack of the first thread, that lives as long as the process.
+    let name = unsafe { CStr::from_ptr(name) };
+    std::path::absolute(OsStr::from_bytes(name.to_bytes())).ok()
+}
+
 /// When a process started, in clock ticks since boot: with its id, this names it for ever. `None`: no such process.
 pub fn start_time(pid: Pid) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -329,6 +354,13 @@ mod tests {
         assert!(start_time(Pid::own()).unwrap() > 0);
         assert_eq!(start_time(Pid(i32::MAX)), None);
         assert!(own_usage().resident_kib_max > 0);
+    }
+
+    #[test]
+    fn our_own_program_is_found_with_and_without_proc() {
+        let own = std::fs::canonicalize(own_program().unwrap()).unwrap();
+        assert_eq!(own, std::env::current_exe().unwrap());
+        assert_eq!(std::fs::canonicalize(executed_path().unwrap()).unwrap(), own);
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl<'fd> Spawn<'fd> {
         Spawn { argv: argv.into_iter().map(Into::into).collect(), ..Spawn::default() }
     }
 
-    /// Executes this file, whatever `argv[0]` is.
+    /// Executes this file, whatever `argv[0]` is. [`crate::process::OWN_PROGRAM_LINK`] names our own program.
     pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
         self.program = Some(path.into());
         self

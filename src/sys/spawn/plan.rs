@@ -1,11 +1,13 @@
 //! All that the child needs, allocated before there is a child.
 
 use super::{Session, Spawn, SpawnError, Step, c_string, candidates, raw};
+use crate::process::{OWN_PROGRAM_LINK, executed_path};
 use nix::sys::resource::Resource;
 use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// One descriptor to be placed: from where, to where, and where it waits meanwhile.
 pub(super) struct Move {
@@ -46,7 +48,7 @@ impl<'fd> Plan<'fd> {
         let first = spawn.argv.first().ok_or(SpawnError::NoProgram)?;
         let path = spawn.env.iter().find_map(|pair| pair.as_bytes().strip_prefix(b"PATH=")).map(OsStr::from_bytes);
         let candidates = match &spawn.program {
-            Some(program) => vec![c_string(program.as_os_str())?],
+            Some(program) => program_files(program)?,
             None => candidates(first, path)?,
         };
         let strings =
@@ -84,6 +86,17 @@ impl<'fd> Plan<'fd> {
     pub(super) fn fail(&self, step: Step, errno: i32) {
         self.failure.set(Some((step, errno)));
     }
+}
+
+/// The file itself; for our own program also the path we were executed by, as a bare root directory has no `/proc`.
+fn program_files(program: &Path) -> Result<Vec<CString>, SpawnError> {
+    let mut files = vec![c_string(program.as_os_str())?];
+    if program == Path::new(OWN_PROGRAM_LINK)
+        && let Some(path) = executed_path()
+    {
+        files.push(c_string(path.as_os_str())?);
+    }
+    Ok(files)
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
