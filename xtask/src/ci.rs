@@ -3,6 +3,7 @@
 use crate::run::{cargo, have, output, root, run, target};
 use crate::{Outcome, dist, policy, statics, tidy};
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 type Step = (&'static str, fn() -> Outcome);
@@ -17,6 +18,9 @@ const STEPS: &[Step] = &[
 
 /// Tests that may be skipped, one `name: reason` a line. Any other that is skipped fails the run.
 const SKIPS: &str = "tests/skips.list";
+
+/// How long all tests together may take, with their build.
+const TESTS_SECONDS_MAX: &str = "1200";
 
 /// Runs all steps, also after one failed; then the tests, so that their summary is what is read last.
 pub(crate) fn main(_: &[String]) -> Outcome {
@@ -51,7 +55,9 @@ fn tests() -> Result<(bool, String), String> {
     let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
     let log = target().join("skipped-tests");
     let _ = fs::remove_file(&log); // Of an earlier run.
-    let mut command = cargo();
+    // Nothing may hang for ever; nextest also ends single tests (.config/nextest.toml).
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=10", TESTS_SECONDS_MAX]).arg(cargo().get_program()).current_dir(root());
     command.args(runner).args(["--no-fail-fast", "--workspace", "--locked"]);
     // A test that cannot run on this machine appends `name: reason` to the file of this name, and returns.
     command.env("CARGO_TERM_COLOR", "never").env("FLUX_TEST_SKIP_LOG", &log);
