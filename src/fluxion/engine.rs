@@ -4,7 +4,7 @@ use crate::error::{GraphError, MatchError};
 use crate::graph::{Graph, PruneTypes, Status, VertexId};
 use crate::intern::{Subsystem, TypeId};
 use crate::jobspec::Jobspec;
-use crate::limits::JOB_COUNT_MAX;
+use crate::limits::{GRAPH_DURATION_MAX, JOB_COUNT_MAX};
 use crate::matcher::{MatchPolicy, subsystems_of};
 use crate::reader::Reader;
 use crate::traverser::{Hold, JobHold, JobTable, MatchOp, Matched, Release, Take};
@@ -46,6 +46,8 @@ pub struct Engine {
     pub(crate) exclusive_types: BTreeSet<TypeId>,
     /// Vertices visited by all searches so far.
     pub visit_count: u64,
+    /// When the graph ends, in seconds since its epoch: nothing is planned beyond.
+    pub graph_end: i64,
 }
 
 impl Engine {
@@ -71,6 +73,7 @@ impl Engine {
             is_flexible: config.is_flexible,
             exclusive_types: BTreeSet::new(),
             visit_count: 0,
+            graph_end: GRAPH_DURATION_MAX,
         };
         engine.exclusive_types = engine.base_exclusive_types();
         engine.prime()?;

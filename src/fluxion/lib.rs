@@ -5,6 +5,7 @@
 
 mod engine;
 mod error;
+mod fluxion;
 #[cfg(test)]
 mod golden;
 mod graph;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use engine::{Engine, EngineConfig};
 pub use error::{GraphError, JobspecError, MatchError};
+pub use fluxion::{Allocation, Fluxion, FluxionConfig};
 pub use graph::{Edge, EdgeId, Graph, Status, Vertex, VertexId};
 pub use intern::{Subsystem, TypeId};
 pub use matcher::{MatchPolicy, Preference, parse_policy, subsystems_of};

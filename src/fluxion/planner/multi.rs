@@ -121,6 +121,11 @@ impl Multi {
         }
     }
 
+    /// Takes one pool's part of a span.
+    pub fn add_at(&mut self, at: usize, start: Time, duration: i64, units: i64) {
+        self.pools[at].line.add(start, duration, units);
+    }
+
     /// Gives one pool's part of a span back.
     pub fn remove_at(&mut self, at: usize, start: Time, duration: i64, units: i64) {
         self.pools[at].line.remove(start, duration, units);

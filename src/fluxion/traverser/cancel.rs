@@ -212,8 +212,30 @@ impl Engine {
 }
 
 impl Graph {
+    /// Puts one touch of a job on its vertex.
+    pub(super) fn claim(&mut self, job: &JobHold, touch: &Touch) {
+        let vertex = self.vertex_mut(touch.at);
+        if touch.counts_job {
+            vertex.jobs.add(job.at, job.duration, 1);
+        }
+        if let Some(units) = touch.planned {
+            vertex.plan.add(job.at, job.duration, i64::from(units));
+            match job.hold {
+                Hold::Allocated => vertex.allocation_count += 1,
+                Hold::Reserved => vertex.reservation_count += 1,
+            }
+        }
+        if let (Some(below), Some(multi)) = (&touch.below, &mut vertex.below) {
+            for (index, units) in below.iter().enumerate() {
+                if let Some(units) = units {
+                    multi.add_at(index, job.at, job.duration, *units);
+                }
+            }
+        }
+    }
+
     /// Takes one touch of a job off its vertex.
-    fn release(&mut self, job: &JobHold, touch: &Touch) {
+    pub(super) fn release(&mut self, job: &JobHold, touch: &Touch) {
         let vertex = self.vertex_mut(touch.at);
         if touch.counts_job {
             vertex.jobs.remove(job.at, job.duration, 1);

@@ -91,11 +91,13 @@ impl Engine {
             MatchOp::Satisfiability => self.choose_ever(root, &requests, meta).ok_or(MatchError::Unsatisfiable),
             _ => self.choose_when(op, root, &requests, meta),
         }?;
-        if op != MatchOp::Satisfiability && matched.at >= GRAPH_DURATION_MAX {
+        if op == MatchOp::Satisfiability {
+            return Ok(matched);
+        }
+        if matched.at >= self.graph_end {
             return Err(MatchError::Busy);
         }
-        let duration = duration.min(GRAPH_DURATION_MAX - matched.at.min(GRAPH_DURATION_MAX - 1));
-        Ok(Matched { duration, ..matched })
+        Ok(Matched { duration: duration.min(self.graph_end - matched.at), ..matched })
     }
 
     fn choose_when(
@@ -173,7 +175,7 @@ impl Engine {
             return Ok(());
         }
         let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
-        let at = if is_for_now { meta.at } else { GRAPH_DURATION_MAX - 1 };
+        let at = if is_for_now { meta.at } else { self.graph_end - 1 };
         let fitting = nodes.iter().map(|node| self.graph.vertex(*node)).filter(|node| {
             constraint.allows(node)
                 && (is_sat || node.status == crate::graph::Status::Up)

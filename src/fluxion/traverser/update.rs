@@ -78,4 +78,21 @@ impl Engine {
         }
         job.touch_or_new(at).planned = Some(vertex.size);
     }
+
+    /// Moves the end of what a job holds.
+    ///
+    /// # Errors
+    /// `NotFound` if it holds nothing, `Invalid` if the end would be before the beginning.
+    pub fn set_job_end(&mut self, id: u64, end: i64) -> Result<(), MatchError> {
+        let mut job = self.jobs.remove(&id).ok_or_else(|| MatchError::NotFound(format!("nonexistent job {id}")))?;
+        if end <= job.at {
+            self.jobs.insert(id, job);
+            return Err(MatchError::Invalid(format!("job {id} would end before it begins")));
+        }
+        job.touches.iter().for_each(|touch| self.graph.release(&job, touch));
+        job.duration = end - job.at;
+        job.touches.iter().for_each(|touch| self.graph.claim(&job, touch));
+        self.jobs.insert(id, job);
+        Ok(())
+    }
 }
