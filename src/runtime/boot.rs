@@ -213,24 +213,4 @@ fn listen(uri: &str) -> Result<Listener, BootError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_initial_program_is_what_was_given_or_a_shell() {
-        let env = [("SHELL".to_owned(), "/bin/zsh".to_owned())];
-        let words = |list: &[&str]| list.iter().map(|word| word.to_string()).collect::<Vec<_>>();
-        let rows = [
-            (words(&[]), &env[..], words(&["/bin/zsh"])),
-            (words(&[]), &[], words(&["/bin/sh"])),
-            (words(&["a; b"]), &env, words(&["/bin/zsh", "-c", "a; b"])),
-            (words(&["a", "b c"]), &env, words(&["a", "b c"])),
-        ];
-        for (given, env, want) in rows {
-            assert_eq!(program(&given, &Attrs::default(), env), Some(want), "{given:?}");
-        }
-        let mut attrs = Attrs::default();
-        attrs.set("broker.rc2_none", "1");
-        assert_eq!(program(&words(&["x"]), &attrs, &env), None);
-    }
-}
+mod tests;

@@ -52,6 +52,8 @@ pub(crate) struct Processes {
     ready: BTreeSet<Token>,
     /// Ended, with output still to come.
     draining: BTreeSet<Key>,
+    /// Those whose stops are reported: all but the detached ones, which have supervisors of their own.
+    watched: BTreeSet<Key>,
 }
 
 impl Processes {
@@ -62,6 +64,7 @@ impl Processes {
             parts: HashMap::new(),
             ready: BTreeSet::new(),
             draining: BTreeSet::new(),
+            watched: BTreeSet::new(),
         }
     }
 
@@ -121,6 +124,9 @@ impl Processes {
         for (stream, (token, _)) in &process.pipes {
             self.parts.insert(*token, (key, Part::Stream(stream.clone())));
         }
+        if !spec.detached {
+            self.watched.insert(key);
+        }
         let former = self.table.insert(key, process);
         assert!(former.is_none(), "one operation starts one process: {key:?}");
         Ok(pid)
@@ -150,6 +156,15 @@ impl Processes {
             true => flux_sys::process::kill_group(process.child.pid(), signum),
             false => process.child.signal(signum),
         };
+    }
+
+    /// SIGCHLD came: says who has been stopped.
+    pub(crate) fn report_stops(&self, inbox: &mut VecDeque<Input>) {
+        for key in &self.watched {
+            if self.table.get(key).is_some_and(|process| process.child.take_stop()) {
+                inbox.push_back(report(*key, ProcessEvent::Stopped));
+            }
+        }
     }
 
     /// Takes an event if it is about a process.
@@ -239,6 +254,7 @@ impl Processes {
 
     fn finish(&mut self, key: Key, inbox: &mut VecDeque<Input>) {
         self.draining.remove(&key);
+        self.watched.remove(&key);
         let Some(mut process) = self.table.remove(&key) else { return };
         self.parts.remove(&process.end_token);
         for (stream, (token, pipe)) in &mut process.pipes {

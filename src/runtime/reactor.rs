@@ -28,11 +28,9 @@ use crate::stderr;
 use crate::store::StoreHandle;
 use crate::tokens::{LISTENER, SIGNALS, Tokens, WAKER};
 
-/// Signals that the node hears of, unless whoever started us wants them ignored (nohup).
-const SIGNALS_TAKEN: &[Name] = &[Name::SIGINT, Name::SIGTERM, Name::SIGHUP, Name::SIGUSR1, Name::SIGUSR2];
-
-/// A broker that was started with SIGCHLD ignored would never learn how its children end.
-const SIGNALS_RESET: &[Name] = &[Name::SIGCHLD];
+/// Signals that the loop takes, unless whoever started us wants them ignored (nohup). The node hears of all but SIGCHLD.
+const SIGNALS_TAKEN: &[Name] =
+    &[Name::SIGINT, Name::SIGTERM, Name::SIGHUP, Name::SIGUSR1, Name::SIGUSR2, Name::SIGCHLD];
 
 /// Everything outside the node.
 pub struct Reactor {
@@ -223,7 +221,11 @@ impl Reactor {
 
     fn take_signals(&mut self) {
         while let Ok(Some(received)) = self.signals.next() {
-            self.inbox.push_back(Input::Signal { signum: received.signal });
+            if received.signal == Name::SIGCHLD as i32 {
+                self.processes.report_stops(&mut self.inbox);
+            } else {
+                self.inbox.push_back(Input::Signal { signum: received.signal });
+            }
         }
     }
 
@@ -345,9 +347,8 @@ impl Reactor {
 }
 
 fn take_over_signals() -> io::Result<SignalQueue> {
-    for name in SIGNALS_RESET {
-        flux_sys::signal::set_default(*name as i32)?;
-    }
+    // A broker that was started with SIGCHLD ignored would never learn how its children end.
+    flux_sys::signal::set_default(Name::SIGCHLD as i32)?;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     let is_ignored = |number: i32| ignored.is_some_and(|mask| mask >> (number - 1) & 1 == 1);

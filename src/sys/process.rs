@@ -100,6 +100,13 @@ impl Child {
         wait_pidfd(self.pidfd.as_fd(), libc::WNOHANG)
     }
 
+    /// Whether the child was stopped by a signal since this was last asked. A stop is announced by SIGCHLD only.
+    pub fn take_stop(&self) -> bool {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+        matches!(waitid(Id::PIDFd(self.pidfd.as_fd()), flags), Ok(WaitStatus::Stopped(..)))
+    }
+
     /// Sends a signal to the child alone, and never to a stranger that got its id.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use crate::limits::DATABASE_CACHE_KIB;
 
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS objects(hash BLOB PRIMARY KEY, size INT, object BLOB) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS objects(hash BLOB PRIMARY KEY, size INT, object BLOB);
     CREATE TABLE IF NOT EXISTS checkpoints(key TEXT PRIMARY KEY, value TEXT);";
 
 /// An open database.

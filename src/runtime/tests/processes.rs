@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use flux_service::{FileOp, ProcessEvent, ProcessOp, SpawnSpec, StdStream, StoreOp};
+use flux_sys::signal::Name as Signal;
 
 use super::*;
 
@@ -24,6 +25,7 @@ struct Story {
     output: BTreeMap<StdStream, (Vec<u8>, bool)>,
     exited: Option<i32>,
     not_started: Option<Errno>,
+    stops: u32,
 }
 
 fn story(running: &Running, tag: u32) -> Story {
@@ -34,7 +36,7 @@ fn story(running: &Running, tag: u32) -> Story {
         _ => None,
     };
     running.wait_for(1, ended);
-    let mut story = Story { started: None, output: BTreeMap::new(), exited: None, not_started: None };
+    let mut story = Story { started: None, output: BTreeMap::new(), exited: None, not_started: None, stops: 0 };
     for (of, completion) in running.completions(1) {
         let Completion::Process(event) = completion else { continue };
         if of != tag {
@@ -51,7 +53,7 @@ fn story(running: &Running, tag: u32) -> Story {
                 *ended = eof;
             }
             ProcessEvent::Exited { status } => story.exited = Some(status),
-            other => panic!("unexpected {other:?}"),
+            ProcessEvent::Stopped => story.stops += 1,
         }
     }
     story
@@ -124,6 +126,25 @@ fn a_signal_reaches_the_whole_group() {
     let start = Instant::now();
     assert_eq!(story(&running, 1).exited, Some(15));
     assert!(start.elapsed() < Duration::from_secs(5), "sleep died too: nobody kept the pipe open");
+}
+
+#[test]
+fn a_stop_is_told_and_ends_with_a_continue() {
+    let kill = |signum| vec![process(2, ProcessOp::Kill { of: Tag(1), signum, group: false })];
+    let running = start(vec![spawn(1, shell("echo ready; sleep 0.3; echo again"))], move |input| match input {
+        Input::Completion { completion: Completion::Process(ProcessEvent::Output { bytes, .. }), .. }
+            if bytes.starts_with(b"ready") =>
+        {
+            kill(Signal::SIGSTOP as i32)
+        }
+        Input::Completion { completion: Completion::Process(ProcessEvent::Stopped), .. } => {
+            kill(Signal::SIGCONT as i32)
+        }
+        _ => vec![],
+    });
+    let story = story(&running, 1);
+    assert_eq!((story.stops, story.exited), (1, Some(0)));
+    assert_eq!(text(&story, &StdStream::Stdout), "ready\nagain\n");
 }
 
 #[test]
