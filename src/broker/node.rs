@@ -225,7 +225,8 @@ impl Node {
             self.drain();
             let touched = std::mem::take(&mut self.touched);
             if touched.is_empty() {
-                if !self.advance_state() {
+                // A step of the state machine may have sent something without an end of its level.
+                if !self.advance_state() && self.queue.is_empty() && self.touched.is_empty() {
                     return;
                 }
                 continue;

@@ -1,6 +1,7 @@
 //! Whole brokers, in processes of their own.
 
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -33,12 +34,17 @@ fn a_broker_runs_its_program_answers_with_its_code_and_leaves_nothing() {
     let rundir = tmp.path().join("run");
     let test = "a_broker_runs_its_program_answers_with_its_code_and_leaves_nothing";
     let set = format!("-Srundir={}", rundir.display());
+    let start = Instant::now();
     let out = broker(test, &[&set, "echo uri=$FLUX_URI; test -S ${FLUX_URI#local://} && exit 5"]);
     assert_eq!(out.status.code(), Some(5), "{}", text(&out.stderr));
     assert!(
         text(&out.stdout).contains(&format!("uri=local://{}/local-0\n", rundir.display())),
         "{}",
         text(&out.stdout)
+    );
+    assert!(
+        start.elapsed() < Duration::from_millis(1500),
+        "no step of the shutdown waits for a timer of something else"
     );
     assert!(!rundir.exists());
     assert_eq!(broker(test, &["sh", "-c", "kill -9 $$"]).status.code(), Some(128 + 9));
