@@ -9,6 +9,7 @@ pub mod config;
 mod core;
 mod disconnect;
 mod event;
+mod external;
 pub mod limits;
 mod log;
 mod modules;

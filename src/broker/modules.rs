@@ -7,6 +7,7 @@ use flux_wire::{Errno, Kind, Message, Payload, RouteId, role};
 use serde_json::{Value, json};
 
 use crate::event::Subscriptions;
+use crate::external::ExternalSpec;
 use crate::node::{Hop, Node, Owner};
 use crate::route::Endpoint;
 
@@ -77,6 +78,19 @@ struct LoadBody {
     path: String,
     #[serde(default)]
     name: Option<String>,
+    #[serde(default)]
+    loader: Option<String>,
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    exec: bool,
+}
+
+#[derive(serde::Deserialize)]
+struct RemoveBody {
+    name: String,
+    #[serde(default)]
+    cancel: bool,
 }
 
 impl Node {
@@ -158,6 +172,11 @@ impl Node {
 
     pub(crate) fn module_load(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {
         let body: LoadBody = request.decode()?;
+        if body.exec || body.loader.is_some() {
+            let spec = ExternalSpec { path: body.path, name: body.name, loader: body.loader, args: body.args };
+            self.load_external(spec, request)?;
+            return Ok(None);
+        }
         let base = body.path.rsplit('/').next().unwrap_or(&body.path);
         let name = base.strip_suffix(".so").unwrap_or(base);
         if body.name.as_deref().is_some_and(|wanted| wanted != name) {
@@ -172,8 +191,11 @@ impl Node {
     }
 
     pub(crate) fn module_remove(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {
-        let body: NameBody = request.decode()?;
-        let owner = self.owner_of(&body.name)?;
+        let body: RemoveBody = request.decode()?;
+        let Ok(owner) = self.owner_of(&body.name) else {
+            self.remove_external(&body.name, body.cancel, request.clone())?;
+            return Ok(None);
+        };
         if self.slots[&owner].is_stopping() {
             return Err(Fault::new(Errno::EBUSY, format!("{} is already being removed", body.name)));
         }
@@ -202,7 +224,8 @@ impl Node {
         };
         let own = ["config", "connector-local"]
             .map(|name| row(name, &self.core.connector_uuid, 0, 1, vec![&name.to_owned()]));
-        let mods: Vec<Value> = own.into_iter().chain(self.slots.values().flat_map(list)).collect();
+        let mods: Vec<Value> =
+            own.into_iter().chain(self.slots.values().flat_map(list)).chain(self.core.externals.rows()).collect();
         Ok(Some(json!({"mods": mods}).into()))
     }
 

@@ -256,7 +256,8 @@ impl Node {
     }
 
     pub fn take_outputs(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.outputs)
+        let outputs = std::mem::take(&mut self.outputs);
+        self.encode_external(outputs)
     }
 
     /// The configuration in force.

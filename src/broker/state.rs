@@ -209,7 +209,7 @@ impl Node {
     }
 
     /// The broker's environment without what described its own job, and with the way to this instance.
-    fn command_env(&self) -> Vec<(String, String)> {
+    pub(crate) fn command_env(&self) -> Vec<(String, String)> {
         const FOREIGN: &[&str] =
             &["FLUX_JOB_", "FLUX_TASK_", "PMI_", "PMIX_", "FLUX_URI", "FLUX_KVS_NAMESPACE", "FLUX_PROXY_REMOTE"];
         let own = |name: &String| !FOREIGN.iter().any(|prefix| name.starts_with(prefix));
@@ -334,13 +334,14 @@ impl Node {
         let mut owners: Vec<Owner> = self.slots.keys().copied().collect();
         owners.reverse();
         self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
+        self.stop_externals();
         for owner in owners {
             self.stop_module(owner, None);
         }
     }
 
     fn finalize_is_over(&self) -> bool {
-        self.core.state.rc_done && self.slots.is_empty()
+        self.core.state.rc_done && self.slots.is_empty() && self.core.externals.is_empty()
     }
 
     fn enter_exit(&mut self) {
@@ -363,6 +364,7 @@ impl Node {
                 format!("not at rest after {} s: {}; leaving without them", STOP_TIMEOUT.as_secs(), names.join(" "));
             self.log(LogLevel::Err, "broker", &text);
             self.reap_modules(true);
+            self.kill_externals();
         }
     }
 

@@ -14,8 +14,9 @@ use serde::Deserialize;
 
 pub use self::attrs::VERSION;
 pub(crate) use self::attrs::complete_attrs;
+use crate::external::Externals;
 use crate::log::{LogConfig, LogRing};
-use crate::node::{Node, NodeSetup, Output, Owner};
+use crate::node::{ConnId, Node, NodeSetup, Output, Owner};
 use crate::route::Endpoint;
 use crate::state::State;
 
@@ -76,6 +77,7 @@ const TABLE: &[CoreRow] = &[
     owner("module.remove", Node::module_remove),
     user("module.list", Node::module_list),
     owner("module.debug", Node::module_debug),
+    owner("module.status", Node::module_status),
     owner("module.disconnect", |_, _| Ok(None)),
     user("config.get", Node::config_get),
     owner("config.load", Node::config_load),
@@ -110,6 +112,8 @@ pub(crate) enum Waiting {
     /// `config.reload`: the files are being read.
     Reload(conf::Reload),
     Rusage(Message),
+    /// The process of an external module.
+    External(ConnId),
 }
 
 /// The state of the node's own services.
@@ -123,6 +127,7 @@ pub(crate) struct Core {
     pub(crate) config_path: Option<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) waiting: BTreeMap<Tag, Waiting>,
+    pub(crate) externals: Externals,
     pub(crate) outbox: Outbox,
     pub(crate) state: State,
 }
@@ -139,6 +144,7 @@ impl Core {
             config_path: setup.config_path,
             env: setup.env.into_iter().collect(),
             waiting: BTreeMap::new(),
+            externals: Externals::default(),
             outbox: Outbox::default(),
             state: State::new(setup.program, setup.interactive, now),
         }
@@ -211,6 +217,7 @@ impl Node {
             Some(Waiting::Command) => self.command_event(tag, completion),
             Some(Waiting::Reload(reload)) => self.reload_step(reload, completion),
             Some(Waiting::Rusage(request)) => self.finish_rusage(&request, completion),
+            Some(Waiting::External(conn)) => self.external_event(conn, tag, completion),
             Some(Waiting::Cleanup) | None => {}
         }
     }

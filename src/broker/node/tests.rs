@@ -240,3 +240,93 @@ fn every_row_refuses_whom_it_does_not_name() {
         assert_eq!(call(&mut node, stranger, topic, json!({})), Err(Errno::EPERM), "{topic}");
     }
 }
+
+/// What an external module sends, as its channel carries it.
+fn from_module(tag: Tag, message: &Message) -> Input {
+    let mut bytes = Vec::new();
+    flux_wire::write_frame(&mut bytes, |out| flux_wire::encode_into(message, out));
+    module_bytes(tag, &bytes)
+}
+
+fn module_bytes(tag: Tag, bytes: &[u8]) -> Input {
+    let stream = flux_service::StdStream::Channel("FLUX_MODULE_FD".into());
+    let event = ProcessEvent::Output { stream, bytes: bytes.into(), eof: false };
+    Input::Completion { owner: Owner::CORE, tag, completion: Completion::Process(event) }
+}
+
+/// Splits outputs into messages to clients, messages to the module, and signals sent to it.
+fn sort_outputs(node: &mut Node) -> (Vec<Message>, Vec<Message>, Vec<i32>) {
+    let (mut to_clients, mut to_module, mut kills) = (Vec::new(), Vec::new(), Vec::new());
+    for output in node.take_outputs() {
+        match output {
+            Output::Send { message, .. } => to_clients.push(message),
+            Output::Process { op: ProcessOp::Kill { signum, .. }, .. } => kills.push(signum),
+            Output::Process { op: ProcessOp::Write { bytes, .. }, .. } if *bytes != [0] => {
+                let (frame, rest) = flux_wire::split_frame(&bytes).unwrap().expect("one frame a write");
+                assert!(rest.is_empty());
+                to_module.push(flux_wire::decode(frame).unwrap());
+            }
+            _ => {}
+        }
+    }
+    (to_clients, to_module, kills)
+}
+
+fn start_module(node: &mut Node, conn: ConnId) -> Tag {
+    let body = json!({"path": "/x/mod.py", "args": ["a"], "exec": true});
+    node.handle(now(0), Input::Message { conn, message: Message::request("module.load", Target::Any, 9, body.into()) });
+    let outputs = node.take_outputs();
+    let spawn = outputs.iter().find_map(|output| match output {
+        Output::Process { tag, op: ProcessOp::Spawn(spec), .. } => Some((*tag, spec.clone())),
+        _ => None,
+    });
+    let (tag, spec) = spawn.expect("the module is started");
+    assert!(spec.env.unwrap().contains(&("FLUX_MODULE_URI".into(), "fd://3".into())));
+    tag
+}
+
+#[test]
+fn a_program_becomes_a_module_serves_and_goes() {
+    let mut node = node_with(None);
+    let conn = client(&mut node, 1, 1000, 5);
+    let tag = start_module(&mut node, conn);
+    let status = |status: i64| Message::request("module.status", Target::Any, 1, json!({"status": status}).into());
+    node.handle(now(0), from_module(tag, &status(1)));
+    let (to_clients, to_module, _) = sort_outputs(&mut node);
+    assert_eq!(to_clients.iter().map(Message::topic).collect::<Vec<_>>(), ["module.load"]);
+    assert_eq!(to_module.iter().map(Message::topic).collect::<Vec<_>>(), ["module.status"]);
+    node.handle(now(0), Input::Message { conn, message: Message::request("mod.hi", Target::Any, 5, json!({}).into()) });
+    let (_, to_module, _) = sort_outputs(&mut node);
+    let answer = to_module[0].response(json!({"ok": 1}).into());
+    node.handle(now(0), from_module(tag, &answer));
+    let (to_clients, ..) = sort_outputs(&mut node);
+    assert_eq!((to_clients[0].matchtag(), to_clients[0].topic()), (5, "mod.hi"));
+    let remove = Message::request("module.remove", Target::Any, 6, json!({"name": "mod"}).into());
+    node.handle(now(0), Input::Message { conn, message: remove });
+    let (_, to_module, _) = sort_outputs(&mut node);
+    assert_eq!(to_module[0].topic(), "mod.shutdown");
+    let completion = Completion::Process(ProcessEvent::Exited { status: 0 });
+    node.handle(now(0), Input::Completion { owner: Owner::CORE, tag, completion });
+    let (to_clients, ..) = sort_outputs(&mut node);
+    assert_eq!((to_clients[0].matchtag(), to_clients[0].errno()), (6, None));
+    assert_eq!(call(&mut node, conn, "mod.hi", json!({})), Err(Errno::ENOSYS));
+}
+
+#[test]
+fn a_module_that_dies_early_or_talks_nonsense_is_an_error_not_a_hang() {
+    let mut node = node_with(None);
+    let conn = client(&mut node, 1, 1000, 5);
+    let tag = start_module(&mut node, conn);
+    node.handle(now(0), module_bytes(tag, b"GET / HTTP/1.1\r\n\r\n"));
+    let (_, _, kills) = sort_outputs(&mut node);
+    assert_eq!(kills, [9]);
+    let completion = Completion::Process(ProcessEvent::Exited { status: 9 });
+    node.handle(now(0), Input::Completion { owner: Owner::CORE, tag, completion });
+    let (to_clients, ..) = sort_outputs(&mut node);
+    assert_eq!(to_clients[0].errno(), Some(Errno::ECHILD));
+    assert_eq!(
+        call(&mut node, conn, "module.status", json!({"status": 1})),
+        Err(Errno::EPERM),
+        "a client is no module"
+    );
+}
