@@ -8,7 +8,7 @@ use flux_wire::{Errno, Message, Payload};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 use crate::limits::{
     CHECKPOINT_LOG_BYTES, CHECKPOINTS_KEPT, CHECKPOINTS_KEPT_MAX, LOADED_BYTES_MAX, UNSTORED_FLUSH_BYTES,
 };
@@ -35,6 +35,8 @@ struct Put {
     digests: Vec<Digest>,
     /// The checkpoint in it, if there is one.
     ready: Option<Ready>,
+    /// The list of checkpoints once it is done.
+    history: Vec<Value>,
     /// Who is answered when it is done: `content.flush`, `content.checkpoint-put`.
     requests: Vec<Message>,
 }
@@ -46,7 +48,8 @@ struct Ready {
     log_bytes: u64,
     /// Where the record of `batch` ends, once the log has it.
     end: Option<LogPosition>,
-    values: Vec<(String, Arc<Value>)>,
+    primary: Value,
+    state: Value,
 }
 
 /// What is known of the database, and what is to be done.
@@ -155,6 +158,12 @@ impl Checkpoints {
         }
     }
 
+    /// The service is about to end: try once more, whatever happened before.
+    pub(crate) fn hurry(&mut self) {
+        self.not_before = None;
+        self.failing = false;
+    }
+
     /// The log has batch `number`, which ends at `position`.
     pub(crate) fn confirmed(&mut self, number: u64, position: LogPosition) {
         if let Some(ready) = &mut self.ready
@@ -162,11 +171,6 @@ impl Checkpoints {
         {
             ready.end = Some(position);
         }
-    }
-
-    fn remember(&mut self, value: Value) {
-        self.history.insert(0, value);
-        self.history.truncate(self.kept.unwrap_or(CHECKPOINTS_KEPT));
     }
 }
 
@@ -222,9 +226,9 @@ impl Kvs {
             |what: &str| Fault::new(Errno::EINVAL, format!("the KVS checkpoint is damaged: namespace {name}: {what}"));
         let body = match (&saved.alias, &saved.rootref) {
             (Some(base), _) => NewBody::Alias(base.as_str().into()),
-            (None, Some(rootref)) => {
-                NewBody::Root(self.content.alg.parse_blobref(rootref).ok_or_else(|| damaged("its root is no blobref"))?)
-            }
+            (None, Some(rootref)) => NewBody::Root(
+                digest::parse(self.content.alg, rootref).ok_or_else(|| damaged("its root is no blobref"))?,
+            ),
             (None, None) => return Err(damaged("it has neither root nor alias")),
         };
         let item = Item::Create { name: saved.name.into(), owner: saved.owner, flags: saved.flags, body };
@@ -251,11 +255,11 @@ impl Kvs {
             self.prepare(cx);
         }
         self.checkpoints.wanted &= dirty;
-        let ready = self.checkpoints.ready.as_ref().is_some_and(|ready| ready.batch <= self.log.confirmed.0);
+        let ready = self.checkpoints.ready.as_ref().is_some_and(|ready| self.log.has_settled(ready.batch));
         let blobs_wanted = self.line.needs_flush
             || !self.checkpoints.flush.is_empty()
             || !self.checkpoints.client_values.is_empty()
-            || self.stopping && !self.content.unstored().is_empty()
+            || self.stopping && self.log.is_idle() && !self.content.unstored().is_empty()
             || self.content.unstored_bytes() >= UNSTORED_FLUSH_BYTES;
         if ready || blobs_wanted {
             self.put(cx, ready);
@@ -290,7 +294,7 @@ impl Kvs {
                 Body::Alias(base) => saved.alias = Some(base.to_string()),
                 Body::Tree(_) => {
                     let (_, digest, seq) = roots.iter().find(|(tree, ..)| tree == name).expect("all trees are hashed");
-                    saved.rootref = Some(alg.blobref(digest));
+                    saved.rootref = Some(digest.to_string());
                     saved.sequence = *seq;
                 }
             }
@@ -303,12 +307,12 @@ impl Kvs {
         }
         let state = State { version: 1, batch: self.log.last_batch, namespaces };
         let state = serde_json::to_value(&state).expect("the state is plain data");
-        self.checkpoints.remember(primary.clone());
         self.checkpoints.ready = Some(Ready {
             batch: self.log.last_batch,
             log_bytes: self.log.bytes,
             end: self.log.is_idle().then_some(self.log.confirmed.1),
-            values: vec![(KEY_PRIMARY.into(), Arc::new(primary)), (KEY_STATE.into(), Arc::new(state))],
+            primary,
+            state,
         });
         self.checkpoints.wanted = false;
         self.checkpoints.due = None;
@@ -316,22 +320,30 @@ impl Kvs {
 
     fn put(&mut self, cx: &mut Cx<'_>, with_checkpoint: bool) {
         let ready = if with_checkpoint { self.checkpoints.ready.take() } else { None };
-        let mut values = ready.as_ref().map(|ready| ready.values.clone()).unwrap_or_default();
+        let mut values = Vec::new();
+        let mut history = self.checkpoints.history.clone();
+        let mut remember = |value: &Value, values: &mut Vec<(String, Arc<Value>)>| {
+            history.insert(0, value.clone());
+            values.push((KEY_PRIMARY.into(), Arc::new(value.clone())));
+        };
+        if let Some(ready) = &ready {
+            remember(&ready.primary, &mut values);
+            values.push((KEY_STATE.into(), Arc::new(ready.state.clone())));
+        }
         let mut requests = std::mem::take(&mut self.checkpoints.flush);
         for (request, value) in std::mem::take(&mut self.checkpoints.client_values) {
-            values.push((KEY_PRIMARY.into(), Arc::new(value.clone())));
-            self.checkpoints.remember(value);
+            remember(&value, &mut values);
             requests.push(request);
         }
         if !values.is_empty() {
-            values.push((KEY_HISTORY.into(), Arc::new(Value::Array(self.checkpoints.history.clone()))));
+            history.truncate(self.checkpoints.kept.unwrap_or(CHECKPOINTS_KEPT));
+            values.push((KEY_HISTORY.into(), Arc::new(Value::Array(history.clone()))));
         }
-        let alg = self.content.alg;
         let unstored = self.content.unstored();
         let digests: Vec<Digest> = unstored.keys().copied().collect();
-        let blobs = unstored.iter().map(|(digest, bytes)| (alg.raw(digest), bytes.clone())).collect();
+        let blobs = unstored.iter().map(|(digest, bytes)| (digest::raw(digest), bytes.clone())).collect();
         let tag = cx.store(StoreOp::Put { blobs, checkpoints: values });
-        self.checkpoints.put = Some(Put { tag, digests, ready, requests });
+        self.checkpoints.put = Some(Put { tag, digests, ready, history, requests });
     }
 
     pub(crate) fn put_done(&mut self, cx: &mut Cx<'_>, tag: Tag, outcome: Result<(), Fault>) {
@@ -349,7 +361,9 @@ impl Kvs {
 
     fn put_succeeded(&mut self, cx: &mut Cx<'_>, put: Put) {
         self.content.stored(&put.digests);
+        self.checkpoints.history = put.history;
         self.checkpoints.failing = false;
+        self.checkpoints.not_before = None;
         self.line.needs_flush = false;
         for request in put.requests {
             cx.respond_empty(&request);

@@ -7,6 +7,7 @@ use flux_wire::{Errno, Message};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::digest;
 use crate::key;
 use crate::limits::BACKLOG_BYTES_MAX;
 use crate::mutate::{Mutation, Origin};
@@ -126,7 +127,7 @@ impl Kvs {
                 NewBody::Alias(base.into())
             }
             (None, Some(rootref)) => {
-                let digest = self.content.alg.parse_blobref(&rootref);
+                let digest = digest::parse(self.content.alg, &rootref);
                 NewBody::Root(digest.ok_or_else(|| Fault::new(Errno::EINVAL, "rootref is not a blobref"))?)
             }
             (None, None) => NewBody::Root(self.empty_root()),

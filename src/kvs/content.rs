@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flux_service::{Cx, StoreOp, Tag};
 
-use crate::digest::{Algorithm, Digest};
+use crate::digest::{self, Algorithm, Digest};
 use crate::tree::{BlobSink, Blobs};
 
 /// Who waits for a blob.
@@ -59,7 +59,7 @@ impl Content {
     pub(crate) fn read(&mut self, cx: &mut Cx<'_>, digest: Digest, waiter: Waiter) {
         let waiters = self.waiting.entry(digest).or_default();
         if waiters.is_empty() {
-            let tag = cx.store(StoreOp::Get { hash: self.alg.raw(&digest) });
+            let tag = cx.store(StoreOp::Get { hash: digest::raw(&digest) });
             self.reads.insert(tag, digest);
             self.faults += 1;
         }

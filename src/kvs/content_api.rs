@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flux_service::{Cx, Fault, Outcome};
 use flux_wire::{Errno, Message, Payload};
 
-use crate::digest::Digest;
+use crate::digest::{self, Digest};
 use crate::limits::BLOB_LEN_MAX;
 use crate::mutate::{Mutation, Origin};
 use crate::park::Job;
@@ -25,7 +25,7 @@ impl Kvs {
     fn load_blob(&mut self, cx: &mut Cx<'_>, request: &Message, validate: bool) -> Outcome {
         let raw = raw_payload(request)?;
         let bad = || Fault::new(Errno::EPROTO, "the payload is not a digest of this instance's hash algorithm");
-        let digest = self.content.alg.digest_of_raw(&raw).ok_or_else(bad)?;
+        let digest = digest::of_raw(self.content.alg, &raw).ok_or_else(bad)?;
         self.run(cx, Job::Load { request: request.clone(), digest, validate }, Gathered::new());
         Ok(())
     }

@@ -74,7 +74,7 @@ impl Kvs {
                     NewBody::Alias(_) if !self.publishes() => None,
                     NewBody::Alias(_) => self.root_of(name, &Gathered::new()).ok().map(|(digest, _)| digest),
                 };
-                let rootref = digest.map(|digest| self.content.alg.blobref(&digest));
+                let rootref = digest.map(|digest| digest.to_string());
                 let payload = json!({
                     "namespace": **name, "rootseq": self.spaces.seq(name), "rootref": rootref, "owner": owner
                 });
@@ -151,7 +151,7 @@ impl Kvs {
         }
         let Ok(owner) = self.spaces.get(space).map(|space| space.owner) else { return };
         let Ok((digest, seq)) = self.root_of(space, &Gathered::new()) else { return };
-        let rootref = self.content.alg.blobref(&digest);
+        let rootref = digest.to_string();
         let payload = json!({
             "namespace": **space, "rootseq": seq, "rootref": rootref, "names": names, "keys": keys, "owner": owner
         });

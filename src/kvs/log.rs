@@ -7,6 +7,7 @@ use flux_service::{Cx, Fault, LogLevel, LogPosition, StoreOp, Tag};
 use flux_wire::{Errno, Payload};
 use serde_json::json;
 
+use crate::digest;
 use crate::mutate::{Mutation, Origin, Undone};
 use crate::record::{self, Item};
 use crate::service::{Gathered, Kvs};
@@ -52,6 +53,11 @@ impl Log {
         self.open.is_empty() && self.in_flight.is_empty()
     }
 
+    /// Is everything up to batch `number` in the log, or taken back?
+    pub(crate) fn has_settled(&self, number: u64) -> bool {
+        self.in_flight.front().is_none_or(|batch| batch.number > number)
+    }
+
     pub(crate) fn in_flight_len(&self) -> usize {
         self.in_flight.len()
     }
@@ -74,7 +80,7 @@ impl Kvs {
         self.log.last_batch += 1;
         let number = self.log.last_batch;
         let items = txns.iter().map(|txn| &txn.mutation.item);
-        let record: Arc<[u8]> = record::encode(self.content.alg, number, items).into();
+        let record: Arc<[u8]> = record::encode(number, items).into();
         self.log.bytes += record.len() as u64;
         let sync = txns.iter().any(|txn| txn.mutation.sync);
         let tag = cx.store(StoreOp::Append { record, sync });
@@ -92,7 +98,7 @@ impl Kvs {
                 false => (None, self.spaces.seq(space)),
                 // What was just changed is in memory; only a directory grafted by reference may not be.
                 true => match self.root_of(space, &Gathered::new()) {
-                    Ok((digest, seq)) => (Some(self.content.alg.blobref(&digest)), seq),
+                    Ok((digest, seq)) => (Some(digest.to_string()), seq),
                     Err(_) => (None, self.spaces.seq(space)),
                 },
             };
@@ -127,7 +133,7 @@ impl Kvs {
                 }
                 Origin::Plain { request } => cx.respond_empty(&request),
                 Origin::Store { request, digest } => {
-                    cx.respond(&request, Payload::raw(self.content.alg.raw(&digest)));
+                    cx.respond(&request, Payload::raw(digest::raw(&digest)));
                 }
                 Origin::Replay | Origin::Restore { .. } | Origin::Relay => {}
             }

@@ -122,7 +122,7 @@ impl Kvs {
             From::Snapshot(digest) => (*digest, rootseq),
             From::Space(space) => self.root_of(space, gathered)?,
         };
-        let rootref = self.content.alg.blobref(&digest);
+        let rootref = digest.to_string();
         let answer = match value {
             Some(value) => json!({"val": value, "rootseq": seq, "rootref": rootref}),
             None => json!({"errno": Errno::ENOENT.0, "rootseq": seq, "rootref": rootref}),
@@ -226,14 +226,12 @@ pub(crate) fn render(
     let alg = content.alg;
     match found {
         Found::Nothing => Ok(None),
-        Found::Root(dir) if flags & flag::TREEOBJ != 0 => {
-            Ok(Some(dirref_json(alg, &hash_dir(alg, dir, false, content))))
-        }
+        Found::Root(dir) if flags & flag::TREEOBJ != 0 => Ok(Some(dirref_json(&hash_dir(alg, dir, false, content)))),
         Found::Root(dir) if flags & flag::READDIR != 0 => Ok(Some(list(content, dir))),
         Found::Root(_) => Err(Errno::EISDIR.into()),
         Found::Entry(entry) if flags & flag::TREEOBJ != 0 => {
             hash_entry(alg, entry, false, content);
-            Ok(Some(entry_json(alg, entry)))
+            Ok(Some(entry_json(entry)))
         }
         Found::Entry(entry) => render_entry(content, entry, flags, gathered, epoch).map(Some),
     }
@@ -269,7 +267,7 @@ fn render_entry(
             Ok(val_json(&whole(entry, &content.blobs(gathered, epoch))?))
         }
         Entry::Link(_) if has(flag::READDIR) => Err(Errno::ENOTDIR.into()),
-        Entry::Link(_) => Ok(entry_json(content.alg, entry)),
+        Entry::Link(_) => Ok(entry_json(entry)),
     }
 }
 
@@ -296,5 +294,5 @@ fn list(content: &mut Content, dir: &mut Dir) -> Value {
     if dir.hash.is_none() {
         dir.entries.values_mut().for_each(|entry| hash_entry(alg, entry, false, content));
     }
-    dir.json(alg)
+    dir.json()
 }

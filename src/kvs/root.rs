@@ -74,7 +74,7 @@ impl Kvs {
     ) -> Result<(), Stop> {
         let (digest, seq) = self.root_of(space, gathered)?;
         let info = self.spaces.get(space).map_err(|fault| fault.errno)?;
-        let rootref = self.content.alg.blobref(&digest);
+        let rootref = digest.to_string();
         cx.respond(
             request,
             json!({"owner": info.owner, "rootseq": seq, "rootref": rootref, "flags": info.flags, "namespace": **space}),
@@ -104,7 +104,7 @@ impl Kvs {
         gathered: &Gathered,
     ) -> Result<(), Stop> {
         let (digest, seq) = self.root_of(space, gathered)?;
-        cx.respond(request, json!({"rootseq": seq, "rootref": self.content.alg.blobref(&digest)}));
+        cx.respond(request, json!({"rootseq": seq, "rootref": digest.to_string()}));
         Ok(())
     }
 

@@ -98,7 +98,7 @@ impl Kvs {
         let blob = match blob {
             Ok(Some(bytes)) if self.content.alg.hash(&bytes) == digest => Ok(bytes),
             Ok(Some(_)) => {
-                let blobref = self.content.alg.blobref(&digest);
+                let blobref = digest.to_string();
                 cx.log(
                     LogLevel::Err,
                     format!("{blobref}: the store returned other bytes than were stored; not served"),
@@ -174,8 +174,13 @@ impl Service for Kvs {
         Ok(())
     }
 
+    fn is_ready(&self) -> bool {
+        !self.is_recovering()
+    }
+
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopping = true;
+        self.checkpoints.hurry();
         self.settle_all(cx);
     }
 

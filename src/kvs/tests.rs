@@ -1,5 +1,9 @@
 //! The service as its clients see it.
 
+mod access;
 mod commit;
+mod content;
+mod failure;
+mod model;
 mod recovery;
 mod watch;

@@ -1,75 +1,49 @@
 //! Tree objects from JSON (RFC 11), as clients send them and as blobs hold them.
 
-use std::collections::BTreeMap;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use flux_types::{Blobref, Treeobj};
 use flux_wire::Errno;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Chunks, Dir, Entry, Link};
-use crate::digest::{Algorithm, Digest};
+use crate::digest::Algorithm;
 use crate::limits::{BLOB_LEN_MAX, KEY_LEN_MAX};
 
 /// The directory that a blob holds; EINVAL if it is not the text of a *dir*.
 pub(crate) fn decode_dir(alg: Algorithm, bytes: &[u8]) -> Result<Dir, Errno> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|_| Errno::EINVAL)?;
-    match entry_from_json(alg, &value)? {
+    match entry(alg, Treeobj::parse(bytes).map_err(|_| Errno::EINVAL)?)? {
         Entry::Dir(dir) => Ok(*dir),
         _ => Err(Errno::EINVAL),
     }
 }
 
 /// Any tree object. EINVAL if it is none; EFBIG if it is a value over the limit.
-///
-/// The recursion is bounded by serde_json's limit of 128 levels: this value has been JSON text.
 pub(crate) fn entry_from_json(alg: Algorithm, value: &Value) -> Result<Entry, Errno> {
-    let object = value.as_object().filter(|object| object.len() == 3).ok_or(Errno::EINVAL)?;
-    let field = |name: &str| object.get(name).ok_or(Errno::EINVAL);
-    if field("ver")?.as_i64() != Some(1) {
-        return Err(Errno::EINVAL);
-    }
-    let data = field("data")?;
-    match field("type")?.as_str().ok_or(Errno::EINVAL)? {
-        "val" => {
-            let text = data.as_str().ok_or(Errno::EINVAL)?;
-            if text.len() > BLOB_LEN_MAX / 3 * 4 {
-                return Err(Errno::EFBIG);
-            }
-            Ok(Entry::Val(STANDARD.decode(text).map_err(|_| Errno::EINVAL)?.into()))
-        }
-        "valref" => Ok(Entry::Pieces(Box::new(Chunks::refs(refs(alg, data)?)))),
-        "dirref" => match refs(alg, data)?[..] {
-            [digest] => Ok(Entry::DirRef(digest)),
-            ref digests => Ok(Entry::DirRefs(digests.into())),
+    entry(alg, Treeobj::from_value(value).map_err(|_| Errno::EINVAL)?)
+}
+
+/// The recursion is bounded by serde_json's limit of 128 levels: this value has been JSON text.
+fn entry(alg: Algorithm, object: Treeobj) -> Result<Entry, Errno> {
+    Ok(match object {
+        Treeobj::Val(data) if data.len() > BLOB_LEN_MAX => return Err(Errno::EFBIG),
+        Treeobj::Val(data) => Entry::Val(data.into()),
+        Treeobj::Valref(refs) => Entry::Pieces(Box::new(Chunks::refs(ours(alg, refs)?))),
+        Treeobj::Dirref(refs) => match ours(alg, refs)?[..] {
+            [digest] => Entry::DirRef(digest),
+            ref digests => Entry::DirRefs(digests.into()),
         },
-        "dir" => {
-            let entries: Result<BTreeMap<Box<str>, Entry>, Errno> = data
-                .as_object()
-                .ok_or(Errno::EINVAL)?
-                .iter()
-                .map(|(name, entry)| Ok((name.as_str().into(), entry_from_json(alg, entry)?)))
-                .collect();
-            Ok(Entry::Dir(Box::new(Dir { entries: entries?, hash: None, used: 0 })))
+        Treeobj::Dir(entries) => {
+            let entries: Result<_, Errno> =
+                entries.into_iter().map(|(name, object)| Ok((name.into(), entry(alg, object)?))).collect();
+            Entry::Dir(Box::new(Dir { entries: entries?, hash: None, used: 0 }))
         }
-        "symlink" => link(data.as_object().ok_or(Errno::EINVAL)?),
-        _ => Err(Errno::EINVAL),
-    }
+        Treeobj::Symlink { target, .. } if target.len() > KEY_LEN_MAX => return Err(Errno::ENAMETOOLONG),
+        Treeobj::Symlink { namespace, target } => {
+            Entry::Link(Box::new(Link { namespace: namespace.map(Into::into), target: target.into() }))
+        }
+    })
 }
 
-fn refs(alg: Algorithm, data: &Value) -> Result<Vec<Digest>, Errno> {
-    let list = data.as_array().filter(|list| !list.is_empty()).ok_or(Errno::EINVAL)?;
-    list.iter().map(|text| text.as_str().and_then(|text| alg.parse_blobref(text)).ok_or(Errno::EINVAL)).collect()
-}
-
-fn link(data: &Map<String, Value>) -> Result<Entry, Errno> {
-    let target = data.get("target").and_then(Value::as_str).ok_or(Errno::EINVAL)?;
-    let namespace = match data.get("namespace") {
-        None => None,
-        Some(name) => Some(name.as_str().ok_or(Errno::EINVAL)?.into()),
-    };
-    if target.len() > KEY_LEN_MAX {
-        return Err(Errno::ENAMETOOLONG);
-    }
-    Ok(Entry::Link(Box::new(Link { namespace, target: target.into() })))
+/// References by another algorithm than the instance's lead nowhere.
+fn ours(alg: Algorithm, refs: Vec<Blobref>) -> Result<Vec<Blobref>, Errno> {
+    if refs.iter().all(|digest| digest.kind() == alg) { Ok(refs) } else { Err(Errno::EINVAL) }
 }

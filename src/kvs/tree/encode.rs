@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::{Chunk, Dir, Entry};
-use crate::digest::{Algorithm, Digest};
+use crate::digest::{self, Digest};
 
 /// The bytes of a *dir* whose entries are all hashed.
-pub(crate) fn encode_dir(alg: Algorithm, dir: &Dir) -> Vec<u8> {
+pub(crate) fn encode_dir(dir: &Dir) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + dir.entries.len() * 96);
     out.extend_from_slice(b"{\"data\":{");
     for (index, (name, entry)) in dir.entries.iter().enumerate() {
@@ -20,13 +20,13 @@ pub(crate) fn encode_dir(alg: Algorithm, dir: &Dir) -> Vec<u8> {
         }
         write_string(name, &mut out);
         out.push(b':');
-        write_entry(alg, entry, &mut out);
+        write_entry(entry, &mut out);
     }
     out.extend_from_slice(b"},\"type\":\"dir\",\"ver\":1}");
     out
 }
 
-fn write_entry(alg: Algorithm, entry: &Entry, out: &mut Vec<u8>) {
+fn write_entry(entry: &Entry, out: &mut Vec<u8>) {
     let kind = match entry {
         Entry::Val(data) => {
             out.extend_from_slice(b"{\"data\":\"");
@@ -35,19 +35,19 @@ fn write_entry(alg: Algorithm, entry: &Entry, out: &mut Vec<u8>) {
             "val"
         }
         Entry::Pieces(chunks) => {
-            write_refs(alg, chunks.0.iter().map(referenced), out);
+            write_refs(chunks.0.iter().map(referenced), out);
             "valref"
         }
         Entry::Dir(dir) => {
-            write_refs(alg, [dir.hash.expect("a directory is hashed after those in it")].into_iter(), out);
+            write_refs([dir.hash.expect("a directory is hashed after those in it")].into_iter(), out);
             "dirref"
         }
         Entry::DirRef(digest) => {
-            write_refs(alg, [*digest].into_iter(), out);
+            write_refs([*digest].into_iter(), out);
             "dirref"
         }
         Entry::DirRefs(digests) => {
-            write_refs(alg, digests.iter().copied(), out);
+            write_refs(digests.iter().copied(), out);
             "dirref"
         }
         Entry::Link(link) => {
@@ -66,11 +66,11 @@ fn write_entry(alg: Algorithm, entry: &Entry, out: &mut Vec<u8>) {
     write!(out, ",\"type\":\"{kind}\",\"ver\":1}}").expect("a vector takes all bytes");
 }
 
-fn write_refs(alg: Algorithm, digests: impl Iterator<Item = Digest>, out: &mut Vec<u8>) {
+fn write_refs(digests: impl Iterator<Item = Digest>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"data\":[");
     for (index, digest) in digests.enumerate() {
         out.extend_from_slice(if index > 0 { b",\"" } else { b"\"" });
-        alg.write_blobref(&digest, out);
+        digest::write(&digest, out);
         out.push(b'"');
     }
     out.push(b']');
@@ -100,13 +100,13 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
 }
 
 /// The tree object of an entry, for a response. Directories appear as references, so all below must be hashed.
-pub(crate) fn entry_json(alg: Algorithm, entry: &Entry) -> Value {
+pub(crate) fn entry_json(entry: &Entry) -> Value {
     match entry {
         Entry::Val(data) => val_json(data),
-        Entry::Pieces(chunks) => refs_json(alg, "valref", chunks.0.iter().map(referenced)),
-        Entry::Dir(dir) => dirref_json(alg, &dir.hash.expect("a directory is hashed before it is shown")),
-        Entry::DirRef(digest) => dirref_json(alg, digest),
-        Entry::DirRefs(digests) => refs_json(alg, "dirref", digests.iter().copied()),
+        Entry::Pieces(chunks) => refs_json("valref", chunks.0.iter().map(referenced)),
+        Entry::Dir(dir) => dirref_json(&dir.hash.expect("a directory is hashed before it is shown")),
+        Entry::DirRef(digest) => dirref_json(digest),
+        Entry::DirRefs(digests) => refs_json("dirref", digests.iter().copied()),
         Entry::Link(link) => {
             let mut data = Map::new();
             if let Some(namespace) = &link.namespace {
@@ -124,20 +124,20 @@ pub(crate) fn val_json(data: &[u8]) -> Value {
 }
 
 /// A *dirref* object.
-pub(crate) fn dirref_json(alg: Algorithm, digest: &Digest) -> Value {
-    refs_json(alg, "dirref", [*digest].into_iter())
+pub(crate) fn dirref_json(digest: &Digest) -> Value {
+    refs_json("dirref", [*digest].into_iter())
 }
 
-fn refs_json(alg: Algorithm, kind: &str, digests: impl Iterator<Item = Digest>) -> Value {
-    let data: Vec<Value> = digests.map(|digest| Value::from(alg.blobref(&digest))).collect();
+fn refs_json(kind: &str, digests: impl Iterator<Item = Digest>) -> Value {
+    let data: Vec<Value> = digests.map(|digest| Value::from(digest.to_string())).collect();
     json!({"ver": 1, "type": kind, "data": data})
 }
 
 impl Dir {
     /// The *dir* object of a hashed directory.
-    pub(crate) fn json(&self, alg: Algorithm) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let data: Map<String, Value> =
-            self.entries.iter().map(|(name, entry)| (name.to_string(), entry_json(alg, entry))).collect();
+            self.entries.iter().map(|(name, entry)| (name.to_string(), entry_json(entry))).collect();
         json!({"ver": 1, "type": "dir", "data": data})
     }
 }

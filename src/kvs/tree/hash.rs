@@ -21,7 +21,7 @@ pub(crate) fn hash_dir(alg: Algorithm, dir: &mut Dir, join: bool, sink: &mut imp
     for entry in dir.entries.values_mut() {
         hash_entry(alg, entry, join, sink);
     }
-    let bytes: Arc<[u8]> = encode_dir(alg, dir).into();
+    let bytes: Arc<[u8]> = encode_dir(dir).into();
     let digest = alg.hash(&bytes);
     sink.add(digest, &bytes);
     dir.hash = Some(digest);
