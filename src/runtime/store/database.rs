@@ -1,5 +1,7 @@
 //! The database that the log is emptied into: content blobs and checkpoints (sqlite).
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +28,10 @@ impl Database {
     /// Opens or makes the database. With `durable`, what it accepts is on disk; otherwise it is as short-lived as its
     /// instance and syncs nothing.
     pub(super) fn open(path: &Path, durable: bool) -> Result<Database, StoreError> {
+        // Made here, so that it is for nobody else's eyes; sqlite gives its other files the same mode.
+        let mut options = OpenOptions::new();
+        let made = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+        made.map_err(StoreError::io("open", path))?;
         let open = || -> rusqlite::Result<Connection> {
             let sqlite = Connection::open(path)?;
             let journal = if durable {

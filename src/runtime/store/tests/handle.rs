@@ -1,5 +1,7 @@
 //! The handle and its threads.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 const OWNER: Owner = Owner(3);
@@ -48,6 +50,10 @@ fn operations_are_answered_in_order_and_are_there_after_a_restart() {
     assert_eq!(completions(&mut store, 1), [(101, Completion::Stored)]);
     assert_eq!(store.bytes_in_flight(), 0);
     store.submit(OWNER, Tag(0), StoreOp::Trim { before: LogPosition(done[97].1) });
+    for file in ["content.sqlite", "content.sqlite-wal", "log/0000000000000000.log", "lock"] {
+        let mode = fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file} is for our eyes only");
+    }
     store.close();
     drop(store);
     let (mut store, recovered) = open_store(Some(dir.path()), dir.path()).unwrap();
