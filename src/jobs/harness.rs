@@ -12,7 +12,7 @@ use flux_types::{JobId, JobIdForm};
 use flux_wire::{Body, Cred, Errno, Flags, Kind, Message, Payload, Rank, Target, role};
 use serde_json::{Value, json};
 
-use crate::{JobIngest, JobManager};
+use crate::{JobInfo, JobIngest, JobList, JobManager};
 
 pub(crate) const OWNER: u32 = 1000;
 
@@ -31,11 +31,51 @@ pub(crate) struct Kvs {
     pub(crate) keys: BTreeMap<String, Vec<u8>>,
     pub(crate) mode: Commits,
     held: Vec<Message>,
+    watchers: Vec<Watcher>,
     /// Whether each commit was synced.
     pub(crate) commits: Vec<bool>,
 }
 
+#[derive(Debug)]
+struct Watcher {
+    request: Message,
+    key: String,
+    delivered: usize,
+}
+
 impl Kvs {
+    /// `kvs-watch.lookup` with WATCH and WATCH_APPEND, and its cancel.
+    fn watch(&mut self, message: &Message) -> Vec<Message> {
+        let body = message.payload.value().expect("watch body");
+        if message.topic() == "kvs-watch.cancel" {
+            let at =
+                self.watchers.iter().position(|w| Some(u64::from(w.request.matchtag())) == body["matchtag"].as_u64());
+            let gone = at.map(|at| self.watchers.remove(at).request.error_response(Errno::ENODATA, ""));
+            return gone.into_iter().collect();
+        }
+        let key = body["key"].as_str().expect("key").to_owned();
+        let flags = body["flags"].as_u64().expect("flags");
+        assert_eq!(flags & 260, 260, "watched for appends");
+        if !self.keys.contains_key(&key) && flags & 8 == 0 {
+            return vec![message.error_response(Errno::ENOENT, "")];
+        }
+        self.watchers.push(Watcher { request: message.clone(), key, delivered: 0 });
+        self.notify()
+    }
+
+    fn notify(&mut self) -> Vec<Message> {
+        let mut out = Vec::new();
+        for watcher in &mut self.watchers {
+            let Some(value) = self.keys.get(&watcher.key) else { continue };
+            if value.len() > watcher.delivered {
+                let new = json!({"data": BASE64.encode(&value[watcher.delivered..]), "type": "val", "ver": 1});
+                watcher.delivered = value.len();
+                out.push(watcher.request.response(json!({"val": new}).into()));
+            }
+        }
+        out
+    }
+
     fn handle(&mut self, message: &Message) -> Option<Message> {
         match message.topic() {
             "kvs.commit" => match self.mode {
@@ -165,7 +205,13 @@ impl World {
             node,
             rng: Rng::new(1),
             slots: BTreeMap::new(),
-            kvs: Kvs { keys: BTreeMap::new(), mode: Commits::AtOnce, held: Vec::new(), commits: Vec::new() },
+            kvs: Kvs {
+                keys: BTreeMap::new(),
+                mode: Commits::AtOnce,
+                held: Vec::new(),
+                watchers: Vec::new(),
+                commits: Vec::new(),
+            },
             sched: Sched { free: 2, waiting: Vec::new(), allocated: BTreeSet::new(), deny: None, hold: false },
             exec: Exec::default(),
             queue: VecDeque::new(),
@@ -184,11 +230,14 @@ impl World {
     pub(crate) fn boot(&mut self) {
         self.queue.clear();
         self.kvs.held.clear();
+        self.kvs.watchers.clear();
         self.kvs.mode = Commits::AtOnce;
         self.slots.clear();
         self.insert("job-manager", JobManager::default());
         self.insert("job-ingest", JobIngest::default());
-        for name in ["job-manager", "job-ingest"] {
+        self.insert("job-list", JobList::default());
+        self.insert("job-info", JobInfo::default());
+        for name in ["job-manager", "job-ingest", "job-list", "job-info"] {
             self.call(name, |service, cx| service.start(cx).expect("start"));
         }
         self.run();
@@ -310,6 +359,11 @@ impl World {
                 "kvs" => {
                     let answer = self.kvs.handle(&message);
                     self.queue.extend(answer);
+                    self.queue.extend(self.kvs.notify());
+                }
+                "kvs-watch" => {
+                    let answers = self.kvs.watch(&message);
+                    self.queue.extend(answers);
                 }
                 "sched" => self.on_sched(&message),
                 "job-exec" => self.on_exec(&message),
@@ -331,7 +385,16 @@ impl World {
         for message in std::mem::take(&mut self.kvs.held) {
             let answer = self.kvs.commit(&message);
             self.queue.push_back(answer);
+            self.queue.extend(self.kvs.notify());
         }
+        self.run();
+    }
+
+    /// Somebody appends to a key.
+    pub(crate) fn append(&mut self, id: JobId, name: &str, text: &str) {
+        let key = format!("{}.{name}", id.encode(JobIdForm::Kvs));
+        self.kvs.keys.entry(key).or_default().extend(text.as_bytes());
+        self.queue.extend(self.kvs.notify());
         self.run();
     }
 
@@ -531,6 +594,16 @@ impl World {
     pub(crate) fn events(&self, id: JobId) -> String {
         let names: Vec<String> = self.eventlog(id).into_iter().map(|entry| entry.name).collect();
         names.join(" ")
+    }
+
+    /// What a stream has told since it was last looked at, and whether it has ended.
+    pub(crate) fn told(&mut self, tag: u32) -> (Vec<Value>, Option<Errno>) {
+        let mut answers = self.answers.remove(&tag).unwrap_or_default();
+        let end = answers.last().and_then(Message::errno);
+        if end.is_some() {
+            answers.pop();
+        }
+        (answers.iter().map(|answer| result(answer).expect("only the last fails")).collect(), end)
     }
 
     pub(crate) fn manager(&mut self) -> &mut dyn AnyService {

@@ -8,13 +8,17 @@
 
 mod body;
 
+pub mod info;
 pub mod ingest;
 mod kvs;
 pub mod limits;
+pub mod list;
 pub mod manager;
 pub mod state;
 
+pub use info::JobInfo;
 pub use ingest::JobIngest;
+pub use list::JobList;
 pub use manager::JobManager;
 pub use state::{EndEvent, JobFlags};
 

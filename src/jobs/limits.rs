@@ -40,3 +40,15 @@ pub const LOOKUP_KEYS_MAX: usize = 64;
 pub const WATCHERS_MAX: usize = 1 << 16;
 /// Entries of a signed request's header; the mechanisms there are have fewer than 20.
 pub const SIGNED_HEADER_ENTRIES_MAX: usize = 64;
+/// Operators and values of one `job-list` constraint.
+pub const LIST_CONSTRAINT_TERMS_MAX: usize = 1 << 14;
+/// Operators inside each other in one `job-list` constraint.
+pub const LIST_CONSTRAINT_DEPTH_MAX: usize = 32;
+/// Jobs in one response of a streamed listing.
+pub const LIST_CHUNK: usize = 256;
+/// `job-list.list-id` requests that wait for a job's state.
+pub const LIST_WAITERS_MAX: usize = 1 << 16;
+/// Listings held back until the past is read.
+pub const LIST_DEFERRED_MAX: usize = 1 << 14;
+/// Bytes of a key below a job's directory.
+pub const WATCH_PATH_LEN_MAX: usize = 1024;

@@ -144,3 +144,15 @@ pub fn merge(target: &mut Map<String, Value>, updates: &Map<String, Value>) {
         }
     }
 }
+
+/// Sets a value by period-delimited path, making the objects on the way (RFC 21 `jobspec-update`).
+/// `None` if a part of the path is there and is no object.
+pub(crate) fn set_path(root: &mut Value, path: &str, value: Value) -> Option<()> {
+    let mut at = root;
+    let (parents, last) = path.rsplit_once('.').map_or((None, path), |(parents, last)| (Some(parents), last));
+    for part in parents.into_iter().flat_map(|parents| parents.split('.')) {
+        at = at.as_object_mut()?.entry(part).or_insert_with(|| Value::Object(Map::new()));
+    }
+    at.as_object_mut()?.insert(last.to_owned(), value);
+    Some(())
+}

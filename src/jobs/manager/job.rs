@@ -9,7 +9,7 @@ use flux_wire::{Errno, Message};
 use serde_json::{Map, Value};
 
 use crate::limits::PERILOGS_MAX;
-use crate::state::{EndEvent, JobFlags, merge, priority};
+use crate::state::{EndEvent, JobFlags, merge, priority, set_path};
 
 /// A job that is not inactive. Bytes count: a hundred thousand of these may wait.
 #[derive(Debug)]
@@ -310,16 +310,4 @@ fn without_environment(attributes: &Value) -> Value {
 /// The name that the user gave, or nothing.
 fn name_of(jobspec: &Value) -> &str {
     jobspec.pointer("/attributes/system/job/name").and_then(Value::as_str).unwrap_or("")
-}
-
-/// Sets a value by period-delimited path, making the objects on the way (RFC 21 `jobspec-update`).
-/// `None` if a part of the path is there and is no object.
-pub(crate) fn set_path(root: &mut Value, path: &str, value: Value) -> Option<()> {
-    let mut at = root;
-    let (parents, last) = path.rsplit_once('.').map_or((None, path), |(parents, last)| (Some(parents), last));
-    for part in parents.into_iter().flat_map(|parents| parents.split('.')) {
-        at = at.as_object_mut()?.entry(part).or_insert_with(|| Value::Object(Map::new()));
-    }
-    at.as_object_mut()?.insert(last.to_owned(), value);
-    Some(())
 }
