@@ -123,6 +123,7 @@ impl Node {
             debug_flags: 0,
         };
         self.slots.insert(owner, slot);
+        self.subscribers_changed = true;
         self.log(LogLevel::Debug, "broker", &format!("insmod {name}"));
         let started = self.call(owner, |service, cx| service.start(cx)).expect("the slot was just made");
         if let Err(fault) = started {

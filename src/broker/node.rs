@@ -151,6 +151,8 @@ pub struct Node {
     pub(crate) touched: BTreeSet<Owner>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) loader: Loader,
+    /// Services are to be told what is listened to.
+    pub(crate) subscribers_changed: bool,
 }
 
 impl Node {
@@ -192,6 +194,7 @@ impl Node {
             touched: BTreeSet::new(),
             outputs: Vec::new(),
             loader,
+            subscribers_changed: true,
         };
         node.register_core_names();
         for service in services {
@@ -223,6 +226,7 @@ impl Node {
         self.now = now;
         for _ in 0..TURN_PASSES_MAX {
             self.drain();
+            self.tell_subscribers();
             let touched = std::mem::take(&mut self.touched);
             if touched.is_empty() {
                 // A step of the state machine may have sent something without an end of its level.
@@ -279,7 +283,11 @@ impl Node {
         Some(result)
     }
 
-    fn call_quietly<R>(&mut self, owner: Owner, f: impl FnOnce(&mut dyn AnyService, &mut Cx<'_>) -> R) -> Option<R> {
+    pub(crate) fn call_quietly<R>(
+        &mut self,
+        owner: Owner,
+        f: impl FnOnce(&mut dyn AnyService, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
         let slot = self.slots.get_mut(&owner)?;
         let mut cx = Cx { now: self.now, node: &self.info, rng: &mut self.rng, out: &mut slot.outbox };
         let result = f(&mut *slot.service, &mut cx);
@@ -306,12 +314,14 @@ impl Node {
                 self.log(level, name, &text);
             }
             Effect::Subscribe { prefix } => {
+                self.subscribers_changed = true;
                 let Some(slot) = self.slots.get_mut(&owner) else { return };
                 if let Err(fault) = slot.subscriptions.add(&prefix) {
                     self.log(LogLevel::Err, "broker", &format!("subscription of {owner:?} refused: {fault}"));
                 }
             }
             Effect::Unsubscribe { prefix } => {
+                self.subscribers_changed = true;
                 if let Some(slot) = self.slots.get_mut(&owner) {
                     // An unsubscribe without a subscribe changes nothing.
                     let _ = slot.subscriptions.remove(&prefix);

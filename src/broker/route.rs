@@ -34,6 +34,7 @@ impl Node {
 
     pub(crate) fn disconnected(&mut self, conn: ConnId) {
         let Some(client) = self.clients.remove(&conn) else { return };
+        self.subscribers_changed |= !client.subscriptions.is_empty();
         self.hops.remove(&client.uuid);
         for name in &client.services {
             self.names.remove(name);
@@ -95,6 +96,7 @@ impl Node {
     fn subscribe(&mut self, conn: ConnId, request: &Message, add: bool) -> Result<(), Fault> {
         let body: crate::core::TopicBody = request.decode()?;
         let client = self.clients.get_mut(&conn).expect("the sender is connected");
+        self.subscribers_changed = true;
         if add { client.subscriptions.add(&body.topic) } else { client.subscriptions.remove(&body.topic) }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flux_service::{Cx, Fault, Outcome};
-use flux_wire::{Errno, Message};
+use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,8 +71,8 @@ impl Kvs {
         self.check_backlog()?;
         self.counters.commits += 1;
         self.counters.ops.push(ops.len());
-        // A service of this broker has no route, and no use for a reference.
-        let local = request.route.as_ref().is_none_or(Vec::is_empty);
+        // JSON that never was text comes from a service of this broker, which has no use for a reference.
+        let local = matches!(request.payload, Payload::Json(_));
         let origin = Origin::Commit {
             request: request.clone(),
             space: body.namespace.into(),

@@ -164,7 +164,9 @@ impl Harness {
     /// A request of a client that is connected as `userid`.
     pub(crate) fn message(&mut self, topic: &str, userid: u32, payload: impl Into<Payload>) -> Message {
         self.next_tag += 1;
-        let mut message = Message::request(topic, Target::Any, self.next_tag, payload.into());
+        // Clients send text; only services of the same broker hand over JSON as it is.
+        let payload = payload.into().to_wire().map_or(Payload::None, Payload::Raw);
+        let mut message = Message::request(topic, Target::Any, self.next_tag, payload);
         let roles = if userid == OWNER { role::OWNER } else { role::USER };
         message.cred = Cred { userid, rolemask: roles };
         message.push_route(format!("client-{userid}").as_str().into());

@@ -11,13 +11,17 @@ use super::*;
 struct Echo {
     asked: Option<(Tag, Message)>,
     stopped: bool,
+    heard: Vec<String>,
 }
 
 impl Service for Echo {
     const NAME: &'static str = "echo";
     const ALSO: &'static [&'static str] = &["echo-too"];
-    const HANDLERS: &'static [Handler<Self>] =
-        &[Handler::user("echo.say", Echo::say), Handler::owner("echo.ask", Echo::ask)];
+    const HANDLERS: &'static [Handler<Self>] = &[
+        Handler::user("echo.say", Echo::say),
+        Handler::owner("echo.ask", Echo::ask),
+        Handler::owner("echo.heard", Echo::heard),
+    ];
 
     fn start(&mut self, _cx: &mut Cx<'_>) -> Result<(), Fault> {
         Ok(())
@@ -25,6 +29,10 @@ impl Service for Echo {
 
     fn stop(&mut self, _cx: &mut Cx<'_>) {
         self.stopped = true;
+    }
+
+    fn on_subscribers(&mut self, _cx: &mut Cx<'_>, prefixes: &[String]) {
+        self.heard = prefixes.to_vec();
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
@@ -37,6 +45,11 @@ impl Service for Echo {
 impl Echo {
     fn say(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         cx.respond(request, request.payload.clone());
+        Ok(())
+    }
+
+    fn heard(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        cx.respond(request, json!({"heard": self.heard}));
         Ok(())
     }
 
@@ -185,6 +198,22 @@ fn events_are_numbered_and_private_ones_stay_private() {
     let sent = exchange(&mut node, owner, private);
     let to: Vec<ConnId> = sent.iter().map(|(conn, _)| *conn).collect();
     assert_eq!(to, [owner, owner], "the guest sees nothing of it");
+}
+
+#[test]
+fn services_are_told_what_is_listened_to() {
+    let mut node = node_with(None);
+    let (first, second) = (client(&mut node, 1, 1000, 5), client(&mut node, 2, 1000, 5));
+    let heard = |node: &mut Node| call(node, first, "echo.heard", json!({})).unwrap()["heard"].clone();
+    assert_eq!(heard(&mut node), json!([]));
+    call(&mut node, second, "event.subscribe", json!({"topic": "foo"})).unwrap();
+    assert_eq!(heard(&mut node), json!(["foo"]));
+    call(&mut node, second, "event.subscribe", json!({"topic": "bar"})).unwrap();
+    call(&mut node, second, "event.unsubscribe", json!({"topic": "foo"})).unwrap();
+    assert_eq!(heard(&mut node), json!(["bar"]));
+    node.handle(now(0), Input::Disconnected { conn: second });
+    node.end_turn(now(0));
+    assert_eq!(heard(&mut node), json!([]));
 }
 
 #[test]

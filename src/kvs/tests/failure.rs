@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flux_service::AnyService;
-use flux_wire::Errno;
+use flux_wire::{Errno, Payload};
 use serde_json::json;
 
 use crate::testing::*;
@@ -115,6 +115,12 @@ fn durability_decides_what_waits_for_the_disk() {
     assert_eq!(h.synced, 0);
     assert_eq!(h.rpc("kvs.commit", body("synced")).unwrap(), json!({"rootseq": 2}));
     assert_eq!(h.synced, 1);
+    // A service of the same broker needs no reference, whatever durability it needs.
+    let mut message = h.message("kvs.commit", OWNER, Payload::None);
+    message.payload = json!({"namespace": "primary", "flags": 0, "ops": [append("log", "x")]}).into();
+    h.deliver(&message);
+    assert_eq!(h.answers(message.matchtag()), [Ok(json!({"rootseq": 3}))]);
+    assert_eq!(h.synced, 2);
     assert_eq!(h.rpc("kvs.commit", body("maybe")), Err(Errno::EPROTO));
     h.finish();
 }
