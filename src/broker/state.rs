@@ -240,7 +240,7 @@ impl Node {
                 self.command_done(if errno == Errno::ENOENT { 127 } else { 126 });
             }
             ProcessEvent::Exited { status } => self.command_exited(status),
-            ProcessEvent::Output { .. } | ProcessEvent::Stopped => {
+            ProcessEvent::Output { .. } | ProcessEvent::Taken { .. } | ProcessEvent::Stopped => {
                 self.core.waiting.insert(tag, Waiting::Command);
             }
         }

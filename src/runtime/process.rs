@@ -221,7 +221,10 @@ impl Processes {
     fn serve_pipe(&mut self, key: Key, stream: &StdStream, chunk: &mut [u8], inbox: &mut VecDeque<Input>) {
         let Some((token, pipe)) = self.pipe(key, stream) else { return };
         let token = *token;
-        pipe.flush();
+        let bytes = pipe.flush();
+        if bytes > 0 {
+            inbox.push_back(report(key, ProcessEvent::Taken { stream: stream.clone(), bytes }));
+        }
         pipe.begin_turn();
         loop {
             match pipe.read(chunk) {

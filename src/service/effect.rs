@@ -192,6 +192,11 @@ pub enum ProcessEvent {
         bytes: Arc<[u8]>,
         eof: bool,
     },
+    /// So many bytes of earlier [`ProcessOp::Write`]s have gone into the stream: the same may be written again (RFC 42 credit).
+    Taken {
+        stream: StdStream,
+        bytes: usize,
+    },
     Stopped,
     /// The wait(2) status, after all output; a descendant that keeps the output open delays it by a second at most.
     /// Nothing else follows.

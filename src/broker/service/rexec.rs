@@ -211,8 +211,20 @@ impl Rexec {
                     cx.respond(client, json!({"type": "stopped"}));
                 }
             }
+            ProcessEvent::Taken { stream, bytes } => self.taken(cx, tag, &stream, bytes),
             ProcessEvent::Exited { status } => self.exited(cx, tag, status),
         }
+    }
+
+    /// What the process took may be sent again (RFC 42).
+    fn taken(&mut self, cx: &mut Cx<'_>, tag: Tag, stream: &StdStream, bytes: usize) {
+        let Some(proc) = self.procs.get(&tag).filter(|proc| proc.flags & FLAG_CREDIT != 0) else { return };
+        let Some(client) = &proc.client else { return };
+        let name = match stream {
+            StdStream::Channel(name) => name.to_string(),
+            _ => "stdin".to_owned(),
+        };
+        cx.respond(client, json!({"type": "add-credit", "channels": {name: bytes}}));
     }
 
     fn started(&mut self, cx: &mut Cx<'_>, tag: Tag, pid: u32) {
@@ -307,18 +319,7 @@ impl Rexec {
         };
         let bytes = io_bytes(&body.io)?;
         let eof = body.io.get("eof").and_then(Value::as_bool).unwrap_or(false);
-        let (of, credit) = (*tag, proc.flags & FLAG_CREDIT != 0);
-        if credit
-            && !bytes.is_empty()
-            && let Some(client) = &proc.client
-        {
-            // The runtime's pipe takes what it is given; the credit comes back at once, and bounds what is under way.
-            let name = match &stream {
-                StdStream::Channel(name) => name.to_string(),
-                _ => "stdin".to_owned(),
-            };
-            cx.respond(client, json!({"type": "add-credit", "channels": {name: bytes.len()}}));
-        }
+        let of = *tag;
         cx.process(ProcessOp::Write { of, stream, bytes, eof });
         Ok(())
     }

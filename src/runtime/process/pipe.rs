@@ -182,7 +182,7 @@ impl Pipe {
 
     /// Writes as much of the input as the child takes now; answers how much.
     pub(crate) fn flush(&mut self) -> usize {
-        let before = self.sent;
+        let mut taken = 0;
         while self.write_open && self.writable && self.sent < self.input.len() {
             let rest = &self.input[self.sent..];
             let took = match &mut self.end {
@@ -191,13 +191,15 @@ impl Pipe {
                 End::Reader(_) => unreachable!("a reader is never open for writing"),
             };
             match took {
-                Ok(len) => self.sent += len,
+                Ok(len) => {
+                    self.sent += len;
+                    taken += len;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
                 Err(_) => self.close_input(), // It reads no more; what it did not take is of no use.
             }
         }
-        let took = self.sent - before.min(self.sent);
         if self.sent == self.input.len() {
             self.input.clear();
             self.input.shrink_to(OUTPUT_BUFFER_KEEP);
@@ -206,7 +208,7 @@ impl Pipe {
                 self.close_input();
             }
         }
-        took
+        taken
     }
 
     fn close_input(&mut self) {

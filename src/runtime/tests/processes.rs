@@ -26,6 +26,7 @@ struct Story {
     exited: Option<i32>,
     not_started: Option<Errno>,
     stops: u32,
+    taken: usize,
 }
 
 fn story(running: &Running, tag: u32) -> Story {
@@ -36,7 +37,8 @@ fn story(running: &Running, tag: u32) -> Story {
         _ => None,
     };
     running.wait_for(1, ended);
-    let mut story = Story { started: None, output: BTreeMap::new(), exited: None, not_started: None, stops: 0 };
+    let mut story =
+        Story { started: None, output: BTreeMap::new(), exited: None, not_started: None, stops: 0, taken: 0 };
     for (of, completion) in running.completions(1) {
         let Completion::Process(event) = completion else { continue };
         if of != tag {
@@ -54,6 +56,7 @@ fn story(running: &Running, tag: u32) -> Story {
             }
             ProcessEvent::Exited { status } => story.exited = Some(status),
             ProcessEvent::Stopped => story.stops += 1,
+            ProcessEvent::Taken { bytes, .. } => story.taken += bytes,
         }
     }
     story
@@ -95,7 +98,9 @@ fn input_is_written_in_pieces_and_ended() {
     let first =
         vec![spawn(1, shell("wc -c; echo done")), write(b"hello", false), write(&large, false), write(b"", true)];
     let running = start(first, nothing);
-    assert_eq!(text(&story(&running, 1), &StdStream::Stdout).trim(), format!("{}\ndone", 5 + (1 << 20)));
+    let story = story(&running, 1);
+    assert_eq!(story.taken, 5 + (1 << 20), "each byte is told once");
+    assert_eq!(text(&story, &StdStream::Stdout).trim(), format!("{}\ndone", 5 + (1 << 20)));
 }
 
 #[test]

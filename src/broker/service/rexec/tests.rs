@@ -75,6 +75,8 @@ fn a_process_is_reported_from_start_to_end_in_order() {
     let out = ProcessEvent::Output { stream: StdStream::Stdout, bytes: b"hi\n"[..].into(), eof: false };
     let io = json!({"stream": "stdout", "rank": "0", "data": "hi\n"});
     assert_eq!(bench.event(tag, out), [json!({"type": "output", "pid": 42, "io": io})]);
+    let taken = bench.event(tag, ProcessEvent::Taken { stream: StdStream::Stdin, bytes: 7 });
+    assert_eq!(taken, [json!({"type": "add-credit", "channels": {"stdin": 7}})], "as much as the process took");
     let err = ProcessEvent::Output { stream: StdStream::Stderr, bytes: b"x"[..].into(), eof: false };
     assert_eq!(bench.event(tag, err), [] as [Value; 0], "stderr was not asked for");
     let exit = bench.event(tag, ProcessEvent::Exited { status: 256 });
