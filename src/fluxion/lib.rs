@@ -11,6 +11,8 @@ mod golden;
 mod graph;
 mod hosts;
 mod intern;
+#[cfg(test)]
+mod invariant;
 pub mod jobspec;
 pub mod limits;
 mod matcher;

@@ -72,6 +72,8 @@ impl Graph {
             jobs: Timeline::default(),
             allocation_count: 0,
             reservation_count: 0,
+            held_units: 0,
+            running_count: 0,
             below: None,
         });
         Ok(at)

@@ -58,6 +58,10 @@ pub struct Vertex {
     /// Jobs that hold this pool now (`allocation_count`) or will (`reservation_count`).
     pub allocation_count: u32,
     pub reservation_count: u32,
+    /// Units that jobs hold now, whatever their planned end.
+    pub held_units: u32,
+    /// Jobs that have something here or below now, whatever their planned end.
+    pub running_count: u32,
     /// What exists and is used below this vertex, for pruning.
     pub below: Option<Box<Multi>>,
 }
@@ -102,5 +106,46 @@ impl Vertex {
     pub fn free(&self, time: i64, duration: i64) -> Option<u32> {
         time.checked_add(duration)?;
         Some((i64::from(self.size) - self.plan.peak(time, duration)).clamp(0, i64::from(u32::MAX)) as u32)
+    }
+
+    /// As `free`, for this very moment: what jobs hold past their planned end is not free.
+    pub fn free_now(&self, now: i64, duration: i64) -> Option<u32> {
+        Some(self.free(now, duration)?.min(self.size.saturating_sub(self.held_units)))
+    }
+
+    /// A job takes units of the pool; `is_running`: now, else in the future.
+    pub(crate) fn take_units(&mut self, start: i64, duration: i64, units: u32, is_running: bool) {
+        self.plan.add(start, duration, i64::from(units));
+        match is_running {
+            true => {
+                self.allocation_count += 1;
+                self.held_units += units;
+            }
+            false => self.reservation_count += 1,
+        }
+    }
+
+    /// Undoes `take_units`.
+    pub(crate) fn give_units(&mut self, start: i64, duration: i64, units: u32, is_running: bool) {
+        self.plan.remove(start, duration, i64::from(units));
+        match is_running {
+            true => {
+                self.allocation_count -= 1;
+                self.held_units -= units;
+            }
+            false => self.reservation_count -= 1,
+        }
+    }
+
+    /// A job has something here or below.
+    pub(crate) fn count_job(&mut self, start: i64, duration: i64, is_running: bool) {
+        self.jobs.add(start, duration, 1);
+        self.running_count += u32::from(is_running);
+    }
+
+    /// Undoes `count_job`.
+    pub(crate) fn discount_job(&mut self, start: i64, duration: i64, is_running: bool) {
+        self.jobs.remove(start, duration, 1);
+        self.running_count -= u32::from(is_running);
     }
 }

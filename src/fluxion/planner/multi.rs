@@ -89,18 +89,18 @@ impl Multi {
         Ok(())
     }
 
-    /// The earliest time at or after `from` at which something changes and all of `want` is free for `duration`.
-    pub fn first_fit(&self, from: Time, duration: i64, want: &[(TypeId, i64)]) -> Option<Time> {
-        let first = self.pools.first()?;
+    /// The earliest of `moments` at or after `from` at which all of `want` is free for `duration`. The moments include
+    /// every time at which a pool changes.
+    pub fn first_fit(&self, moments: &Timeline, from: Time, duration: i64, want: &[(TypeId, i64)]) -> Option<Time> {
         let need = |kind: TypeId| want.iter().find(|(of, _)| *of == kind).map_or(0, |(_, need)| *need);
         if self.pools.iter().any(|pool| need(pool.kind) > pool.total) {
             return None;
         }
         let mut from = from;
         loop {
-            let time = first.line.first_fit(from, duration, first.total - need(first.kind))?;
+            let time = moments.first_fit(from, duration, i64::MAX)?;
             // The next time that can work is no earlier than the next low point of every pool that is too full now.
-            let blocked = self.pools[1..].iter().find(|pool| {
+            let blocked = self.pools.iter().find(|pool| {
                 let need = need(pool.kind);
                 need > 0 && pool.total - pool.line.peak(time, duration) < need
             });

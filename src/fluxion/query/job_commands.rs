@@ -42,6 +42,10 @@ impl<H: Host> Session<'_, H> {
         let started = self.host.clock();
         let visits = self.engine.visit_count;
         let jobspec = Jobspec::parse(&text).map_err(|error| MatchError::Invalid(error.to_string()));
+        let jobspec = jobspec.and_then(|jobspec| match self.engine.unknown_type(&jobspec) {
+            Some(kind) => Err(MatchError::Invalid(format!("resource type '{kind}' is not known to this graph"))),
+            None => Ok(jobspec),
+        });
         let result = jobspec.and_then(|jobspec| self.engine.match_job(op, job, &jobspec, NOW, &mut writer));
         let elapsed = self.host.clock() - started;
         self.visits = self.engine.visit_count - visits;

@@ -215,15 +215,12 @@ impl Graph {
     /// Puts one touch of a job on its vertex.
     pub(super) fn claim(&mut self, job: &JobHold, touch: &Touch) {
         let vertex = self.vertex_mut(touch.at);
+        let is_running = job.hold == Hold::Allocated;
         if touch.counts_job {
-            vertex.jobs.add(job.at, job.duration, 1);
+            vertex.count_job(job.at, job.duration, is_running);
         }
         if let Some(units) = touch.planned {
-            vertex.plan.add(job.at, job.duration, i64::from(units));
-            match job.hold {
-                Hold::Allocated => vertex.allocation_count += 1,
-                Hold::Reserved => vertex.reservation_count += 1,
-            }
+            vertex.take_units(job.at, job.duration, units, is_running);
         }
         if let (Some(below), Some(multi)) = (&touch.below, &mut vertex.below) {
             for (index, units) in below.iter().enumerate() {
@@ -237,15 +234,12 @@ impl Graph {
     /// Takes one touch of a job off its vertex.
     pub(super) fn release(&mut self, job: &JobHold, touch: &Touch) {
         let vertex = self.vertex_mut(touch.at);
+        let is_running = job.hold == Hold::Allocated;
         if touch.counts_job {
-            vertex.jobs.remove(job.at, job.duration, 1);
+            vertex.discount_job(job.at, job.duration, is_running);
         }
         if let Some(units) = touch.planned {
-            vertex.plan.remove(job.at, job.duration, i64::from(units));
-            match job.hold {
-                Hold::Allocated => vertex.allocation_count -= 1,
-                Hold::Reserved => vertex.reservation_count -= 1,
-            }
+            vertex.give_units(job.at, job.duration, units, is_running);
         }
         if let (Some(below), Some(multi)) = (&touch.below, &mut vertex.below) {
             for (index, units) in below.iter().enumerate() {

@@ -62,7 +62,7 @@ impl Search<'_> {
         if is_node && meta.constraint.is_some_and(|constraint| !constraint.allows(vertex)) {
             return false;
         }
-        if vertex.free(meta.at, meta.duration).is_none_or(|free| free == 0) {
+        if self.free(vertex).is_none_or(|free| free == 0) {
             return false;
         }
         let mut slots = requests.iter().filter(|request| request.kind == TypeId::SLOT).peekable();
@@ -78,6 +78,14 @@ impl Search<'_> {
         })
     }
 
+    /// Units of a vertex that are free at the time of the search.
+    pub(super) fn free(&self, vertex: &Vertex) -> Option<u32> {
+        match self.meta.is_now {
+            true => vertex.free_now(self.meta.at, self.meta.duration),
+            false => vertex.free(self.meta.at, self.meta.duration),
+        }
+    }
+
     fn is_exclusively_free(&self, vertex: &Vertex, is_exclusive: bool, request: &Request) -> bool {
         if is_exclusive && request.exclusive == Some(false) {
             return false; // What is under a slot cannot be asked for as shared.
@@ -87,7 +95,7 @@ impl Search<'_> {
         }
         let meta = &self.meta;
         // A job that overruns its time still holds its resources, though the plan says they are free.
-        if meta.is_now && vertex.allocation_count > 0 {
+        if meta.is_now && (vertex.allocation_count > 0 || vertex.running_count > 0) {
             return false;
         }
         meta.at.checked_add(meta.duration).is_some() && vertex.jobs.peak(meta.at, meta.duration) == 0

@@ -80,8 +80,11 @@ impl Engine {
             return Err(MatchError::Invalid("the jobspec asks for nothing".into()));
         }
         let root = self.graph.root(self.dominant()).ok_or_else(|| MatchError::NotFound("the graph is empty".into()))?;
-        let mut requests = Requests::compile(&jobspec.resources, &self.graph.names)
-            .map_err(|kind| MatchError::Invalid(format!("resource type '{kind}' is not known to this graph")))?;
+        let Ok(mut requests) = Requests::compile(&jobspec.resources, &self.graph.names) else {
+            // A type no vertex has.
+            let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
+            return Err(if is_for_now { MatchError::Busy } else { MatchError::Unsatisfiable });
+        };
         requests.sum_up(&self.prune, self.is_flexible);
         self.exclusive_types = self.base_exclusive_types();
         self.exclusive_types.extend(&requests.exclusive_types);
@@ -98,6 +101,11 @@ impl Engine {
             return Err(MatchError::Busy);
         }
         Ok(Matched { duration: duration.min(self.graph_end - matched.at), ..matched })
+    }
+
+    /// The first type in a jobspec that the graph has never seen.
+    pub fn unknown_type(&self, jobspec: &Jobspec) -> Option<String> {
+        Requests::compile(&jobspec.resources, &self.graph.names).err()
     }
 
     fn choose_when(
@@ -145,8 +153,9 @@ impl Engine {
     fn choose_later(&mut self, root: VertexId, requests: &Requests, meta: Meta) -> Option<Matched> {
         let mut from = meta.at + 1;
         loop {
-            let below = self.graph.vertex(root).below.as_ref()?;
-            let at = below.first_fit(from, meta.duration, &requests.need)?;
+            let top = self.graph.vertex(root);
+            let below = top.below.as_ref()?;
+            let at = below.first_fit(&top.jobs, from, meta.duration, &requests.need)?;
             let later = Meta { at, is_now: false, ..meta };
             if let Some(matched) = self.choose_at(root, requests, later, true) {
                 return Some(matched);

@@ -144,7 +144,7 @@ impl Search<'_> {
                 here.choose(dominant, with.kind, count, |a, b| self.policy.compare(a, b));
             }
         }
-        let free = vertex.free(self.meta.at, self.meta.duration)?;
+        let free = self.free(vertex)?;
         Some(Found { free, score: self.policy.score(vertex, self.above), is_exclusive })
     }
 

@@ -159,16 +159,12 @@ impl Walk<'_, '_> {
         let vertex = self.engine.graph.vertex_mut(at);
         let touch = self.job.touch_or_new(at);
         if from.is_exclusive && self.take == Take::All {
-            vertex.plan.add(start, duration, i64::from(from.needs));
-            match hold {
-                Hold::Allocated => vertex.allocation_count += 1,
-                Hold::Reserved => vertex.reservation_count += 1,
-            }
+            vertex.take_units(start, duration, from.needs, hold == Hold::Allocated);
             touch.planned = Some(from.needs);
         }
         touch.is_tagged = true;
         touch.counts_job = true;
-        vertex.jobs.add(start, duration, 1);
+        vertex.count_job(start, duration, hold == Hold::Allocated);
         if let Some(multi) = &mut vertex.below
             && !below.is_empty()
         {

@@ -71,11 +71,7 @@ impl Engine {
 
     fn plan_whole(&mut self, job: &mut JobHold, at: VertexId) {
         let vertex = self.graph.vertex_mut(at);
-        vertex.plan.add(job.at, job.duration, i64::from(vertex.size));
-        match job.hold {
-            Hold::Allocated => vertex.allocation_count += 1,
-            Hold::Reserved => vertex.reservation_count += 1,
-        }
+        vertex.take_units(job.at, job.duration, vertex.size, job.hold == Hold::Allocated);
         job.touch_or_new(at).planned = Some(vertex.size);
     }
 
