@@ -81,7 +81,7 @@ pub(super) struct Record {
     pub(super) exception: Option<Box<Exception>>,
     pub(super) annotations: Option<Box<Map<String, Value>>>,
     /// `Some` once there was a dependency, also when none is left.
-    pub(super) dependencies: Option<Box<Vec<Box<str>>>>,
+    pub(super) dependencies: Option<Vec<Box<str>>>,
     /// The request as it is now; dropped when the job is inactive.
     jobspec: Option<Box<str>>,
 }
