@@ -8,6 +8,7 @@
 
 mod body;
 
+pub mod exec;
 pub mod info;
 pub mod ingest;
 mod kvs;
@@ -16,6 +17,7 @@ pub mod list;
 pub mod manager;
 pub mod state;
 
+pub use exec::JobExec;
 pub use info::JobInfo;
 pub use ingest::JobIngest;
 pub use list::JobList;

@@ -52,3 +52,5 @@ pub const LIST_WAITERS_MAX: usize = 1 << 16;
 pub const LIST_DEFERRED_MAX: usize = 1 << 14;
 /// Bytes of a key below a job's directory.
 pub const WATCH_PATH_LEN_MAX: usize = 1024;
+/// Commands that wait for a shell to say hello.
+pub const SHELL_ORDERS_MAX: usize = 1024;

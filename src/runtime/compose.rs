@@ -1,7 +1,7 @@
 //! Which services a node has.
 
 use flux_broker::{Factory, Groups, Heartbeat, Loader, Overlay, Rexec};
-use flux_jobs::{JobInfo, JobIngest, JobList, JobManager};
+use flux_jobs::{JobExec, JobInfo, JobIngest, JobList, JobManager};
 use flux_kvs::{Algorithm, Kvs};
 use flux_resource::{FitMode, Inventory, Method, Resource, SchedSimple};
 use flux_service::{AnyService, Recovered};
@@ -20,7 +20,7 @@ pub(crate) struct Composed {
 /// A sentence: why there is nothing to run jobs on.
 pub(crate) fn compose(hash: &str, hostname: &str, recovered: Recovered) -> Result<Composed, String> {
     const BEFORE_KVS: &[&str] = &["heartbeat", "overlay", "groups", "rexec"];
-    const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "job-list", "job-info", "sched-simple"];
+    const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec", "sched-simple"];
     let algorithm = Algorithm::from_name(hash).ok_or_else(|| format!("content.hash={hash}: use sha1 or sha256"))?;
     let found = found_here(hostname)?;
     let make = move |name: &str| make(name, &found);
@@ -42,6 +42,7 @@ fn make(name: &str, found: &Inventory) -> Option<Factory> {
         "job-ingest" => Box::new(JobIngest::default()),
         "job-list" => Box::new(JobList::default()),
         "job-info" => Box::new(JobInfo::default()),
+        "job-exec" => Box::new(JobExec::default()),
         "sched-simple" => Box::new(SchedSimple::new(FitMode::Worst)),
         _ => return None,
     })

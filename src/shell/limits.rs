@@ -13,7 +13,7 @@ pub const JOURNAL_BYTES_MAX: usize = 16 << 20;
 /// Bytes of events in one message to the broker.
 pub const EVENTS_BYTES_MAX: usize = 1 << 20;
 /// Bytes of the spool file; a task that writes more waits until the broker is back.
-pub const SPOOL_BYTES_MAX: u64 = 4 << 30;
+pub const SPOOL_BYTES_MAX: u64 = 48 << 20;
 /// Bytes of standard input that wait for one task to read them.
 pub const STDIN_BYTES_MAX: usize = 32 << 20;
 /// Bytes of one PMI line (RFC 13): name, key, value and the words around them.

@@ -275,6 +275,10 @@ impl Shell {
                 let _ = self.feed(command.get("data").unwrap_or(&Value::Null));
             }
             Some("barrier") => self.released(command),
+            Some("resend") => {
+                self.journal.ack(number("acked").and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0));
+                self.journal.rewind();
+            }
             Some("expiration") => {
                 let at = command.get("expiration").and_then(Value::as_f64).filter(|at| *at > 0.0);
                 self.set_alarm_before_limit(at);

@@ -1,0 +1,153 @@
+//! A job as the leader (rank 0) knows it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use flux_service::{Mono, Tag};
+use flux_types::{Idset, JobId, JobIdForm};
+use flux_wire::{Message, Rank};
+use serde_json::{Map, Value};
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// After a restart: what the KVS knows of it is asked for.
+    Looking,
+    /// Shells are started, or found again.
+    Launching,
+    Running,
+    /// All shells have ended; the status is on its way to the disk.
+    Ending,
+    /// The disk has it.
+    Settled,
+}
+
+/// A node of the job.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub rank: Rank,
+    /// The stream that its node answers on.
+    pub launch: Option<Tag>,
+    pub started: bool,
+    /// The wait status of its shell, once that has ended.
+    pub status: Option<i32>,
+    /// Events up to this number are in the log or on their way there.
+    pub taken: u64,
+    /// Up to this number they are in the store.
+    pub stored: u64,
+    /// What the shell was told is stored.
+    pub told: u64,
+    /// The number of the shell's last event: acknowledged when it is on disk.
+    pub last: Option<u64>,
+}
+
+impl Part {
+    pub(super) fn new(rank: u32) -> Part {
+        let rank = Rank(rank);
+        Part { rank, launch: None, started: false, status: None, taken: 0, stored: 0, told: 0, last: None }
+    }
+}
+
+/// The steps of ending a job (flux-config-exec(5), JOB TERMINATION).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Killing {
+    pub began: Mono,
+    /// When the next step is due.
+    pub next: Mono,
+    /// Attempts on the shells themselves.
+    pub attempts: u32,
+}
+
+/// Shells that wait for each other, and what they have brought along (PMI).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Barrier {
+    pub here: Idset,
+    pub data: Map<String, Value>,
+}
+
+/// Lines that are to be appended to the job's eventlogs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    pub exec: String,
+    pub output: String,
+    pub input: String,
+}
+
+impl Lines {
+    /// Puts lines back that could not be stored.
+    pub(super) fn put_back(&mut self, former: Lines) {
+        self.exec.insert_str(0, &former.exec);
+        self.output.insert_str(0, &former.output);
+        self.input.insert_str(0, &former.input);
+    }
+}
+
+/// Mock execution (`attributes.system.exec.test`).
+#[derive(Clone, Debug)]
+pub(super) struct Mock {
+    pub ends: Option<Mono>,
+    pub status: i32,
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub id: JobId,
+    pub userid: u32,
+    /// The manager's request, answered many times.
+    pub start: Message,
+    pub reattach: bool,
+    pub jobspec: Arc<Value>,
+    pub resources: Arc<Value>,
+    /// In the order of ranks: the index is the shell rank.
+    pub parts: Vec<Part>,
+    /// Seconds since the epoch.
+    pub expiration: Option<f64>,
+    /// When that is on our clock; `None` also once it has passed.
+    pub limit: Option<Mono>,
+    pub phase: Phase,
+    /// The manager knows that it runs.
+    pub announced: bool,
+    pub lines: Lines,
+    pub killing: Option<Killing>,
+    /// The wait status that the first fatal exception named.
+    pub status_named: Option<i32>,
+    pub barriers: BTreeMap<String, Barrier>,
+    pub task_exit_told: bool,
+    /// Shells whose loss is fatal; `None`: all of them.
+    pub critical: Option<Idset>,
+    pub mock: Option<Mock>,
+    /// The commit with the end of the job is due at the end of the next turn.
+    pub end_due: bool,
+    pub namespace_made: bool,
+}
+
+impl Job {
+    /// `job.0000.0001.0002.0003.guest`
+    /// With an empty name, its directory and a dot.
+    pub(super) fn guest_key(&self, name: &str) -> String {
+        format!("{}.guest.{name}", self.id.encode(JobIdForm::Kvs))
+    }
+
+    pub(super) fn namespace(&self) -> String {
+        format!("job-{}", self.id.0)
+    }
+
+    /// `fABC`: names of directories and services keep to ASCII.
+    pub(super) fn plain_id(&self) -> String {
+        self.id.encode(JobIdForm::F58Plain)
+    }
+
+    pub(super) fn all_ended(&self) -> bool {
+        self.parts.iter().all(|part| part.status.is_some())
+    }
+
+    /// RFC 32: the greatest of the shells', unless the first fatal exception named one.
+    pub(super) fn status(&self) -> i32 {
+        let greatest = self.parts.iter().filter_map(|part| part.status).max().unwrap_or(0);
+        match self.status_named {
+            Some(status) if status & 0x7f != 0 => (128 + (status & 0x7f)) << 8,
+            Some(status) => status,
+            None => self.mock.as_ref().map_or(greatest, |mock| mock.status),
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The leader: starting a job on its nodes, taking what their shells tell, and ending it (RFC 32).
+
+use std::sync::Arc;
+
+use flux_service::{Cx, Fault, LogLevel, Outcome};
+use flux_types::{Idset, IdsetFormat, JobId, ResourceSet};
+use flux_wire::{Errno, Message, Rank, Target};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::job::{Barrier, Job, Lines, Part, Phase};
+use super::record::entry;
+use super::{JobExec, Pending};
+use crate::body::WireId;
+use crate::limits::EXCEPTION_NOTE_LEN_MAX;
+
+#[derive(Deserialize)]
+struct StartRequest {
+    id: WireId,
+    userid: u32,
+    jobspec: Value,
+    #[serde(rename = "R")]
+    resources: Value,
+    #[serde(default)]
+    reattach: bool,
+}
+
+/// What a node says on the stream of its `launch`.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum NodeSays {
+    /// The shell's process runs.
+    Started,
+    /// It could not be started.
+    Failed {
+        note: String,
+    },
+    Events {
+        events: Vec<(u64, Value)>,
+    },
+    /// It ended without a `finish` of its own. After a restart its wait status is not known.
+    Lost {
+        status: Option<i32>,
+        note: String,
+    },
+}
+
+/// The wait status of a shell that nobody knows the end of: never a success.
+const STATUS_UNKNOWN: i32 = 1 << 8;
+
+impl JobExec {
+    pub(super) fn start_job(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: StartRequest = request.decode()?;
+        let id = body.id.id();
+        if let Some(job) = self.jobs.get(&id) {
+            // Another manager took over, or asks again: what is to be said is said to it from now on.
+            if !body.reattach {
+                return Err(Fault::new(Errno::EEXIST, format!("{id} is running already")));
+            }
+            let announced = job.announced;
+            self.jobs.get_mut(&id).expect("just found").start = request.clone();
+            if announced {
+                self.say(cx, id, "reattached", json!({}));
+            }
+            return Ok(());
+        }
+        let job = match self.new_job(cx, request, body) {
+            Ok(job) => job,
+            Err((id, note)) => {
+                let say = |cx: &mut Cx<'_>, kind: &str, data: Value| {
+                    cx.respond(request, json!({"id": id.0, "type": kind, "data": data}));
+                };
+                say(cx, "exception", json!({"severity": 0, "type": "exec", "note": note}));
+                say(cx, "release", json!({"ranks": "all", "final": true}));
+                return Ok(());
+            }
+        };
+        let mut job = job;
+        job.set_limit(cx);
+        let (reattach, mock) = (job.reattach, super::mock::asked(&job.jobspec));
+        self.jobs.insert(id, job);
+        if reattach {
+            self.look(cx, id);
+        } else {
+            self.make_namespace(cx, id);
+            self.note(cx, id, "init", None);
+            self.note(cx, id, "starting", None);
+            // Stored with what the shells say first: if it is there, there are job directories (ADR 1).
+            self.dirty.remove(&id);
+            match mock {
+                Some(mock) => self.start_mock(cx, id, &mock),
+                None => self.launch_parts(cx, id),
+            }
+        }
+        Ok(())
+    }
+
+    fn new_job(&self, cx: &Cx<'_>, request: &Message, body: StartRequest) -> Result<Job, (JobId, String)> {
+        let id = body.id.id();
+        let failed = |note: String| (id, note);
+        let set = ResourceSet::from_value(&body.resources).map_err(|error| failed(format!("R: {error}")))?;
+        let parts: Vec<Part> = set.ranks().iter().map(Part::new).collect();
+        if parts.is_empty() {
+            return Err(failed("R names no node".to_owned()));
+        }
+        if body.userid != cx.node.owner && super::mock::asked(&body.jobspec).is_none() {
+            let note = "this instance runs jobs of its owner only: it has no IMP to run those of others";
+            return Err(failed(note.to_owned()));
+        }
+        let expiration = body.resources.pointer("/execution/expiration").and_then(Value::as_f64);
+        Ok(Job {
+            id,
+            userid: body.userid,
+            start: request.clone(),
+            reattach: body.reattach,
+            jobspec: Arc::new(body.jobspec),
+            resources: Arc::new(body.resources),
+            parts,
+            expiration: expiration.filter(|at| *at > 0.0),
+            limit: None,
+            phase: Phase::Launching,
+            announced: false,
+            lines: Lines::default(),
+            killing: None,
+            status_named: None,
+            barriers: Default::default(),
+            task_exit_told: false,
+            critical: None,
+            mock: None,
+            end_due: false,
+            namespace_made: false,
+        })
+    }
+
+    /// The guest namespace shows `job.ID.guest` under a name of its own (RFC 16).
+    pub(super) fn make_namespace(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let alias = job.guest_key("");
+        let alias = alias.trim_end_matches('.');
+        job.namespace_made = true;
+        let body = json!({"namespace": job.namespace(), "owner": job.userid, "flags": 0, "alias": alias});
+        let tag = cx.request("kvs.namespace-create", Target::Any, body);
+        self.pending.insert(tag, Pending::Namespace); // After a restart it may be there still: no error.
+    }
+
+    /// Asks every node of the job to start its shell, or to find it again.
+    pub(super) fn launch_parts(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.phase = Phase::Launching;
+        let count = job.parts.len();
+        for (shell, part) in job.parts.iter_mut().enumerate() {
+            let body = json!({
+                "id": id.0,
+                "userid": job.userid,
+                "shell_rank": shell,
+                "shell_count": count,
+                "jobspec": &*job.jobspec,
+                "R": &*job.resources,
+                "reattach": job.reattach,
+                "taken": part.taken,
+            });
+            part.told = part.taken;
+            let tag = cx.request_stream("job-exec.launch", Target::Rank(part.rank), body);
+            part.launch = Some(tag);
+            self.pending.insert(tag, Pending::Launch(id, shell));
+        }
+    }
+
+    pub(super) fn on_launch_reply(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: JobId,
+        shell: usize,
+        tag: flux_service::Tag,
+        reply: &Message,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(part) = job.parts.get_mut(shell).filter(|part| part.launch == Some(tag)) else { return };
+        if let Some(fault) = Fault::of(reply) {
+            part.launch = None;
+            if part.status.is_none() && !self.stopping {
+                let note = format!("lost contact with the node of rank {}: {fault}", part.rank);
+                self.shell_lost(cx, id, shell, None, &note);
+            }
+            return;
+        }
+        match reply.decode::<NodeSays>() {
+            Ok(NodeSays::Started) => {
+                part.started = true;
+                self.announce(cx, id);
+            }
+            Ok(NodeSays::Failed { note }) => self.shell_lost(cx, id, shell, Some(STATUS_UNKNOWN), &note),
+            Ok(NodeSays::Events { events }) => self.take_events(cx, id, shell, &events),
+            Ok(NodeSays::Lost { status, note }) => self.shell_lost(cx, id, shell, status, &note),
+            Err(error) => {
+                cx.log(LogLevel::Err, format!("job-exec: {id}: a node says what nobody understands: {error}"))
+            }
+        }
+    }
+
+    /// All shells run: the manager is told.
+    fn announce(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.announced || !job.parts.iter().all(|part| part.started) {
+            return;
+        }
+        job.announced = true;
+        job.phase = Phase::Running;
+        self.dirty.insert(id);
+        let kind = if job.reattach { "reattached" } else { "start" };
+        self.say(cx, id, kind, json!({}));
+    }
+
+    /// An answer to the manager (RFC 32).
+    pub(super) fn say(&mut self, cx: &mut Cx<'_>, id: JobId, kind: &str, data: Value) {
+        if let Some(job) = self.jobs.get(&id) {
+            cx.respond(&job.start, json!({"id": id.0, "type": kind, "data": data}));
+        }
+    }
+
+    fn take_events(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, events: &[(u64, Value)]) {
+        for (seq, event) in events {
+            let Some(job) = self.jobs.get_mut(&id) else { return };
+            let part = &mut job.parts[shell];
+            if *seq <= part.taken || part.status.is_some() {
+                continue; // Sent again: counted already.
+            }
+            if *seq != part.taken + 1 {
+                let note = format!("events of shell {shell} are missing before number {seq}");
+                return cx.log(LogLevel::Err, format!("job-exec: {id}: {note}"));
+            }
+            part.taken = *seq;
+            self.dirty.insert(id);
+            self.take_event(cx, id, shell, *seq, event);
+        }
+    }
+
+    fn take_event(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, seq: u64, event: &Value) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let text = |key: &str| event.get(key).and_then(Value::as_str);
+        // A line, and only one (RFC 18): what follows in the log stays readable.
+        let line = text("entry").filter(|line| line.ends_with('\n') && line.matches('\n').count() == 1);
+        match (text("type"), line) {
+            (Some("exec"), Some(line)) => {
+                // Every shell tells of its first task to end; the job's is the first of these.
+                let is_exit = line.contains("\"name\":\"shell.task-exit\"");
+                if !is_exit || !std::mem::replace(&mut job.task_exit_told, true) {
+                    job.lines.exec.push_str(line);
+                }
+            }
+            (Some("output"), Some(line)) => job.lines.output.push_str(line),
+            (Some("input"), Some(line)) => {
+                job.lines.input.push_str(line);
+                if let Some(data) = event.get("data") {
+                    self.spread_input(cx, id, shell, data);
+                }
+            }
+            (Some("barrier"), _) => {
+                let data = event.get("data").and_then(Value::as_object);
+                self.enter_barrier(cx, id, shell, text("name").unwrap_or(""), data);
+            }
+            (Some("exception"), _) => {
+                let severity = event.get("severity").and_then(Value::as_u64).filter(|severity| *severity < 8);
+                let note: String = text("note").unwrap_or("").chars().take(EXCEPTION_NOTE_LEN_MAX / 4).collect();
+                let status = event.get("wait_status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok());
+                self.raise(cx, id, severity.unwrap_or(0), text("etype").unwrap_or("exec"), &note, status);
+            }
+            (Some("finish"), _) => {
+                let status = event.get("status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok());
+                job.parts[shell].last = Some(seq);
+                self.shell_ended(cx, id, shell, status.unwrap_or(STATUS_UNKNOWN));
+            }
+            _ => {}
+        }
+    }
+
+    /// The first shell takes standard input; the others get it from here.
+    fn spread_input(&mut self, cx: &mut Cx<'_>, id: JobId, from: usize, data: &Value) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        for (_, part) in job.parts.iter().enumerate().filter(|(shell, _)| *shell != from) {
+            let body = json!({"id": id.0, "command": {"type": "input", "data": data}});
+            cx.notify("job-exec.order", Target::Rank(part.rank), body);
+        }
+    }
+
+    fn enter_barrier(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: JobId,
+        shell: usize,
+        name: &str,
+        data: Option<&Map<String, Value>>,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let barrier = job.barriers.entry(name.to_owned()).or_default();
+        barrier.here.insert(shell as u32);
+        barrier.data.extend(data.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        if barrier.here.count() < job.parts.len() {
+            return;
+        }
+        let Barrier { data, .. } = job.barriers.remove(name).expect("just entered");
+        let ranks: Vec<Rank> = job.parts.iter().map(|part| part.rank).collect();
+        let command = json!({"type": "barrier", "name": name, "data": data});
+        for rank in ranks {
+            cx.notify("job-exec.order", Target::Rank(rank), json!({"id": id.0, "command": command}));
+        }
+    }
+
+    /// An exception that did not come from the manager: it is told, and a fatal one ends the job.
+    pub(super) fn raise(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: JobId,
+        severity: u64,
+        kind: &str,
+        note: &str,
+        status: Option<i32>,
+    ) {
+        self.say(cx, id, "exception", json!({"severity": severity, "type": kind, "note": note}));
+        if severity == 0 {
+            self.begin_kill(cx, id, kind, status);
+        }
+    }
+
+    /// A shell ended, or cannot be reached, without having said how its tasks ended.
+    fn shell_lost(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, status: Option<i32>, note: &str) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.parts[shell].status.is_some() {
+            return;
+        }
+        let critical = job.critical.as_ref().is_none_or(|critical| critical.contains(shell as u32));
+        let severity = if critical { 0 } else { 1 };
+        self.raise(cx, id, severity, "exec", note, None);
+        self.shell_ended(cx, id, shell, status.filter(|status| *status != 0).unwrap_or(STATUS_UNKNOWN));
+    }
+
+    pub(super) fn shell_ended(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, status: i32) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.parts[shell].status = Some(status);
+        job.parts[shell].started = true;
+        let (rank, killed) = (job.parts[shell].rank, job.killing.is_some());
+        if shell == 0 {
+            let left: Idset = job.parts.iter().filter(|part| part.status.is_none()).map(|part| part.rank.0).collect();
+            let mut context = json!({"rank": rank.0, "wait_status": status});
+            if !left.is_empty() {
+                context["active_ranks"] = left.encode(IdsetFormat::RANGE).into();
+            }
+            self.note(cx, id, "shell-exit", Some(context));
+        }
+        if !killed {
+            self.announce(cx, id);
+        }
+        self.check_end(cx, id);
+    }
+
+    /// All shells have ended: the manager hears of it, and in the next turn the disk does.
+    pub(super) fn check_end(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if !job.all_ended() || matches!(job.phase, Phase::Ending | Phase::Settled) {
+            return;
+        }
+        job.phase = Phase::Ending;
+        job.killing = None;
+        let status = job.status();
+        let now = cx.now.wall.timestamp();
+        job.lines.exec.push_str(&entry(now, "complete", Some(json!({"status": status}))));
+        job.lines.exec.push_str(&entry(now, "done", None));
+        self.dirty.remove(&id); // What there is goes together with the end.
+        self.ends_at = Some(cx.now.mono);
+        self.say(cx, id, "finish", json!({"status": status}));
+    }
+
+    /// A turn later: the manager's own record of the end and ours then share one fdatasync (ADR 2).
+    pub(super) fn end_due_jobs(&mut self) {
+        for (id, job) in self.jobs.iter_mut().filter(|(_, job)| job.phase == Phase::Ending) {
+            job.end_due = true;
+            self.dirty.insert(*id);
+        }
+    }
+
+    /// The end is on disk: shells and directories may go, then the resources.
+    pub(super) fn settled(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(mut job) = self.jobs.remove(&id) else { return };
+        job.phase = Phase::Settled;
+        for part in &job.parts {
+            if let Some(tag) = part.launch {
+                self.pending.remove(&tag);
+            }
+            if job.mock.is_none() {
+                cx.notify("job-exec.order", Target::Rank(part.rank), json!({"id": id.0, "done": true}));
+            }
+        }
+        if job.namespace_made {
+            let tag = cx.request("kvs.namespace-remove", Target::Any, json!({"namespace": job.namespace()}));
+            self.pending.insert(tag, Pending::Namespace);
+        }
+        let data = json!({"ranks": "all", "final": true});
+        cx.respond(&job.start, json!({"id": id.0, "type": "release", "data": data}));
+    }
+}
+
+impl Job {
+    pub(super) fn stats(&self) -> Value {
+        let active: Idset = self.parts.iter().filter(|part| part.status.is_none()).map(|part| part.rank.0).collect();
+        json!({
+            "implementation": if self.mock.is_some() { "testexec" } else { "bulk-exec" },
+            "reattach": u8::from(self.reattach),
+            "has_namespace": u8::from(self.namespace_made),
+            "exception_in_progress": u8::from(self.killing.is_some()),
+            "started": u8::from(self.parts.iter().all(|part| part.started)),
+            "running": u8::from(self.announced),
+            "finalizing": u8::from(self.phase == Phase::Ending),
+            "wait_status": self.status(),
+            "total_shells": self.parts.len(),
+            "active_shells": active.count(),
+            "active_ranks": active.encode(IdsetFormat::RANGE),
+        })
+    }
+}

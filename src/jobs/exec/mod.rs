@@ -1,0 +1,217 @@
+//! `job-exec`: has shells started on the nodes of a job, keeps what they tell, and ends them (RFCs 32, 50; ADR 1).
+//!
+//! The service runs on every rank. On rank 0 it is the *leader* too: it answers the job manager and writes the eventlogs. The
+//! leader asks the service on each *node* of a job (its own among them) to `launch` a shell; that answers with what becomes of the
+//! shell, and passes its events on. Orders go the other way with `job-exec.order`.
+
+mod config;
+mod job;
+mod kill;
+mod leader;
+mod mock;
+mod node;
+mod reattach;
+mod record;
+mod recover;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Service, Tag};
+use flux_types::JobId;
+use flux_wire::{Errno, Message, Target};
+use serde_json::{Value, json};
+
+use config::Config;
+use job::Job;
+use node::Shell;
+
+/// Before a commit that failed, or a hello that found no manager, is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// A shell that a restarted broker found alive has this long to say hello.
+const HELLO_WAIT: Duration = Duration::from_secs(60);
+
+/// What a request or operation was for.
+#[derive(Debug)]
+enum Pending {
+    ManagerHello,
+    Commit(Box<record::Commit>),
+    /// The stream of a node: job and shell rank.
+    Launch(JobId, usize),
+    /// After a restart: the job's exec eventlog, then what was taken of its shells.
+    LookLog(JobId),
+    LookTaken(JobId),
+    Namespace,
+    Drain,
+    Node(JobId, node::Step),
+    Recover(recover::Step),
+}
+
+/// The service.
+#[derive(Debug, Default)]
+pub struct JobExec {
+    config: Config,
+    pending: BTreeMap<Tag, Pending>,
+    /// The leader's.
+    jobs: BTreeMap<JobId, Job>,
+    /// Those with lines to store.
+    dirty: BTreeSet<JobId>,
+    committing: bool,
+    retry_at: Option<Mono>,
+    manager_at: Option<Mono>,
+    /// Ends that are stored in the next turn, together with what the manager makes of them.
+    ends_at: Option<Mono>,
+    /// This node's.
+    shells: BTreeMap<JobId, Shell>,
+    processes: BTreeMap<Tag, JobId>,
+    recovery: recover::Recovery,
+    stopping: bool,
+}
+
+impl JobExec {
+    pub fn new() -> JobExec {
+        JobExec::default()
+    }
+
+    fn hello_manager(&mut self, cx: &mut Cx<'_>) {
+        self.manager_at = None;
+        let tag = cx.request("job-manager.exec-hello", Target::Any, json!({"service": "job-exec"}));
+        self.pending.insert(tag, Pending::ManagerHello);
+    }
+
+    fn on_manager_hello(&mut self, cx: &mut Cx<'_>, reply: &Message) {
+        if let Some(fault) = Fault::of(reply)
+            && !self.stopping
+        {
+            let level = if fault.errno == Errno::ENOSYS { LogLevel::Debug } else { LogLevel::Err };
+            cx.log(level, format!("job-exec: the job manager does not answer: {fault}"));
+            self.manager_at = Some(cx.now.mono.after(RETRY_PAUSE));
+        }
+    }
+}
+
+impl Service for JobExec {
+    const NAME: &'static str = "job-exec";
+    const HANDLERS: &'static [Handler<Self>] = &[
+        // The leader's.
+        Handler::owner("job-exec.start", JobExec::start_job),
+        Handler::owner("job-exec.expiration", JobExec::set_expiration),
+        Handler::user("job-exec.critical-ranks", JobExec::set_critical_ranks),
+        Handler::event("job-exception", JobExec::exception),
+        // Each node's.
+        Handler::owner("job-exec.launch", JobExec::launch),
+        Handler::owner("job-exec.order", JobExec::order),
+        Handler::user("job-exec.shell-hello", JobExec::shell_hello),
+        Handler::user("job-exec.shell-events", JobExec::shell_events),
+        Handler::event("shell-*.kill", JobExec::kill_event),
+        Handler::all("job-exec.disconnect", JobExec::disconnect),
+    ];
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        self.config = Config::read(cx.node.config_at("exec"))?;
+        self.begin_recovery(cx);
+        if cx.node.rank.is_root() {
+            self.hello_manager(cx);
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, _cx: &mut Cx<'_>) {
+        self.stopping = true;
+    }
+
+    fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+        // Streams stay until their last answer.
+        if let Some(Pending::Launch(id, shell)) = self.pending.get(&tag) {
+            let (id, shell) = (*id, *shell);
+            if reply.errno().is_some() {
+                self.pending.remove(&tag);
+            }
+            return self.on_launch_reply(cx, id, shell, tag, reply);
+        }
+        match self.pending.remove(&tag) {
+            Some(Pending::ManagerHello) => self.on_manager_hello(cx, reply),
+            Some(Pending::Commit(commit)) => self.on_commit(cx, *commit, reply),
+            Some(Pending::LookLog(id)) => self.on_log_found(cx, id, reply),
+            Some(Pending::LookTaken(id)) => self.on_taken_found(cx, id, reply),
+            Some(Pending::Drain) => {
+                if let Some(fault) = Fault::of(reply) {
+                    cx.log(LogLevel::Err, format!("job-exec: draining nodes failed: {fault}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
+        if let Completion::Process(event) = completion {
+            return self.on_process(cx, tag, event);
+        }
+        match self.pending.remove(&tag) {
+            Some(Pending::Node(id, step)) => self.on_node_step(cx, id, step, completion),
+            Some(Pending::Recover(step)) => self.on_recover_step(cx, step, completion),
+            _ => {}
+        }
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
+        self.commit_lines(cx);
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        let jobs = self.jobs.values().filter_map(Job::next_timer);
+        let shells = self.shells.values().filter_map(|shell| shell.hello_by);
+        let own = [self.retry_at, self.manager_at, self.ends_at].into_iter().flatten();
+        jobs.chain(shells).chain(own).min()
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        if self.manager_at.is_some_and(|at| at <= now) {
+            self.hello_manager(cx);
+        }
+        if self.ends_at.take_if(|at| *at <= now).is_some() {
+            self.end_due_jobs(); // Before what follows: ends of this turn are for the next.
+        }
+        self.ring_jobs(cx);
+        self.ring_shells(cx);
+        self.commit_lines(cx);
+    }
+
+    fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        self.config = Config::read(cx.node.config_at("exec"))?;
+        Ok(())
+    }
+
+    fn stats(&self) -> Value {
+        let jobs: serde_json::Map<String, Value> =
+            self.jobs.values().map(|job| (job.plain_id(), job.stats())).collect();
+        json!({
+            "method": "bulk-exec",
+            "kill-timeout": self.config.kill_timeout.as_secs_f64(),
+            "term-signal": config::name(self.config.term_signal),
+            "kill-signal": config::name(self.config.kill_signal),
+            "max-kill-count": self.config.max_kill_count,
+            "max-kill-timeout": self.config.max_kill_timeout.map_or(-1.0, |span| span.as_secs_f64()),
+            "effective-max-kill-timeout": self.config.effective_max_kill_timeout().as_secs_f64(),
+            "jobs": jobs,
+            "shells": self.shells.len(),
+        })
+    }
+
+    fn check(&self) {
+        for (id, job) in &self.jobs {
+            assert_eq!(*id, job.id);
+            assert!(!job.parts.is_empty(), "{id} has nodes");
+            for part in &job.parts {
+                assert!(part.told <= part.stored && part.stored <= part.taken, "{id}: {part:?}");
+            }
+        }
+        for tag in self.pending.keys() {
+            assert_ne!(tag.0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,386 @@
+//! A node: starting a shell, and standing between it and the leader (ADR 1).
+
+use std::sync::Arc;
+
+use flux_service::{Completion, Cx, Fault, FileOp, LogLevel, Mono, Outcome, ProcessEvent, ProcessOp, SpawnSpec, Tag};
+use flux_types::{JobId, JobIdForm};
+use flux_wire::{Errno, Message};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::recover::Remains;
+use super::{JobExec, Pending};
+use crate::body::WireId;
+use crate::limits::SHELL_ORDERS_MAX;
+
+#[derive(Deserialize)]
+struct Launch {
+    id: WireId,
+    userid: u32,
+    shell_rank: u32,
+    shell_count: u32,
+    jobspec: Value,
+    #[serde(rename = "R")]
+    resources: Value,
+    reattach: bool,
+    taken: u64,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    id: WireId,
+    /// For the shell.
+    command: Option<Value>,
+    /// For the shell's process.
+    kill: Option<i32>,
+    #[serde(default)]
+    done: bool,
+}
+
+#[derive(Deserialize)]
+struct Hello {
+    id: WireId,
+    shell_rank: u32,
+}
+
+#[derive(Deserialize)]
+struct Events {
+    id: WireId,
+    shell_rank: u32,
+    events: Vec<(u64, Value)>,
+}
+
+/// What must be done before the shell can be started.
+#[derive(Debug)]
+pub(super) enum Step {
+    Directory(Arc<[u8]>),
+    Bundle(Arc<[u8]>),
+}
+
+/// A shell of this node.
+#[derive(Debug, Default)]
+pub(super) struct Shell {
+    pub id: JobId,
+    pub userid: u32,
+    pub shell_rank: u32,
+    pub dir: Option<String>,
+    /// The leader's request, answered with what happens.
+    pub leader: Option<Message>,
+    /// The shell's, answered with commands.
+    pub hello: Option<Message>,
+    /// The hello was answered.
+    pub greeted: bool,
+    /// Commands that came before.
+    pub commands: Vec<Value>,
+    /// Events up to this number are the leader's.
+    pub taken: u64,
+    /// Its process, if this broker started it.
+    pub process: Option<Tag>,
+    /// Its last event was passed on.
+    pub finished: bool,
+    /// It is gone, and this is what it left.
+    pub remains: Option<Remains>,
+    /// When it is looked for again if it has not said hello.
+    pub hello_by: Option<Mono>,
+    /// Since when it has been waited for.
+    pub awaited_since: Option<Mono>,
+}
+
+impl JobExec {
+    pub(super) fn launch(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.recovery.is_busy() {
+            self.recovery.waiting.push(request.clone());
+            return Ok(());
+        }
+        let body: Launch = request.decode()?;
+        let id = body.id.id();
+        if let Some(shell) = self.shells.get_mut(&id) {
+            shell.leader = Some(request.clone());
+            shell.taken = body.taken;
+            self.attach(cx, id);
+            return Ok(());
+        }
+        if body.reattach && !self.recovery.unstarted.remove(&id) {
+            let note = "this node has no record of the job: its shell cannot have survived";
+            cx.respond(request, json!({"type": "lost", "status": null, "note": note}));
+            cx.end_stream(request);
+            return Ok(());
+        }
+        let recoverable = cx.node.statedir.is_some();
+        let dir = recoverable.then(|| format!("{}/jobs/{}", cx.node.rundir, id.encode(JobIdForm::F58Plain)));
+        let bundle: Arc<[u8]> = bundle(cx, &body, dir.as_deref()).into_bytes().into();
+        let shell = Shell {
+            id,
+            userid: body.userid,
+            shell_rank: body.shell_rank,
+            dir: dir.clone(),
+            leader: Some(request.clone()),
+            ..Shell::default()
+        };
+        self.shells.insert(id, shell);
+        match dir {
+            Some(path) => {
+                let tag = cx.file(FileOp::MakeDir { path, mode: 0o700 });
+                self.pending.insert(tag, Pending::Node(id, Step::Directory(bundle)));
+            }
+            None => self.spawn(cx, id, bundle),
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_node_step(&mut self, cx: &mut Cx<'_>, id: JobId, step: Step, completion: Completion) {
+        let Some(dir) = self.shells.get(&id).and_then(|shell| shell.dir.clone()) else { return };
+        if let Completion::Failed(fault) = completion {
+            self.tell_leader(cx, id, json!({"type": "failed", "note": format!("{dir}: {fault}")}));
+            self.shells.remove(&id);
+            return;
+        }
+        match step {
+            Step::Directory(bundle) => {
+                let op =
+                    FileOp::Write { path: format!("{dir}/bundle"), bytes: bundle.clone(), mode: 0o600, sync: false };
+                let tag = cx.file(op);
+                self.pending.insert(tag, Pending::Node(id, Step::Bundle(bundle)));
+            }
+            Step::Bundle(bundle) => self.spawn(cx, id, bundle),
+        }
+    }
+
+    fn spawn(&mut self, cx: &mut Cx<'_>, id: JobId, bundle: Arc<[u8]>) {
+        let Some(shell) = self.shells.get_mut(&id) else { return };
+        let spec = SpawnSpec {
+            argv: vec!["flux-shell".to_owned(), id.encode(JobIdForm::F58Plain)],
+            executable: Some("/proc/self/exe".to_owned()),
+            stdin: Some(bundle),
+            detached: true,
+            job_cgroup: true,
+            ..SpawnSpec::default()
+        };
+        let tag = cx.process(ProcessOp::Spawn(Box::new(spec)));
+        shell.process = Some(tag);
+        self.processes.insert(tag, id);
+    }
+
+    pub(super) fn on_process(&mut self, cx: &mut Cx<'_>, tag: Tag, event: ProcessEvent) {
+        let Some(id) = self.processes.get(&tag).copied() else { return };
+        match event {
+            ProcessEvent::Started { .. } => self.tell_leader(cx, id, json!({"type": "started"})),
+            ProcessEvent::NotStarted { errno } => {
+                self.processes.remove(&tag);
+                self.tell_leader(cx, id, json!({"type": "failed", "note": format!("starting the job shell: {errno}")}));
+                if let Some(dir) = self.shells.remove(&id).and_then(|shell| shell.dir) {
+                    cx.file(FileOp::Remove { path: dir });
+                }
+            }
+            ProcessEvent::Exited { status } => {
+                self.processes.remove(&tag);
+                self.shell_exited(cx, id, tag, status);
+            }
+            ProcessEvent::Output { .. } | ProcessEvent::Stopped | ProcessEvent::Taken { .. } => {}
+        }
+    }
+
+    fn shell_exited(&mut self, cx: &mut Cx<'_>, id: JobId, tag: Tag, status: i32) {
+        let Some(shell) = self.shells.get_mut(&id).filter(|shell| shell.process == Some(tag)) else { return };
+        shell.process = None;
+        if shell.finished {
+            return;
+        }
+        if shell.dir.is_some() {
+            // It may have given us up: then its record says how its tasks ended.
+            return self.read_remains(cx, id, Some(status));
+        }
+        let body = json!({"type": "lost", "status": status, "note": lost_note(Some(status))});
+        self.tell_leader(cx, id, body);
+    }
+
+    pub(super) fn tell_leader(&mut self, cx: &mut Cx<'_>, id: JobId, body: Value) {
+        if let Some(leader) = self.shells.get(&id).and_then(|shell| shell.leader.as_ref()) {
+            cx.respond(leader, body);
+        }
+    }
+
+    /// A leader asks after a shell that is known here.
+    pub(super) fn attach(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(shell) = self.shells.get_mut(&id) else { return };
+        if let Some(remains) = &shell.remains {
+            let body = remains.tell(shell.taken);
+            let complete = remains.complete;
+            let status = remains.status;
+            shell.finished = complete;
+            self.tell_leader(cx, id, json!({"type": "started"}));
+            self.tell_leader(cx, id, body);
+            if !complete {
+                let lost = json!({"type": "lost", "status": status, "note": lost_note(status)});
+                self.tell_leader(cx, id, lost);
+            }
+            return;
+        }
+        if shell.greeted {
+            // The former leader may have lost what is under way.
+            let command = json!({"type": "resend", "acked": shell.taken});
+            self.tell_leader(cx, id, json!({"type": "started"}));
+            self.command(cx, id, command);
+        } else {
+            self.greet(cx, id);
+        }
+    }
+
+    fn greet(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(shell) = self.shells.get_mut(&id) else { return };
+        let (Some(hello), Some(leader)) = (&shell.hello, &shell.leader) else { return };
+        shell.greeted = true;
+        shell.hello_by = None;
+        shell.awaited_since = None;
+        if shell.process.is_none() {
+            cx.respond(leader, json!({"type": "started"}));
+        }
+        cx.respond(hello, json!({"acked": shell.taken}));
+        for command in shell.commands.drain(..) {
+            cx.respond(hello, command);
+        }
+    }
+
+    pub(super) fn shell_hello(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.recovery.is_busy() {
+            self.recovery.waiting.push(request.clone());
+            return Ok(());
+        }
+        let body: Hello = request.decode()?;
+        if !request.is_streaming() {
+            return Err(Errno::EPROTO.into());
+        }
+        let shell = self.shell_of(request, body.id.id(), body.shell_rank)?;
+        shell.hello = Some(request.clone());
+        shell.greeted = false;
+        self.greet(cx, body.id.id());
+        Ok(())
+    }
+
+    pub(super) fn shell_events(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: Events = request.decode()?;
+        let id = body.id.id();
+        let shell = self.shell_of(request, id, body.shell_rank)?;
+        // Without a leader they are dropped: the shell keeps them, and is asked again.
+        let Some(leader) = &shell.leader else { return Ok(()) };
+        shell.finished |= body.events.iter().any(|(_, event)| event.get("type").is_some_and(|it| it == "finish"));
+        cx.respond(leader, json!({"type": "events", "events": body.events}));
+        Ok(())
+    }
+
+    /// The shell that a request comes from: its user's, and of this job.
+    fn shell_of(&mut self, request: &Message, id: JobId, shell_rank: u32) -> Result<&mut Shell, Fault> {
+        let shell = self.shells.get_mut(&id).filter(|shell| shell.shell_rank == shell_rank);
+        let shell = shell.ok_or_else(|| Fault::new(Errno::ENOENT, format!("{id} has no such shell here")))?;
+        if request.cred.authorize(shell.userid) { Ok(shell) } else { Err(Errno::EPERM.into()) }
+    }
+
+    pub(super) fn order(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.recovery.is_busy() {
+            self.recovery.waiting.push(request.clone());
+            return Ok(());
+        }
+        let body: Order = request.decode()?;
+        let id = body.id.id();
+        if let Some(command) = body.command {
+            if let (Some(shell), Some(seq)) = (self.shells.get_mut(&id), command.get("seq").and_then(Value::as_u64)) {
+                shell.taken = shell.taken.max(seq);
+            }
+            self.command(cx, id, command);
+        }
+        if let Some(signum) = body.kill {
+            self.kill_shell(cx, id, signum);
+        }
+        if body.done {
+            self.forget_shell(cx, id);
+        }
+        Ok(())
+    }
+
+    /// A command for the shell of a job, kept until it says hello.
+    pub(super) fn command(&mut self, cx: &mut Cx<'_>, id: JobId, command: Value) {
+        let Some(shell) = self.shells.get_mut(&id) else { return };
+        match &shell.hello {
+            Some(hello) if shell.greeted => cx.respond(hello, command),
+            _ if shell.commands.len() < SHELL_ORDERS_MAX => shell.commands.push(command),
+            _ => cx.log(LogLevel::Err, format!("job-exec: {id}: a shell that is not there gets too many commands")),
+        }
+    }
+
+    fn kill_shell(&mut self, cx: &mut Cx<'_>, id: JobId, signum: i32) {
+        let Some(shell) = self.shells.get_mut(&id) else { return };
+        match (shell.process, &shell.hello) {
+            (Some(of), _) => drop(cx.process(ProcessOp::Kill { of, signum, group: false })),
+            // Started by a former broker: it ends its tasks and itself when it is told that nobody waits.
+            (None, Some(hello)) => cx.end_stream(hello),
+            (None, None) => {}
+        }
+    }
+
+    /// The job is over and recorded.
+    fn forget_shell(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        self.recovery.unstarted.remove(&id);
+        let Some(shell) = self.shells.remove(&id) else { return };
+        for stream in [&shell.hello, &shell.leader].into_iter().flatten() {
+            cx.end_stream(stream);
+        }
+        if let Some(path) = shell.dir {
+            cx.file(FileOp::Remove { path });
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let now = cx.now.mono;
+        for shell in self.shells.values_mut() {
+            if shell.hello.as_ref().is_some_and(|hello| request.same_sender(hello)) {
+                shell.hello = None;
+                shell.greeted = false;
+                if shell.process.is_none() && shell.remains.is_none() {
+                    shell.hello_by = Some(now);
+                    shell.awaited_since = Some(now);
+                }
+            }
+            if shell.leader.as_ref().is_some_and(|leader| request.same_sender(leader)) {
+                shell.leader = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a shell is lost.
+pub(super) fn lost_note(status: Option<i32>) -> String {
+    match status {
+        Some(status) if status & 0x7f != 0 => format!("the job shell was killed by signal {}", status & 0x7f),
+        Some(status) => format!("the job shell exited with code {} before its tasks were done", status >> 8 & 0xff),
+        None => "the job shell ended without leaving a record".to_owned(),
+    }
+}
+
+/// The bundle of ADR 1.
+fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
+    let id = body.id.id();
+    let node = cx.node;
+    let level: u32 = node.attr("instance-level").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let uri = node.attr("local-uri").map(str::to_owned);
+    let uri = uri.unwrap_or_else(|| format!("local://{}/local-{}", node.rundir, node.rank));
+    json!({
+        "id": id.0,
+        "userid": body.userid,
+        "rank": node.rank.0,
+        "shell_rank": body.shell_rank,
+        "shell_count": body.shell_count,
+        "service": format!("{}-shell-{}", body.userid, id.encode(JobIdForm::F58Plain)),
+        "uri": uri,
+        "rundir": node.rundir,
+        "jobdir": dir,
+        "jobspec": body.jobspec,
+        "R": body.resources,
+        "options": {
+            "jobid_path": node.attr("jobid-path").unwrap_or("/"),
+            "instance_level": level,
+            "guest": body.userid != node.owner,
+        },
+    })
+    .to_string()
+}

@@ -1,0 +1,221 @@
+//! After a restart: the job directories of this node, and what shells have left in them (ADR 1).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use flux_service::{Completion, Cx, FileOp, LogLevel};
+use flux_types::{JobId, JobIdForm};
+use flux_wire::Message;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::node::{Shell, lost_note};
+use super::{HELLO_WAIT, JobExec, Pending, RETRY_PAUSE};
+
+/// What is being asked of the file system.
+#[derive(Debug)]
+pub(super) enum Step {
+    JobsDirectory,
+    Names,
+    /// The bundle in the directory of this name.
+    Bundle(String),
+    /// Is the shell alive? Asked at the start.
+    Lock(JobId),
+    /// Asked again, as it has not said hello.
+    LockAgain(JobId),
+    Exit(JobId, Option<i32>),
+    Spool(JobId, Option<i32>, Arc<[u8]>),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    /// Steps under way since the start.
+    steps: usize,
+    /// Requests that came before all was known.
+    pub waiting: Vec<Message>,
+    /// Jobs whose shell never took its lock: it never started a task.
+    pub unstarted: BTreeSet<JobId>,
+}
+
+impl Recovery {
+    pub(super) fn is_busy(&self) -> bool {
+        self.steps > 0
+    }
+}
+
+/// What a shell that is gone has left.
+#[derive(Debug, Default)]
+pub(super) struct Remains {
+    events: Vec<(u64, Value)>,
+    /// The last event is among them.
+    pub complete: bool,
+    /// Of the shell's process, where this broker was its parent.
+    pub status: Option<i32>,
+}
+
+impl Remains {
+    fn read(status: Option<i32>, exit: &[u8], spool: &[u8]) -> Remains {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut events: Vec<(u64, Value)> = Vec::new();
+        for line in text(spool).lines().chain(text(exit).lines()) {
+            let Ok((seq, event)) = serde_json::from_str::<(u64, Value)>(line) else { break };
+            if events.last().is_none_or(|(last, _)| seq == last + 1) {
+                events.push((seq, event));
+            }
+        }
+        let complete = events.last().is_some_and(|(_, event)| event.get("type").is_some_and(|it| it == "finish"));
+        Remains { events, complete, status }
+    }
+
+    /// For the leader, which has events up to `taken`.
+    pub(super) fn tell(&self, taken: u64) -> Value {
+        let events: Vec<&(u64, Value)> = self.events.iter().filter(|(seq, _)| *seq > taken).collect();
+        json!({"type": "events", "events": events})
+    }
+}
+
+#[derive(Deserialize)]
+struct Bundle {
+    id: JobId,
+    userid: u32,
+    shell_rank: u32,
+}
+
+fn jobs_dir(cx: &Cx<'_>) -> String {
+    format!("{}/jobs", cx.node.rundir)
+}
+
+impl JobExec {
+    pub(super) fn begin_recovery(&mut self, cx: &mut Cx<'_>) {
+        if cx.node.statedir.is_some() {
+            let path = jobs_dir(cx);
+            self.step(cx, FileOp::MakeDir { path, mode: 0o700 }, Step::JobsDirectory);
+        }
+    }
+
+    fn step(&mut self, cx: &mut Cx<'_>, op: FileOp, step: Step) {
+        let tag = cx.file(op);
+        self.recovery.steps += 1;
+        self.pending.insert(tag, Pending::Recover(step));
+    }
+
+    pub(super) fn on_recover_step(&mut self, cx: &mut Cx<'_>, step: Step, completion: Completion) {
+        self.recovery.steps -= 1;
+        match (step, completion) {
+            (Step::JobsDirectory, Completion::Done) => {
+                let path = jobs_dir(cx);
+                self.step(cx, FileOp::List { path }, Step::Names);
+            }
+            (Step::Names, Completion::Names(names)) => {
+                for name in names {
+                    let path = format!("{}/{name}/bundle", jobs_dir(cx));
+                    self.step(cx, FileOp::Read { path }, Step::Bundle(name));
+                }
+            }
+            (Step::Bundle(name), Completion::File(bytes)) => self.on_bundle(cx, &name, &bytes),
+            // The broker died before it had written it: the shell cannot have been started.
+            (Step::Bundle(name), _) => {
+                if let Ok(id) = JobId::parse(&name) {
+                    self.recovery.unstarted.insert(id);
+                }
+            }
+            (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(true)) => self.await_hello(cx, id),
+            (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(false)) => self.read_remains(cx, id, None),
+            (Step::Lock(id), _) => {
+                self.shells.remove(&id);
+                self.recovery.unstarted.insert(id);
+            }
+            (Step::LockAgain(id), _) => self.read_remains(cx, id, None),
+            (Step::Exit(id, status), Completion::File(exit)) => {
+                let Some(dir) = self.dir_of(id) else { return };
+                self.step(cx, FileOp::Read { path: format!("{dir}/spool") }, Step::Spool(id, status, exit));
+            }
+            (Step::Exit(id, status), _) => self.on_remains(cx, id, Remains { status, ..Remains::default() }),
+            (Step::Spool(id, status, exit), Completion::File(spool)) => {
+                self.on_remains(cx, id, Remains::read(status, &exit, &spool));
+            }
+            (Step::Spool(id, status, exit), _) => self.on_remains(cx, id, Remains::read(status, &exit, &[])),
+            (Step::JobsDirectory | Step::Names, other) => {
+                cx.log(LogLevel::Err, format!("job-exec: cannot read {}: {other:?}", jobs_dir(cx)));
+            }
+        }
+        self.go_on(cx);
+    }
+
+    /// All is known: requests that waited are taken.
+    fn go_on(&mut self, cx: &mut Cx<'_>) {
+        if self.recovery.is_busy() {
+            return;
+        }
+        for request in std::mem::take(&mut self.recovery.waiting) {
+            let outcome = match request.topic() {
+                "job-exec.launch" => self.launch(cx, &request),
+                "job-exec.order" => self.order(cx, &request),
+                _ => self.shell_hello(cx, &request),
+            };
+            if let Err(fault) = outcome {
+                cx.respond_error(&request, &fault);
+            }
+        }
+    }
+
+    fn dir_of(&self, id: JobId) -> Option<String> {
+        self.shells.get(&id)?.dir.clone()
+    }
+
+    fn on_bundle(&mut self, cx: &mut Cx<'_>, name: &str, bytes: &[u8]) {
+        let dir = format!("{}/{name}", jobs_dir(cx));
+        let bundle = match serde_json::from_slice::<Bundle>(bytes) {
+            Ok(bundle) if bundle.id.encode(JobIdForm::F58Plain) == name => bundle,
+            _ => return cx.log(LogLevel::Err, format!("job-exec: {dir} does not hold what a job directory holds")),
+        };
+        let Bundle { id, userid, shell_rank } = bundle;
+        let shell = Shell { id, userid, shell_rank, dir: Some(dir.clone()), ..Shell::default() };
+        self.shells.insert(id, shell);
+        self.step(cx, FileOp::IsLocked { path: format!("{dir}/lock") }, Step::Lock(id));
+    }
+
+    /// The shell lives: it has a while to say hello.
+    fn await_hello(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(shell) = self.shells.get_mut(&id).filter(|shell| shell.hello.is_none()) else { return };
+        let since = *shell.awaited_since.get_or_insert(cx.now.mono);
+        if cx.now.mono.since(since) < HELLO_WAIT {
+            shell.hello_by = Some(cx.now.mono.after(RETRY_PAUSE));
+            return;
+        }
+        shell.hello_by = None;
+        let note = "the job shell lives but does not answer";
+        self.tell_leader(cx, id, json!({"type": "lost", "status": null, "note": note}));
+    }
+
+    pub(super) fn ring_shells(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        let due = |shell: &Shell| shell.hello_by.is_some_and(|at| at <= now);
+        let due: Vec<JobId> = self.shells.values().filter(|shell| due(shell)).map(|shell| shell.id).collect();
+        for id in due {
+            let Some(shell) = self.shells.get_mut(&id) else { continue };
+            shell.hello_by = None;
+            let Some(dir) = shell.dir.clone() else {
+                let lost = json!({"type": "lost", "status": null, "note": lost_note(None)});
+                self.tell_leader(cx, id, lost);
+                continue;
+            };
+            self.step(cx, FileOp::IsLocked { path: format!("{dir}/lock") }, Step::LockAgain(id));
+        }
+    }
+
+    /// The shell is gone: its exit record says how its tasks ended.
+    pub(super) fn read_remains(&mut self, cx: &mut Cx<'_>, id: JobId, status: Option<i32>) {
+        let Some(dir) = self.dir_of(id) else { return };
+        self.step(cx, FileOp::Read { path: format!("{dir}/exit") }, Step::Exit(id, status));
+    }
+
+    fn on_remains(&mut self, cx: &mut Cx<'_>, id: JobId, remains: Remains) {
+        let Some(shell) = self.shells.get_mut(&id) else { return };
+        shell.remains = Some(remains);
+        shell.hello_by = None;
+        if shell.leader.is_some() {
+            self.attach(cx, id);
+        }
+    }
+}
