@@ -17,8 +17,10 @@ pub mod jobspec;
 pub mod limits;
 mod matcher;
 mod planner;
+pub mod policy;
 pub mod query;
 mod reader;
+pub mod simulate;
 mod traverser;
 mod writer;
 

@@ -1,0 +1,142 @@
+//! One look at the queue.
+
+use super::queue::{Pending, Queue, Why};
+use super::{QueueConfig, QueuePolicy};
+use crate::error::MatchError;
+use crate::fluxion::{Allocation, Fluxion};
+use crate::traverser::MatchOp;
+
+/// How a job came to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Nothing stood in its way.
+    Immediate,
+    /// It went ahead of a job that waits.
+    Backfill,
+    /// It had a reservation.
+    Reserved,
+}
+
+/// What a cycle decides about a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// It starts.
+    Start { id: u64, allocation: Box<Allocation>, selection: Selection },
+    /// It is now expected to start then, or, with `None`, nobody knows when.
+    Estimate { id: u64, at: Option<i64> },
+    /// It never can.
+    Reject { id: u64, error: MatchError },
+}
+
+/// All a cycle decides.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cycle {
+    pub decisions: Vec<Decision>,
+    /// Jobs were left over that another cycle may start.
+    pub has_more: bool,
+}
+
+impl Queue {
+    /// Looks at the first jobs in the queue: gives resources to those that fit now and makes reservations for those the
+    /// policy protects. Reservations are made anew in every cycle.
+    pub fn cycle(&mut self, fluxion: &mut Fluxion, now: i64) -> Cycle {
+        self.is_due = false;
+        for id in std::mem::take(&mut self.reserved) {
+            // The job may have been removed, and its reservation with it.
+            _ = fluxion.cancel(id);
+        }
+        let mut cycle = Cycle::default();
+        let mut reservations = 0;
+        let QueueConfig { policy, queue_depth, reservation_depth, .. } = self.config;
+        let mut looked_at = 0;
+        let mut next = self.order.first().copied();
+        while let Some((place, id)) = next {
+            if looked_at >= queue_depth {
+                break;
+            }
+            next =
+                self.order.range((std::ops::Bound::Excluded((place, id)), std::ops::Bound::Unbounded)).next().copied();
+            looked_at += 1;
+            let may_reserve = reservations < reservation_depth;
+            let op = if may_reserve { MatchOp::AllocateOrElseReserve } else { MatchOp::Allocate };
+            let jobspec = self.jobs[&id].jobspec.clone();
+            match fluxion.match_jobspec(op, id, &jobspec, now) {
+                Ok(allocation) if allocation.is_reserved => {
+                    reservations += 1;
+                    self.reserve(id, allocation.at, &mut cycle);
+                }
+                Ok(allocation) => self.start(id, allocation, reservations, &mut cycle),
+                Err(MatchError::Busy) => {
+                    if may_reserve {
+                        looked_at -= 1; // It stands in nobody's way.
+                    }
+                    self.wait(id, may_reserve, &mut cycle);
+                    if policy == QueuePolicy::Fcfs {
+                        self.hold_up(id);
+                        break;
+                    }
+                }
+                Err(error) => {
+                    self.remove(id);
+                    cycle.decisions.push(Decision::Reject { id, error });
+                }
+            }
+        }
+        let has_started = cycle.decisions.iter().any(|decision| matches!(decision, Decision::Start { .. }));
+        cycle.has_more = next.is_some() && looked_at >= queue_depth && has_started;
+        self.is_due = cycle.has_more;
+        cycle
+    }
+
+    fn reserve(&mut self, id: u64, at: i64, cycle: &mut Cycle) {
+        self.reserved.insert(id);
+        let job = self.job(id);
+        job.was_reserved = true;
+        if job.why != (Why::Reserved { at }) {
+            job.why = Why::Reserved { at };
+            cycle.decisions.push(Decision::Estimate { id, at: Some(at) });
+        }
+    }
+
+    fn start(&mut self, id: u64, allocation: Allocation, reservations: usize, cycle: &mut Cycle) {
+        let selection = match (self.job(id).was_reserved, reservations) {
+            (true, _) => Selection::Reserved,
+            (false, 0) => Selection::Immediate,
+            (false, _) => Selection::Backfill,
+        };
+        self.remove(id);
+        cycle.decisions.push(Decision::Start { id, allocation: Box::new(allocation), selection });
+    }
+
+    fn wait(&mut self, id: u64, could_reserve: bool, cycle: &mut Cycle) {
+        let job = self.job(id);
+        let had_estimate = matches!(job.why, Why::Reserved { .. });
+        job.why = if could_reserve { Why::Blocked } else { Why::Busy };
+        job.was_reserved = false;
+        let place = job.place;
+        if had_estimate {
+            cycle.decisions.push(Decision::Estimate { id, at: None });
+        }
+        if could_reserve {
+            // Neither now nor later: only a change of the resources can help.
+            self.order.remove(&(place, id));
+            self.blocked.insert(id);
+        }
+    }
+
+    /// Under `fcfs` all behind a job that waits wait for it.
+    fn hold_up(&mut self, id: u64) {
+        let place = self.job(id).place;
+        let behind: Vec<u64> = self.order.range((place, id)..).skip(1).map(|(_, id)| *id).collect();
+        for id in behind {
+            if self.job(id).why == Why::BehindAnother {
+                break; // And so are all behind this one.
+            }
+            self.job(id).why = Why::BehindAnother;
+        }
+    }
+
+    fn job(&mut self, id: u64) -> &mut Pending {
+        self.jobs.get_mut(&id).expect("what is in the order waits")
+    }
+}

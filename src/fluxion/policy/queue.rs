@@ -1,0 +1,171 @@
+//! The jobs that wait.
+
+use super::{QueueConfig, QueuePolicy};
+use crate::error::MatchError;
+use crate::jobspec::{Jobspec, Resource};
+use crate::limits::PENDING_COUNT_MAX;
+use serde_json::Value;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Higher priority first, then who came first (RFC 30).
+pub(super) type Place = (Reverse<u32>, u64, u64);
+
+/// Why a job waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody has looked yet: it is new, or deeper in the queue than is looked at.
+    NotLookedAt,
+    /// What it needs is in use, and it may not have a reservation.
+    Busy,
+    /// It begins then, in seconds since the epoch, or earlier.
+    Reserved { at: i64 },
+    /// It cannot begin as long as some resources are down.
+    Blocked,
+    /// The one ahead of it waits (policy `fcfs`).
+    BehindAnother,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) jobspec: Arc<Jobspec>,
+    pub(super) place: Place,
+    pub(super) why: Why,
+    /// It had a reservation before: when it starts, it starts from that.
+    pub(super) was_reserved: bool,
+}
+
+/// One queue. It decides over a scheduler that it is given and may share with other queues.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(super) config: QueueConfig,
+    pub(super) jobs: BTreeMap<u64, Pending>,
+    /// Jobs to look at, in order.
+    pub(super) order: BTreeSet<(Place, u64)>,
+    /// Jobs that wait for resources to come up.
+    pub(super) blocked: BTreeSet<u64>,
+    pub(super) reserved: BTreeSet<u64>,
+    pub(super) is_due: bool,
+}
+
+/// How much a request takes at least: what is at its leaves, multiplied out.
+fn size_of(resources: &[Resource]) -> u64 {
+    let sizes = resources.iter().map(|resource| {
+        let below = if resource.with.is_empty() { 1 } else { size_of(&resource.with) };
+        u64::from(resource.count.min()).saturating_mul(below)
+    });
+    sizes.fold(0, u64::saturating_add)
+}
+
+impl Queue {
+    pub fn new(config: QueueConfig) -> Queue {
+        Queue {
+            config,
+            jobs: BTreeMap::new(),
+            order: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            reserved: BTreeSet::new(),
+            is_due: false,
+        }
+    }
+
+    pub fn policy(&self) -> QueuePolicy {
+        self.config.policy
+    }
+
+    /// Adds a job. `arrived`: whatever grows with time, for jobs of one priority.
+    ///
+    /// # Errors
+    /// `Invalid` for a bad jobspec or a full queue, `Exists` if the job waits already.
+    pub fn submit(&mut self, id: u64, priority: u32, arrived: u64, jobspec: &Value) -> Result<(), MatchError> {
+        let jobspec = Jobspec::from_value(jobspec).map_err(|error| MatchError::Invalid(error.to_string()))?;
+        self.submit_jobspec(id, priority, arrived, Arc::new(jobspec))
+    }
+
+    /// As `submit`, with a jobspec that is parsed.
+    ///
+    /// # Errors
+    /// As `submit`.
+    pub fn submit_jobspec(
+        &mut self,
+        id: u64,
+        priority: u32,
+        arrived: u64,
+        jobspec: Arc<Jobspec>,
+    ) -> Result<(), MatchError> {
+        if self.jobs.contains_key(&id) {
+            return Err(MatchError::Exists(id));
+        }
+        if self.jobs.len() >= PENDING_COUNT_MAX {
+            return Err(MatchError::Invalid(format!("more than {PENDING_COUNT_MAX} jobs wait")));
+        }
+        let arrived = if self.config.packs { u64::MAX - size_of(&jobspec.resources) } else { arrived };
+        let place = (Reverse(priority), arrived, id);
+        self.jobs.insert(id, Pending { jobspec, place, why: Why::NotLookedAt, was_reserved: false });
+        self.order.insert((place, id));
+        self.is_due = true;
+        Ok(())
+    }
+
+    /// Moves a job that waits. False if it does not wait here.
+    pub fn prioritize(&mut self, id: u64, priority: u32) -> bool {
+        let Some(job) = self.jobs.get_mut(&id) else { return false };
+        let old = job.place;
+        let place = (Reverse(priority), old.1, id);
+        job.place = place;
+        if self.order.remove(&(old, id)) {
+            self.order.insert((place, id));
+        }
+        self.is_due = true;
+        true
+    }
+
+    /// Takes a job out that waits. False if it does not wait here. Its reservation, if it has one, goes with the next
+    /// cycle.
+    pub fn remove(&mut self, id: u64) -> bool {
+        let Some(job) = self.jobs.remove(&id) else { return false };
+        self.order.remove(&(job.place, id));
+        self.blocked.remove(&id);
+        self.is_due = true;
+        true
+    }
+
+    /// Resources were given back, or time has passed: there may be room.
+    pub fn notice_room(&mut self) {
+        self.is_due = true;
+    }
+
+    /// Resources came up, went down, were added or removed: what could not be reserved may be now.
+    pub fn notice_status(&mut self) {
+        for id in std::mem::take(&mut self.blocked) {
+            if let Some(job) = self.jobs.get(&id) {
+                self.order.insert((job.place, id));
+            }
+        }
+        self.is_due = true;
+    }
+
+    /// Whether a cycle may change anything.
+    pub fn is_due(&self) -> bool {
+        self.is_due && !self.order.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Why a job waits; `None` if it does not wait here.
+    pub fn why(&self, id: u64) -> Option<Why> {
+        self.jobs.get(&id).map(|job| job.why)
+    }
+
+    /// Jobs that wait, in the order in which they are looked at; blocked ones are not looked at.
+    pub fn order(&self) -> impl Iterator<Item = u64> + '_ {
+        self.order.iter().map(|(_, id)| *id)
+    }
+}

@@ -1,0 +1,170 @@
+//! Queues over a small cluster.
+
+use super::*;
+use crate::fluxion::{Fluxion, FluxionConfig};
+use serde_json::{Value, json};
+
+/// Four nodes of four cores.
+fn cluster() -> Fluxion {
+    let r = json!({"version": 1, "execution": {"R_lite": [{"rank": "0-3", "children": {"core": "0-3"}}],
+        "nodelist": ["n[0-3]"], "starttime": 0, "expiration": 0}});
+    Fluxion::from_r(&r, &FluxionConfig::default(), 0).expect("a good R")
+}
+
+fn nodes(count: u32, duration: u32) -> Value {
+    let slot = json!([{"type": "slot", "count": 1, "label": "s", "with": [{"type": "core", "count": 4}]}]);
+    json!({"version": 1, "resources": [{"type": "node", "count": count, "exclusive": true, "with": slot}],
+           "tasks": [{"command": ["a"], "slot": "s", "count": {"per_slot": 1}}],
+           "attributes": {"system": {"duration": duration}}})
+}
+
+fn queue(policy: &str) -> Queue {
+    Queue::new(QueueConfig::new(QueuePolicy::from_name(policy).expect("a policy")))
+}
+
+/// Jobs that start, with how.
+fn started(cycle: &Cycle) -> Vec<(u64, Selection)> {
+    let starts = cycle.decisions.iter().filter_map(|decision| match decision {
+        Decision::Start { id, selection, .. } => Some((*id, *selection)),
+        _ => None,
+    });
+    starts.collect()
+}
+
+/// Three nodes run until 100; then two wait that need all; then small ones, short and long.
+fn filled(policy: &str) -> (Fluxion, Queue) {
+    let (mut fluxion, mut queue) = (cluster(), queue(policy));
+    let jobs = [(1, nodes(3, 100)), (2, nodes(4, 100)), (3, nodes(2, 100)), (4, nodes(1, 50)), (5, nodes(1, 500))];
+    for (id, jobspec) in jobs {
+        queue.submit(id, 16, id, &jobspec).expect("room in the queue");
+    }
+    let cycle = queue.cycle(&mut fluxion, 0);
+    assert_eq!(started(&cycle)[0], (1, Selection::Immediate), "policy {policy}");
+    (fluxion, queue)
+}
+
+#[test]
+fn policies_differ_in_whom_they_protect() {
+    let rows = [
+        ("fcfs", vec![2, 3, 4, 5], None),
+        ("easy", vec![2, 3, 5], Some(100)),
+        ("hybrid", vec![2, 3, 5], Some(100)),
+        ("conservative", vec![2, 3, 5], Some(100)),
+    ];
+    for (policy, waiting, at) in rows {
+        let (_, queue) = filled(policy);
+        assert_eq!(queue.order().collect::<Vec<_>>(), waiting, "policy {policy}");
+        assert_eq!(queue.why(2), Some(at.map_or(Why::Busy, |at| Why::Reserved { at })), "policy {policy}");
+    }
+    let (_, easy) = filled("easy");
+    assert_eq!((easy.why(3), easy.why(5)), (Some(Why::Busy), Some(Why::Busy)));
+    let (_, conservative) = filled("conservative");
+    assert_eq!(conservative.why(3), Some(Why::Reserved { at: 200 }));
+    assert_eq!(conservative.why(5), Some(Why::Reserved { at: 200 }));
+    let (_, fcfs) = filled("fcfs");
+    assert_eq!(fcfs.why(3), Some(Why::BehindAnother));
+}
+
+#[test]
+fn what_was_reserved_starts_as_such() {
+    let (mut fluxion, mut queue) = filled("easy");
+    fluxion.cancel(1).expect("it ran");
+    fluxion.cancel(4).expect("it was backfilled");
+    let cycle = queue.cycle(&mut fluxion, 60);
+    assert_eq!(started(&cycle), [(2, Selection::Reserved)]);
+    assert_eq!(queue.why(3), Some(Why::Reserved { at: 160 }));
+}
+
+#[test]
+fn priority_goes_before_age() {
+    let (mut fluxion, mut queue) = (cluster(), queue("fcfs"));
+    for (id, priority) in [(1, 16), (2, 16), (3, 31), (4, 16)] {
+        queue.submit(id, priority, 10 - id, &nodes(1, 1)).expect("room in the queue");
+    }
+    assert_eq!(queue.order().collect::<Vec<_>>(), [3, 4, 2, 1]);
+    assert!(queue.prioritize(1, 20) && !queue.prioritize(9, 20));
+    assert!(queue.remove(4) && !queue.remove(4));
+    let order: Vec<u64> = started(&queue.cycle(&mut fluxion, 0)).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(order, [3, 1, 2]);
+    assert!(queue.is_empty() && !queue.is_due());
+}
+
+#[test]
+fn what_never_fits_is_rejected_and_what_is_down_is_waited_for() {
+    let (mut fluxion, mut queue) = (cluster(), queue("easy"));
+    fluxion.set_down(&flux_types::Idset::parse("3").expect("an idset"));
+    for (id, count) in [(1, 5), (2, 4), (3, 3)] {
+        queue.submit(id, 16, id, &nodes(count, 10)).expect("room in the queue");
+    }
+    let cycle = queue.cycle(&mut fluxion, 0);
+    assert_eq!(started(&cycle), [(3, Selection::Immediate)]);
+    assert_eq!((queue.why(1), queue.why(2)), (Some(Why::Blocked), Some(Why::Blocked)));
+    fluxion.set_up(&flux_types::Idset::parse("3").expect("an idset"));
+    queue.notice_status();
+    let cycle = queue.cycle(&mut fluxion, 0);
+    assert_eq!(queue.why(2), Some(Why::Reserved { at: 10 }), "{cycle:?}");
+}
+
+#[test]
+fn a_removed_job_leaves_no_reservation() {
+    let (mut fluxion, mut queue) = filled("easy");
+    assert!(queue.remove(2));
+    queue.cycle(&mut fluxion, 0);
+    assert_eq!(fluxion.job(2), None);
+}
+
+#[test]
+fn a_deep_queue_is_looked_at_in_pieces() {
+    let (mut fluxion, mut queue) = (cluster(), queue("easy"));
+    queue.config.queue_depth = 2;
+    for id in 1..=5 {
+        queue.submit(id, 16, id, &nodes(1, 10)).expect("room in the queue");
+    }
+    let counts: Vec<(usize, bool)> = (0..3)
+        .map(|_| {
+            let cycle = queue.cycle(&mut fluxion, 0);
+            (started(&cycle).len(), cycle.has_more)
+        })
+        .collect();
+    assert_eq!(counts, [(2, true), (2, true), (0, false)]);
+}
+
+#[test]
+fn tables_configure_queues() {
+    let rows = [
+        (json!({}), QueuePolicy::Fcfs, 32, 0),
+        (json!({"queue-policy": "easy", "queue-params": {"queue-depth": 8}}), QueuePolicy::Easy, 8, 1),
+        (
+            json!({"queue-policy": "hybrid", "queue-params": "queue-depth=8,max-queue-depth=4"}),
+            QueuePolicy::Hybrid,
+            4,
+            64,
+        ),
+        (
+            json!({"queue-policy": "hybrid", "policy-params": {"reservation-depth": "9", "max-reservation-depth": 5}}),
+            QueuePolicy::Hybrid,
+            32,
+            5,
+        ),
+        (
+            json!({"queue-policy": "conservative", "queue-params": {"queue-depth": 100}}),
+            QueuePolicy::Conservative,
+            100,
+            100,
+        ),
+    ];
+    for (table, policy, queue_depth, reservation_depth) in rows {
+        let want = QueueConfig { policy, queue_depth, reservation_depth, packs: false };
+        assert_eq!(QueueConfig::from_table(&table), Ok(want), "table {table}");
+    }
+    for bad in [
+        json!({"queue-policy": "lifo"}),
+        json!({"queue-policy": 1}),
+        json!({"queue-params": {"queue-depth": 0}}),
+        json!({"queue-params": "queue-depth=x"}),
+        json!({"policy-params": [1]}),
+        json!({"queue-order": "size"}),
+    ] {
+        assert!(QueueConfig::from_table(&bad).is_err(), "table {bad}");
+    }
+}

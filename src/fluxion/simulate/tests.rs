@@ -1,0 +1,119 @@
+//! The 41 jobs of the tutorial, and traces.
+
+use super::*;
+use crate::fluxion::FluxionConfig;
+use crate::policy::{QueueConfig, QueuePolicy};
+use serde_json::json;
+
+/// Four nodes of four cores.
+fn cluster() -> Fluxion {
+    let r = json!({"version": 1, "execution": {"R_lite": [{"rank": "0-3", "children": {"core": "0-3"}}],
+        "nodelist": ["n[0-3]"], "starttime": 0, "expiration": 0}});
+    Fluxion::from_r(&r, &FluxionConfig { match_policy: "lonode".into(), ..Default::default() }, 0).expect("a good R")
+}
+
+/// Sizes in quarters of a node: 1 x 4 nodes, 2 x 3, 4 x 2, 10 x 1, 8 x half, 16 x quarter.
+fn sizes() -> Vec<u64> {
+    [(1, 16), (2, 12), (4, 8), (10, 4), (8, 2), (16, 1)].into_iter().flat_map(|(n, size)| vec![size; n]).collect()
+}
+
+fn trace(sizes: &[u64]) -> Vec<TraceJob> {
+    let lines: Vec<String> = sizes
+        .iter()
+        .map(|size| match size / 4 {
+            0 => format!(r#"{{"cores": {size}, "runtime": 60, "duration": 60}}"#),
+            nodes => format!(r#"{{"nodes": {nodes}, "cores": 4, "runtime": 60, "duration": 60}}"#),
+        })
+        .collect();
+    parse_trace(&lines.join("\n")).expect("a good trace")
+}
+
+fn waves(sizes: &[u64], queue_depth: usize, packs: bool) -> i64 {
+    let config = QueueConfig { queue_depth, packs, ..QueueConfig::new(QueuePolicy::Easy) };
+    let report = simulate(&mut cluster(), &mut Queue::new(config), &trace(sizes)).expect("good jobs");
+    assert_eq!(report.placements.len(), sizes.len());
+    report.makespan() / 60
+}
+
+#[test]
+fn the_tutorials_jobs_take_nine_waves_if_the_queue_is_looked_at_deeply_enough() {
+    for depth in [20, 32, 64] {
+        assert_eq!(waves(&sizes(), depth, false), 9, "depth {depth}");
+    }
+    assert_eq!(waves(&sizes(), 2, false), 10);
+}
+
+/// Goal: the queue over the graph is never worse than a plain EASY over counted nodes. Method: shuffle, run both.
+#[test]
+fn easy_is_never_worse_than_a_plain_one() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut below = |n: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % n
+    };
+    for shuffle in 0..100 {
+        let mut sizes = sizes();
+        for at in (1..sizes.len()).rev() {
+            sizes.swap(at, below(at as u64 + 1) as usize);
+        }
+        let (ours, plain) = (waves(&sizes, 64, false), plain_easy(&sizes));
+        assert!(ours <= plain, "shuffle {shuffle}: {ours} waves, plain EASY takes {plain}");
+        assert_eq!(waves(&sizes, 64, true), 9, "shuffle {shuffle}: the largest first leaves no hole");
+    }
+}
+
+/// EASY where all jobs take one wave: nodes are filled first fit, the first job that waits gets the next wave.
+fn plain_easy(sizes: &[u64]) -> i64 {
+    let mut waiting: Vec<u64> = sizes.to_vec();
+    let mut waves = 0;
+    while !waiting.is_empty() {
+        waves += 1;
+        let mut nodes = [4u64; 4];
+        waiting.retain(|size| {
+            let free = nodes.iter().filter(|node| **node == 4).count() as u64;
+            if *size >= 4 {
+                let fits = free >= size / 4;
+                if fits {
+                    nodes.iter_mut().filter(|node| **node == 4).take((size / 4) as usize).for_each(|node| *node = 0);
+                }
+                return !fits;
+            }
+            match nodes.iter_mut().find(|node| **node >= *size) {
+                Some(node) => {
+                    *node -= size;
+                    false
+                }
+                None => true,
+            }
+        });
+    }
+    waves
+}
+
+#[test]
+fn a_report_has_figures_and_a_picture() {
+    let jobs =
+        parse_trace("{\"nodes\": 4, \"cores\": 4, \"runtime\": 50}\n{\"cores\": 2, \"runtime\": 50, \"submit\": 10}\n")
+            .expect("a good trace");
+    let mut queue = Queue::new(QueueConfig::new(QueuePolicy::Fcfs));
+    let report = simulate(&mut cluster(), &mut queue, &jobs).expect("good jobs");
+    assert_eq!((report.makespan(), report.waits()), (100, (20.0, 40)));
+    assert_eq!(report.utilisation(), (16.0 * 50.0 + 2.0 * 50.0) / 1600.0);
+    assert_eq!(report.bounded_slowdown(), (1.0 + 90.0 / 50.0) / 2.0);
+    assert!(report.summary().contains("utilisation: 56.2 %"), "{}", report.summary());
+    assert_eq!(report.to_svg().matches("<title>").count(), 5);
+}
+
+#[test]
+fn traces_come_in_two_forms() {
+    let swf = "; a comment\n 7 100 5 60.5 4 -1 -1 8 3600 -1 1 1 1 1 1 1 -1 -1\n";
+    let [job] = &parse_trace(swf).expect("a good trace")[..] else { panic!("one job") };
+    assert_eq!((job.id, job.submit, job.run_time), (7, 100, 61));
+    assert_eq!(job.jobspec["resources"][0]["count"], 8);
+    assert_eq!(job.jobspec["attributes"]["system"]["duration"], 3600.0);
+    for bad in ["x", "1 2 3", "{\"cores\": -1}", "{\"id\": 3}", "{"] {
+        assert!(parse_trace(bad).is_err(), "trace {bad:?}");
+    }
+}

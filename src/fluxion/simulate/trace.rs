@@ -1,0 +1,86 @@
+//! Traces: the Standard Workload Format, or JSON lines of our own.
+
+use serde_json::{Value, json};
+
+/// One job of a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceJob {
+    pub id: u64,
+    /// Seconds since the trace began.
+    pub submit: i64,
+    /// Seconds it really runs.
+    pub run_time: i64,
+    pub priority: u32,
+    /// RFC 14; its duration is what the user said.
+    pub jobspec: Value,
+}
+
+/// A jobspec for whole nodes, or for cores anywhere.
+fn jobspec(nodes: Option<u64>, cores: u64, duration: f64) -> Value {
+    let slot = json!({"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": cores}]});
+    let resources = match nodes {
+        Some(nodes) => json!([{"type": "node", "count": nodes, "exclusive": true, "with": [slot]}]),
+        None => json!([{"type": "slot", "count": cores, "label": "task", "with": [{"type": "core", "count": 1}]}]),
+    };
+    json!({"version": 1, "resources": resources, "attributes": {"system": {"duration": duration}},
+           "tasks": [{"command": ["job"], "slot": "task", "count": {"per_slot": 1}}]})
+}
+
+/// Reads a trace: lines of JSON if the first line that says anything is JSON, else Standard Workload Format.
+///
+/// # Errors
+/// The line that is neither.
+pub fn parse_trace(text: &str) -> Result<Vec<TraceJob>, String> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with([';', '#']));
+    lines
+        .map(|(at, line)| match line.starts_with('{') {
+            true => parse_json_line(at as u64, line).map_err(|error| format!("line {at}: {error}")),
+            false => {
+                parse_swf_line(line).ok_or_else(|| format!("line {at}: not a job in the Standard Workload Format"))
+            }
+        })
+        .collect()
+}
+
+/// `{"id", "submit", "runtime", "duration", "priority", "nodes" | "cores" | "jobspec"}`; all but the size may be absent.
+fn parse_json_line(at: u64, line: &str) -> Result<TraceJob, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let number = |key: &str| match &value[key] {
+        Value::Null => Ok(None),
+        value => value.as_f64().filter(|number| *number >= 0.0).map(Some).ok_or_else(|| format!("bad {key}")),
+    };
+    let run_time = number("runtime")?.unwrap_or(1.0);
+    let duration = number("duration")?.unwrap_or(run_time);
+    let (nodes, cores) = (number("nodes")?, number("cores")?);
+    let jobspec = match (&value["jobspec"], nodes, cores) {
+        (Value::Object(_), None, None) => value["jobspec"].clone(),
+        (Value::Null, Some(nodes), cores) => jobspec(Some(nodes as u64), cores.unwrap_or(1.0) as u64, duration),
+        (Value::Null, None, Some(cores)) => jobspec(None, cores as u64, duration),
+        _ => return Err("a job has nodes, cores or a jobspec".into()),
+    };
+    Ok(TraceJob {
+        id: number("id")?.map_or(at, |id| id as u64),
+        submit: number("submit")?.unwrap_or(0.0) as i64,
+        run_time: run_time.ceil() as i64,
+        priority: number("priority")?.map_or(16, |priority| priority as u32),
+        jobspec,
+    })
+}
+
+/// Fields: job, submit, wait, run time, allocated processors, cpu time, memory, requested processors, requested time ...
+fn parse_swf_line(line: &str) -> Option<TraceJob> {
+    let fields: Vec<f64> = line.split_ascii_whitespace().map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    let field = |at: usize| fields.get(at).copied().filter(|value| *value >= 0.0);
+    let cores = field(7).or(field(4)).filter(|cores| *cores >= 1.0)?;
+    let run_time = field(3)?;
+    let asked = field(8).filter(|asked| *asked > 0.0).unwrap_or(run_time.max(1.0));
+    Some(TraceJob {
+        id: *fields.first()? as u64,
+        submit: field(1)? as i64,
+        // A job is killed when its time is up.
+        run_time: run_time.min(asked).ceil() as i64,
+        priority: 16,
+        jobspec: jobspec(None, cores as u64, asked),
+    })
+}
