@@ -154,6 +154,8 @@ pub(crate) struct Exec {
     pub(crate) requests: BTreeMap<JobId, Message>,
     pub(crate) shells: BTreeSet<JobId>,
     pub(crate) starts: BTreeMap<JobId, usize>,
+    /// How shells ended: kept, as whoever asks again must be told again.
+    records: BTreeMap<JobId, i32>,
     /// Say nothing when asked to start, until told.
     pub(crate) hold: bool,
     /// Do not end jobs when they have exceptions.
@@ -180,6 +182,9 @@ pub(crate) struct World {
     pub(crate) answers: BTreeMap<u32, Vec<Message>>,
     pub(crate) published: Vec<Message>,
     pub(crate) log: Vec<String>,
+    /// Steps until the broker dies; a step is a message or the end of a batch.
+    pub(crate) fuse: Option<usize>,
+    pub(crate) dead: bool,
 }
 
 impl World {
@@ -219,6 +224,8 @@ impl World {
             answers: BTreeMap::new(),
             published: Vec::new(),
             log: Vec::new(),
+            fuse: None,
+            dead: false,
         };
         world.boot();
         world.sched_up();
@@ -228,6 +235,7 @@ impl World {
 
     /// New services, as after a start of the broker; the KVS stays. Scheduler and exec service are not there yet.
     pub(crate) fn boot(&mut self) {
+        (self.fuse, self.dead) = (None, false);
         self.queue.clear();
         self.kvs.held.clear();
         self.kvs.watchers.clear();
@@ -251,8 +259,37 @@ impl World {
     pub(crate) fn crash(&mut self) {
         self.sched.waiting.clear();
         self.exec.requests.clear();
-        self.advance(Duration::from_millis(10));
+        self.now.mono = self.now.mono.after(Duration::from_millis(10));
+        self.now.wall.0 += Duration::from_millis(10);
         self.boot();
+    }
+
+    /// One more step. `true`: it is not taken, the broker is dead.
+    fn dies(&mut self) -> bool {
+        if let Some(left) = &mut self.fuse {
+            self.dead |= *left == 0;
+            *left = left.saturating_sub(1);
+        }
+        if self.dead {
+            self.queue.clear();
+        }
+        self.dead
+    }
+
+    /// The scheduler is gone, and with it what it knew.
+    pub(crate) fn sched_down(&mut self) {
+        self.sched.waiting.clear();
+        let owner = Cred { userid: OWNER, rolemask: role::OWNER };
+        self.send_cred("sched", "job-manager.disconnect", json!({}), Flags::NORESPONSE, owner);
+        self.run();
+    }
+
+    /// The exec service is gone; shells are not.
+    pub(crate) fn exec_down(&mut self) {
+        self.exec.requests.clear();
+        let owner = Cred { userid: OWNER, rolemask: role::OWNER };
+        self.send_cred("job-exec", "job-manager.disconnect", json!({}), Flags::NORESPONSE, owner);
+        self.run();
     }
 
     /// The scheduler says hello and is ready; it takes over what the manager says is allocated.
@@ -260,6 +297,9 @@ impl World {
         let total = self.sched.free + self.sched.allocated.len();
         let hello = self.send_as("sched", "job-manager.sched-hello", json!({}), Flags::STREAMING);
         self.run();
+        if self.dead {
+            return;
+        }
         let answers = self.answers.remove(&hello).expect("hello is answered");
         let (last, jobs) = answers.split_last().expect("a stream ends");
         assert_eq!(last.errno(), Some(Errno::ENODATA));
@@ -301,8 +341,14 @@ impl World {
         for _ in 0..100_000 {
             let mut moved = false;
             while let Some(message) = self.queue.pop_front() {
+                if self.dies() {
+                    return;
+                }
                 moved = true;
                 self.deliver(message);
+            }
+            if self.dies() {
+                return;
             }
             let names: Vec<&'static str> = self.slots.keys().copied().collect();
             for name in &names {
@@ -330,7 +376,7 @@ impl World {
             self.now.wall.0 += at.since(self.now.mono);
             self.now.mono = at;
             self.run();
-            if at == end {
+            if at == end || self.dead {
                 return;
             }
         }
@@ -471,21 +517,25 @@ impl World {
         assert!(self.exec.requests.insert(id, message.clone()).is_none(), "{id}: one start request at a time");
         match body["reattach"].as_bool().expect("reattach") {
             true if self.exec.shells.contains(&id) => self.exec_says(id, "reattached", json!({})),
+            _ if self.exec.records.contains_key(&id) => {
+                let status = self.exec.records[&id];
+                self.exec_says(id, "finish", json!({"status": status}));
+                self.release(id);
+            }
+            // The manager died before it heard that the job had started: its shell is there.
+            false if self.exec.shells.contains(&id) => self.exec_says(id, "start", json!({})),
             true => {
                 self.exec_says(id, "exception", json!({"severity": 0, "type": "exec", "note": "no record"}));
                 self.release(id);
             }
-            false => {
-                *self.exec.starts.entry(id).or_default() += 1;
-                if !self.exec.hold {
-                    self.start(id);
-                }
-            }
+            false if self.exec.hold => {}
+            false => self.start(id),
         }
     }
 
     pub(crate) fn start(&mut self, id: JobId) {
         assert!(self.exec.shells.insert(id), "{id}: runs only once");
+        *self.exec.starts.entry(id).or_default() += 1;
         self.exec_says(id, "start", json!({}));
     }
 
@@ -502,9 +552,17 @@ impl World {
 
     /// The job's tasks end.
     pub(crate) fn finish(&mut self, id: JobId, status: i32) {
-        self.exec_says(id, "finish", json!({"status": status}));
-        self.release(id);
+        self.end(id, status);
         self.run();
+    }
+
+    fn end(&mut self, id: JobId, status: i32) {
+        self.exec.shells.remove(&id);
+        self.exec.records.insert(id, status);
+        if self.exec.requests.contains_key(&id) {
+            self.exec_says(id, "finish", json!({"status": status}));
+            self.release(id);
+        }
     }
 
     fn on_exception(&mut self, event: &Message) {
@@ -512,9 +570,10 @@ impl World {
         let id = JobId(body["id"].as_u64().expect("id"));
         if body["severity"] == 0 && !self.exec.stubborn && self.exec.requests.contains_key(&id) {
             if self.exec.shells.contains(&id) {
-                self.exec_says(id, "finish", json!({"status": 15}));
+                self.end(id, 15);
+            } else {
+                self.release(id);
             }
-            self.release(id);
         }
     }
 

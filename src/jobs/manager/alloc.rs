@@ -135,6 +135,9 @@ impl JobManager {
 
     /// Once per turn: asks for whatever may be asked for.
     pub(super) fn send_allocs(&mut self, cx: &mut Cx<'_>) {
+        if self.storing_fails() {
+            return;
+        }
         for _ in 0..ALLOC_PER_TURN_MAX {
             let Some((rank, id)) = self.alloc.next() else { break };
             self.alloc.queue.remove(&(rank, id));
@@ -156,7 +159,7 @@ impl JobManager {
 
     /// There may be more to ask for than one turn allows.
     pub(super) fn alloc_backlog(&self) -> bool {
-        self.alloc.next().is_some()
+        !self.storing_fails() && self.alloc.next().is_some()
     }
 
     pub(super) fn on_alloc_reply(&mut self, cx: &mut Cx<'_>, reply: &Message) {

@@ -298,6 +298,15 @@ impl JobManager {
         }
     }
 
+    /// The job was never there: those after it wait for nothing.
+    pub(super) fn depend_on_forgotten(&mut self, cx: &mut Cx<'_>, target: JobId) {
+        self.depend.forget(target);
+        for waiting in self.depend.after.remove(&target).unwrap_or_default() {
+            let note = format!("dependency {} can never be satisfied", waiting.description);
+            self.raise(cx, waiting.job, &Exception::new("dependency", 0, &note));
+        }
+    }
+
     /// `begin-time`s that have come.
     pub(super) fn depend_on_timer(&mut self, cx: &mut Cx<'_>) {
         let now = wall_us(cx.now);

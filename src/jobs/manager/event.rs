@@ -231,13 +231,16 @@ impl JobManager {
     /// Once per turn: everything that happened goes to the KVS as one commit.
     pub(super) fn commit_batch(&mut self, cx: &mut Cx<'_>) {
         self.rewrite_stale(cx);
-        if self.events.batch.is_empty() {
+        // After a failure all waits for the next attempt: what is stored is always a beginning of what happened, so that
+        // no resources look held by a job that gave them back and by the one that got them next.
+        if self.events.retry_at.is_some() || self.events.batch.is_empty() {
             return;
         }
         let batch = std::mem::take(&mut self.events.batch);
         let mut ops = batch.puts.clone();
         for id in &batch.whole {
-            let log = self.jobs.get(id).map(|job| &job.eventlog).or_else(|| batch.closed.get(id));
+            let active = self.jobs.get(id).filter(|job| !job.phantom);
+            let log = active.map(|job| &job.eventlog).or_else(|| batch.closed.get(id));
             ops.extend(log.map(|log| kvs::put(kvs::job_key(*id, "eventlog"), log.as_bytes())));
         }
         ops.extend(batch.lines.iter().map(|(id, lines)| kvs::append(kvs::job_key(*id, "eventlog"), lines.as_bytes())));
@@ -290,13 +293,21 @@ impl JobManager {
         self.events.retry_at.get_or_insert(cx.now.mono.after(RETRY_AFTER));
     }
 
+    /// Nothing can be stored at the moment: nothing new is begun.
+    pub(super) fn storing_fails(&self) -> bool {
+        self.events.retry_at.is_some()
+    }
+
+    /// When what was lost is written again; while commits are under way their answers come first.
+    pub(super) fn next_retry(&self) -> Option<Mono> {
+        self.events.retry_at.filter(|_| self.events.in_flight == 0)
+    }
+
     /// Whole logs instead of appends for those of which a commit was lost, so that no line is missing or twice.
     fn rewrite_stale(&mut self, cx: &mut Cx<'_>) {
-        if self.events.retry_at.is_none_or(|at| cx.now.mono < at) {
+        // What is under way may still fail: rewriting waits for the last answer.
+        if self.next_retry().is_none_or(|at| cx.now.mono < at) {
             return;
-        }
-        if self.events.in_flight > 0 {
-            return; // What is under way may still fail; rewriting waits for the last answer.
         }
         self.events.retry_at = None;
         self.events.batch.puts.append(&mut self.events.lost_puts);
@@ -311,6 +322,10 @@ impl JobManager {
     /// A job whose submit could not be stored was never there; what it may have got already is taken back.
     fn forget(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        self.events.stale.remove(&id);
+        self.events.batch.lines.remove(&id);
+        // A later commit, under way already, may have stored something of it.
+        self.events.batch.puts.push(kvs::unlink(kvs::job_key(id, "")));
         if job.shells || job.has_resources {
             job.phantom = true;
             self.raise(cx, id, &Exception::new("submit", 0, "the job could not be stored"));
@@ -326,8 +341,8 @@ impl JobManager {
         let entry = Entry { timestamp: cx.now.wall.timestamp(), name: "invalidate".to_owned(), context: None };
         self.tell_journal(cx, id, &entry);
         self.events.batch.lines.remove(&id);
-        self.depend.forget(id);
         self.jobs.remove(&id);
+        self.depend_on_forgotten(cx, id);
         self.check_drain();
     }
 

@@ -197,7 +197,7 @@ impl Service for JobManager {
         let purge = (self.conf.purge != archive::Limits::default() && self.archive.len() > 0)
             .then(|| self.purged_at.after(PURGE_PERIOD));
         let backlog = self.alloc_backlog().then_some(self.now.mono);
-        [begin, load, purge, backlog, self.events.retry_at].into_iter().flatten().min()
+        [begin, load, purge, backlog, self.next_retry()].into_iter().flatten().min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
@@ -281,5 +281,7 @@ impl JobManager {
     }
 }
 
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 mod tests;
