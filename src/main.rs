@@ -47,6 +47,10 @@ fn main() -> ExitCode {
         Role::Broker => ExitCode::from(flux_runtime::broker_main(arguments())),
         Role::Shell => flux_shellrun::main(&std::env::args_os().skip(1).collect::<Vec<_>>()),
         Role::ResourceQuery => flux_ionquery::main(std::env::args_os().skip(1)),
+        Role::Cli => {
+            let programs = flux_cmd::Programs { broker: |args| flux_runtime::broker_main(args) };
+            flux_cmd::main(std::env::args_os().collect(), programs)
+        }
         role => {
             eprintln!("flux: this build has no {role:?} in it");
             ExitCode::from(127)

@@ -1,1 +1,26 @@
-//! Room `cmd`.
+//! `flux(1)`: one table of commands, each with one definition from which parsing, help, completions and man pages come.
+//!
+//! A command is a file in `commands/` with `command()` (what it takes) and `run()` (what it does), and a row in
+//! [`table::COMMANDS`]. Only the definition of the command that was asked for is built.
+#![forbid(unsafe_code)]
+
+pub mod commands;
+pub mod format;
+pub mod frame;
+pub mod limits;
+mod table;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What the other roles of this executable offer to the command line.
+#[derive(Clone, Copy)]
+pub struct Programs {
+    /// Runs a broker in this process: arguments without the program's name, exit code.
+    pub broker: fn(Vec<String>) -> u8,
+}
+
+/// Runs the command line; `args` start with the program's name.
+pub fn main(args: Vec<OsString>, programs: Programs) -> ExitCode {
+    frame::dispatch::run(args, programs)
+}

@@ -2,10 +2,13 @@
 
 use std::io::{self, Read, Write};
 
-use flux_wire::{DecodeError, FrameError, FrameReader, Message, decode, encode_into, write_frame};
+use flux_wire::{Cred, DecodeError, FrameError, FrameReader, Message, decode, encode_into, write_frame};
 use mio::net::UnixStream;
 
-use crate::limits::{GUEST_FRAME_BYTES_MAX, OUTPUT_BUFFER_KEEP, OUTPUT_BYTES_MAX, OUTPUT_SOFT_BYTES, READ_TURN_BYTES};
+use crate::limits::{
+    GUEST_FRAME_BYTES_MAX, GUEST_OUTPUT_BYTES_MAX, OUTPUT_BUFFER_KEEP, OUTPUT_BYTES_MAX, OUTPUT_SOFT_BYTES,
+    READ_TURN_BYTES,
+};
 
 /// Why a client is let go. None of these concerns the others.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Dropped {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: UnixStream,
-    guest: bool,
+    cred: Cred,
     reader: FrameReader,
     out: Vec<u8>,
     sent: usize,
@@ -54,10 +57,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: UnixStream, guest: bool) -> Connection {
+    pub(crate) fn new(stream: UnixStream, cred: Cred) -> Connection {
         Connection {
             stream,
-            guest,
+            cred,
             reader: FrameReader::default(),
             out: Vec::new(),
             sent: 0,
@@ -65,6 +68,10 @@ impl Connection {
             writable: true,
             hung_up: false,
         }
+    }
+
+    pub(crate) fn cred(&self) -> Cred {
+        self.cred
     }
 
     pub(crate) fn note(&mut self, event: &mio::event::Event) {
@@ -104,7 +111,7 @@ impl Connection {
             while let Some(frame) = self.reader.next_frame().map_err(Dropped::Frame)? {
                 take(decode(frame).map_err(Dropped::Decode)?);
             }
-            if self.guest && self.reader.pending() > GUEST_FRAME_BYTES_MAX {
+            if !self.cred.is_owner() && self.reader.pending() > GUEST_FRAME_BYTES_MAX {
                 return Err(Dropped::FrameTooLong);
             }
         }
@@ -114,7 +121,8 @@ impl Connection {
     /// Queues a message; `flush` sends it.
     pub(crate) fn send(&mut self, message: &Message) -> Result<(), Dropped> {
         let queued = self.queued();
-        if queued > OUTPUT_BYTES_MAX {
+        let max = if self.cred.is_owner() { OUTPUT_BYTES_MAX } else { GUEST_OUTPUT_BYTES_MAX };
+        if queued > max {
             return Err(Dropped::DoesNotRead { queued });
         }
         write_frame(&mut self.out, |out| encode_into(message, out));

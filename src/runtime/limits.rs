@@ -1,16 +1,20 @@
 //! Bounds of this crate.
 
-/// Clients connected at once.
+/// Clients connected at once. Guests together have half of these, so that the owner always gets in.
 pub const CONNECTIONS_MAX: usize = 16 * 1024;
+/// Clients of one guest connected at once.
+pub const GUEST_CONNECTIONS_MAX: usize = 256;
 /// A client that has this many bytes waiting to be sent is not read from until it takes some of them.
 pub const OUTPUT_SOFT_BYTES: usize = 1 << 20;
 /// A client with more than this many bytes waiting when another message comes for it is dropped.
 pub const OUTPUT_BYTES_MAX: usize = 256 << 20;
+/// As [`OUTPUT_BYTES_MAX`], for a guest.
+pub const GUEST_OUTPUT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one unfinished message that a guest may make us hold.
-pub const GUEST_FRAME_BYTES_MAX: usize = 64 << 20;
+pub const GUEST_FRAME_BYTES_MAX: usize = 16 << 20;
 /// Bytes read from one client, or from one stream of a child, before the others have their turn.
 pub const READ_TURN_BYTES: usize = 512 * 1024;
-/// Bytes read from all clients together before the node has its turn.
+/// Bytes read from all clients together, or from all children, before the node has its turn.
 pub const TURN_BYTES_MAX: usize = 64 << 20;
 /// Size of the one buffer that everything is read into.
 pub const READ_CHUNK_BYTES: usize = 64 * 1024;

@@ -35,8 +35,13 @@ impl Listener {
         Ok(Listener { path: path.to_owned(), socket })
     }
 
-    /// The next client, with what it may do; `None` when none is waiting. Who may not stay has been told so.
-    pub(crate) fn accept(&self, access: &Access, full: bool) -> io::Result<Option<(UnixStream, Cred)>> {
+    /// The next client, with what it may do; `None` when none is waiting. Who may not stay, or for whom there is no room,
+    /// has been told so.
+    pub(crate) fn accept(
+        &self,
+        access: &Access,
+        has_room: impl Fn(Cred) -> bool,
+    ) -> io::Result<Option<(UnixStream, Cred)>> {
         loop {
             let mut stream = match self.socket.accept() {
                 Ok((stream, _)) => stream,
@@ -48,7 +53,8 @@ impl Listener {
                 Ok(peer) => peer.uid,
                 Err(_) => continue, // Gone already.
             };
-            let verdict = if full { Err(Errno::EMFILE) } else { access.authenticate(uid) };
+            let verdict = access.authenticate(uid);
+            let verdict = verdict.and_then(|cred| if has_room(cred) { Ok(cred) } else { Err(Errno::EMFILE) });
             // The local connector's greeting: one byte, zero or the errno. A new socket has room for it; if the client
             // has gone, reading will tell.
             let byte = verdict.map_or_else(|errno| errno.0 as u8, |_| 0);

@@ -17,9 +17,9 @@ use mio::{Interest, Registry, Token};
 
 use self::launch::Launcher;
 use self::pipe::{Got, Pipe};
-use crate::limits::{EXIT_DRAIN_MS, PROCESSES_MAX};
+use crate::limits::{EXIT_DRAIN_MS, PROCESSES_MAX, TURN_BYTES_MAX};
 use crate::node::{Input, Owner};
-use crate::tokens::Tokens;
+use crate::tokens::{Ring, Tokens};
 
 /// The operation that started a process names it.
 type Key = (Owner, Tag);
@@ -49,7 +49,7 @@ pub(crate) struct Processes {
     launcher: Launcher,
     table: HashMap<Key, Process>,
     parts: HashMap<Token, (Key, Part)>,
-    ready: BTreeSet<Token>,
+    ready: Ring,
     /// Ended, with output still to come.
     draining: BTreeSet<Key>,
     /// Those whose stops are reported: all but the detached ones, which have supervisors of their own.
@@ -62,7 +62,7 @@ impl Processes {
             launcher: Launcher::new(),
             table: HashMap::new(),
             parts: HashMap::new(),
-            ready: BTreeSet::new(),
+            ready: Ring::default(),
             draining: BTreeSet::new(),
             watched: BTreeSet::new(),
         }
@@ -182,14 +182,19 @@ impl Processes {
 
     /// Reads and writes whatever is ready, and collects who has ended.
     pub(crate) fn service(&mut self, now: Mono, chunk: &mut [u8], inbox: &mut VecDeque<Input>) {
-        for token in std::mem::take(&mut self.ready) {
+        let mut round = self.ready.take_round();
+        let mut left = TURN_BYTES_MAX;
+        while left > 0
+            && let Some(token) = round.pop_front()
+        {
             let Some((key, part)) = self.parts.get(&token) else { continue };
             let (key, part) = (*key, part.clone());
             match part {
                 Part::End => self.collect(key, now),
-                Part::Stream(stream) => self.serve_pipe(key, &stream, chunk, inbox),
+                Part::Stream(stream) => left = left.saturating_sub(self.serve_pipe(key, &stream, chunk, inbox)),
             }
         }
+        self.ready.put_back(round);
         let finished: Vec<Key> = self.draining.iter().copied().filter(|key| self.is_finished(*key, now)).collect();
         for key in finished {
             self.finish(key, inbox);
@@ -218,17 +223,22 @@ impl Processes {
         self.draining.insert(key);
     }
 
-    fn serve_pipe(&mut self, key: Key, stream: &StdStream, chunk: &mut [u8], inbox: &mut VecDeque<Input>) {
-        let Some((token, pipe)) = self.pipe(key, stream) else { return };
+    /// Writes and reads one stream; answers how many bytes were read.
+    fn serve_pipe(&mut self, key: Key, stream: &StdStream, chunk: &mut [u8], inbox: &mut VecDeque<Input>) -> usize {
+        let Some((token, pipe)) = self.pipe(key, stream) else { return 0 };
         let token = *token;
         let bytes = pipe.flush();
         if bytes > 0 {
             inbox.push_back(report(key, ProcessEvent::Taken { stream: stream.clone(), bytes }));
         }
         pipe.begin_turn();
+        let mut taken = 0;
         loop {
             match pipe.read(chunk) {
-                Got::Bytes(len) => inbox.push_back(output(key, stream, &chunk[..len], false)),
+                Got::Bytes(len) => {
+                    taken += len;
+                    inbox.push_back(output(key, stream, &chunk[..len], false));
+                }
                 Got::Eof => inbox.push_back(output(key, stream, &[], true)),
                 Got::Nothing => break,
             }
@@ -243,6 +253,7 @@ impl Processes {
                 process.pipes.remove(stream);
             }
         }
+        taken
     }
 
     fn is_finished(&self, key: Key, now: Mono) -> bool {
@@ -252,7 +263,7 @@ impl Processes {
             return true;
         }
         process.drain_until.is_some_and(|at| at <= now)
-            && !open.any(|(token, pipe)| pipe.is_held_back() || self.ready.contains(token))
+            && !open.any(|(token, pipe)| pipe.is_held_back() || self.ready.contains(*token))
     }
 
     fn finish(&mut self, key: Key, inbox: &mut VecDeque<Input>) {

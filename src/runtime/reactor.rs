@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use flux_service::{Mono, Now};
 use flux_sys::signal::{Name, SignalQueue};
+use flux_wire::Cred;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::os::fd::{AsFd, AsRawFd};
@@ -18,15 +19,15 @@ use crate::access::Access;
 use crate::clock::Clock;
 use crate::connection::{Connection, Dropped};
 use crate::limits::{
-    ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FLUSH_MS, LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, STORE_BYTES_MAX,
-    TURN_BYTES_MAX,
+    ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FLUSH_MS, GUEST_CONNECTIONS_MAX, LOCAL_ROUNDS_MAX,
+    READ_CHUNK_BYTES, STORE_BYTES_MAX, TURN_BYTES_MAX,
 };
 use crate::listener::Listener;
 use crate::node::{ConnId, Input, NodeLike, Output};
 use crate::process::Processes;
 use crate::stderr;
 use crate::store::StoreHandle;
-use crate::tokens::{LISTENER, SIGNALS, Tokens, WAKER};
+use crate::tokens::{LISTENER, Ring, SIGNALS, Tokens, WAKER};
 
 /// Signals that the loop takes, unless whoever started us wants them ignored (nohup). The node hears of all but SIGCHLD.
 const SIGNALS_TAKEN: &[Name] =
@@ -45,9 +46,7 @@ pub struct Reactor {
     tokens: Tokens,
     connections: HashMap<Token, Connection>,
     /// Clients with bytes to read, perhaps.
-    readable: BTreeSet<Token>,
-    /// The client whose turn it is when not all could be read from.
-    resume_at: Token,
+    readable: Ring,
     /// Clients with messages to be sent.
     unsent: BTreeSet<Token>,
     accept_at: Option<Mono>,
@@ -77,8 +76,7 @@ impl Reactor {
             processes: Processes::new(),
             tokens: Tokens::new(),
             connections: HashMap::new(),
-            readable: BTreeSet::new(),
-            resume_at: Token(0),
+            readable: Ring::default(),
             unsent: BTreeSet::new(),
             accept_at: None,
             inbox: VecDeque::new(),
@@ -149,7 +147,7 @@ impl Reactor {
             let Some(connection) = self.connections.get_mut(&token) else { continue };
             match connection.flush() {
                 // Room may have been made for a client that was not read from meanwhile.
-                Ok(()) if connection.wants_read() => _ = self.readable.insert(token),
+                Ok(()) if connection.wants_read() => self.readable.insert(token),
                 Ok(()) => (),
                 Err(why) => self.drop_client(token, &why),
             }
@@ -233,8 +231,15 @@ impl Reactor {
         self.accept_at = None;
         loop {
             let Some(listener) = &self.listener else { return };
-            let full = self.connections.len() >= CONNECTIONS_MAX;
-            match listener.accept(access, full) {
+            let connections = &self.connections;
+            let has_room = |cred: Cred| match cred.is_owner() {
+                true => connections.len() < CONNECTIONS_MAX,
+                false => {
+                    let own = connections.values().filter(|connection| connection.cred().userid == cred.userid).count();
+                    connections.len() < CONNECTIONS_MAX / 2 && own < GUEST_CONNECTIONS_MAX
+                }
+            };
+            match listener.accept(access, has_room) {
                 Ok(Some((mut stream, cred))) => {
                     let token = self.tokens.next();
                     let interest = Interest::READABLE | Interest::WRITABLE;
@@ -242,7 +247,7 @@ impl Reactor {
                         stderr::line(&format!("flux-broker: a client could not be taken in: {error}"));
                         continue;
                     }
-                    self.connections.insert(token, Connection::new(stream, !cred.is_owner()));
+                    self.connections.insert(token, Connection::new(stream, cred));
                     self.readable.insert(token);
                     self.inbox.push_back(Input::Connected { conn: conn_of(token), cred });
                 }
@@ -261,19 +266,14 @@ impl Reactor {
         if self.store.bytes_in_flight() > STORE_BYTES_MAX {
             return; // The disk is behind; its completion wakes us.
         }
-        // Round and round, so that a full turn does not always end before the same clients.
-        let from_here = self.readable.split_off(&self.resume_at);
-        let mut order: VecDeque<Token> = from_here.into_iter().chain(std::mem::take(&mut self.readable)).collect();
+        let mut round = self.readable.take_round();
         let mut left = TURN_BYTES_MAX;
-        while let Some(token) = order.pop_front() {
-            if left == 0 {
-                self.resume_at = token;
-                self.readable.insert(token);
-                self.readable.extend(order);
-                return;
-            }
+        while left > 0
+            && let Some(token) = round.pop_front()
+        {
             left = left.saturating_sub(self.receive_from(token));
         }
+        self.readable.put_back(round);
     }
 
     /// Reads from one client; answers how many bytes.
@@ -309,7 +309,7 @@ impl Reactor {
     }
 
     fn forget(&mut self, token: Token) {
-        self.readable.remove(&token);
+        self.readable.remove(token);
         self.unsent.remove(&token);
     }
 

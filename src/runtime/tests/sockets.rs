@@ -7,7 +7,7 @@ use flux_sys::signal::Name as Signal;
 use flux_wire::{Cred, Kind, role};
 
 use super::*;
-use crate::limits::OUTPUT_BYTES_MAX;
+use crate::limits::{GUEST_CONNECTIONS_MAX, OUTPUT_BYTES_MAX};
 
 #[test]
 fn a_client_is_greeted_answered_and_missed_when_it_goes() {
@@ -42,6 +42,20 @@ fn who_may_not_connect_is_told_why_in_one_byte() {
         _ => None,
     });
     assert_eq!(creds, [Cred { userid: own_uid(), rolemask: role::USER | role::LOCAL }]);
+}
+
+#[test]
+fn one_guest_cannot_take_all_the_room() {
+    let config = json!({"access": {"allow-guest-user": true}});
+    let running = start_as(own_uid() + 1, config, vec![], None, nothing);
+    let mut clients = Vec::new();
+    for _ in 0..GUEST_CONNECTIONS_MAX {
+        clients.push(Client::connect(&running.path).unwrap());
+    }
+    assert_eq!(Client::connect(&running.path).err(), Some(Errno::EMFILE.0 as u8));
+    clients.pop();
+    running.wait_for(1, |input| matches!(input, Input::Disconnected { .. }).then_some(()));
+    Client::connect(&running.path).unwrap();
 }
 
 #[test]

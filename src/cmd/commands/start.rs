@@ -1,0 +1,194 @@
+//! `flux start`: becomes the broker of a new instance.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command};
+
+use crate::frame::args::{command_line, flag, many, option, text, texts, verbose, verbosity};
+use crate::frame::context::Context;
+use crate::frame::{CmdError, CmdResult, install};
+
+/// Where the configuration of a system instance lies.
+const SYSTEM_CONFIG_DIR: &str = "/etc/flux/system/conf.d";
+/// Where a system instance keeps its state.
+const SYSTEM_STATE_DIR: &str = "/var/lib/flux";
+
+pub fn command() -> Command {
+    Command::new("start")
+        .arg(many("setattr", Some('S'), "ATTR=VAL", "Set a broker attribute"))
+        .arg(option("config-path", Some('c'), "PATH", "Read the configuration from a file or directory"))
+        .arg(many("conf", None, "VALUE", "Add to the configuration: KEY=VAL, TOML or JSON text, or a file"))
+        .arg(verbose())
+        .arg(flag("noexec", Some('X'), "Do not run anything; useful with -v"))
+        .arg(many("broker-opts", Some('o'), "OPTS", "Give these options, separated by commas, to the broker"))
+        .arg(many("wrap", None, "ARGS,...", "Run the broker under another program, given with its arguments"))
+        .arg(
+            Arg::new("recovery")
+                .long("recovery")
+                .short('r')
+                .value_name("TARGET")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("")
+                .help("Start in recovery mode on a state directory or a dump"),
+        )
+        .arg(flag("sysconfig", None, "Use the configuration of the system instance"))
+        .args(test_options())
+        .arg(command_line("The initial program; without one, a shell"))
+}
+
+fn test_options() -> [Arg; 8] {
+    [
+        option("test-size", Some('s'), "N", "Start N brokers on this machine"),
+        option("test-hosts", None, "HOSTLIST", "Give the brokers these host names"),
+        option("test-exit-timeout", None, "FSD", "How long brokers may outlive the first that ends"),
+        option("test-exit-mode", None, "any|leader", "Which broker's end starts that timeout"),
+        option("test-start-mode", None, "all|leader", "Which brokers are started at once"),
+        option("test-rundir", None, "DIR", "Use this directory, which exists, as rundir"),
+        flag("test-rundir-cleanup", None, "Remove that directory at the end"),
+        option("test-pmi-clique", None, "single|per-broker|none|TASKMAP", "Which brokers believe to share a node"),
+    ]
+}
+
+pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
+    let argv = broker_arguments(matches)?;
+    let exe = install::executable().ok_or_else(|| CmdError::new("cannot find this program's own file"))?;
+    let wrap: Vec<&str> = texts(matches, "wrap").into_iter().flat_map(|list| list.split(',')).collect();
+    if verbosity(matches) > 0 {
+        let shown: Vec<&str> =
+            wrap.iter().copied().chain(["flux-broker"]).chain(argv.iter().map(String::as_str)).collect();
+        cx.warn(shown.join(" "));
+    }
+    if matches.get_flag("noexec") {
+        return Ok(ExitCode::SUCCESS);
+    }
+    cx.out.flush()?;
+    let mut broker = match wrap.split_first() {
+        None => {
+            let mut broker = std::process::Command::new(&exe);
+            broker.arg0("flux-broker");
+            broker
+        }
+        Some((program, args)) => {
+            // Whatever wraps the broker cannot be told to give it another name.
+            let mut wrapped = std::process::Command::new(program);
+            wrapped.args(args).arg(&exe).arg("broker");
+            wrapped
+        }
+    };
+    cx.dress(&mut broker);
+    let error = broker.args(argv.iter().map(OsString::from)).exec();
+    Err(CmdError::about(broker.get_program().display(), error))
+}
+
+/// The broker's arguments, the initial program included.
+fn broker_arguments(matches: &ArgMatches) -> Result<Vec<String>, CmdError> {
+    let mut argv: Vec<String> = Vec::new();
+    let mut push = |option: &str, value: &str| argv.extend([option.to_owned(), value.to_owned()]);
+    if matches.get_flag("sysconfig") || text(matches, "recovery") == Some("") {
+        push("-c", SYSTEM_CONFIG_DIR);
+    }
+    if let Some(path) = text(matches, "config-path") {
+        push("-c", path);
+    }
+    texts(matches, "conf").into_iter().for_each(|value| push("--conf", value));
+    texts(matches, "setattr").into_iter().for_each(|value| push("-S", value));
+    test_arguments(matches, &mut push)?;
+    if let Some(target) = text(matches, "recovery") {
+        push("-S", "broker.recovery-mode=1");
+        match target {
+            "" => push("-S", &format!("statedir={SYSTEM_STATE_DIR}")),
+            _ if Path::new(target).is_dir() => push("-S", &format!("statedir={target}")),
+            _ if Path::new(target).is_file() => push("-S", &format!("content.restore={target}")),
+            _ => return Err(CmdError::new(format!("--recovery: {target} is neither a directory nor a file"))),
+        }
+    }
+    let options = texts(matches, "broker-opts").into_iter().flat_map(|list| list.split(','));
+    argv.extend(options.filter(|option| !option.is_empty()).map(str::to_owned));
+    if verbosity(matches) > 1 {
+        argv.push("-v".to_owned());
+    }
+    let program = texts(matches, "COMMAND");
+    if !program.is_empty() {
+        argv.push("--".to_owned());
+        argv.extend(program.into_iter().map(str::to_owned));
+    }
+    Ok(argv)
+}
+
+/// What the `--test-*` options mean for a single broker.
+fn test_arguments(matches: &ArgMatches, push: &mut impl FnMut(&str, &str)) -> Result<(), CmdError> {
+    let Some(size) = text(matches, "test-size") else {
+        return match test_options().iter().map(|arg| arg.get_id().as_str()).find(|id| given(matches, id)) {
+            Some(id) => Err(CmdError::usage(format!("--{id} only makes sense with --test-size"))),
+            None => Ok(()),
+        };
+    };
+    match size.parse::<u32>() {
+        Ok(1) => {}
+        Ok(n) if n > 1 => {
+            return Err(CmdError::new(format!("--test-size={n}: this version starts one broker; use --test-size=1")));
+        }
+        _ => return Err(CmdError::usage(format!("--test-size={size}: give a number above zero"))),
+    }
+    if let Some(dir) = text(matches, "test-rundir") {
+        if !Path::new(dir).is_dir() {
+            return Err(CmdError::new(format!("--test-rundir: {dir} is no directory")));
+        }
+        push("-S", &format!("rundir={dir}"));
+        if matches.get_flag("test-rundir-cleanup") {
+            push("-S", "rundir-cleanup=1");
+        }
+    }
+    if let Some(hosts) = text(matches, "test-hosts") {
+        let hosts = flux_types::Hostlist::parse(hosts).map_err(|error| CmdError::about("--test-hosts", error))?;
+        let first = hosts.first().ok_or_else(|| CmdError::usage("--test-hosts: the list is empty"))?;
+        push("-S", &format!("hostname={first}"));
+    }
+    Ok(())
+}
+
+fn given(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(args: &[&str]) -> Result<Vec<String>, String> {
+        let argv = std::iter::once("start").chain(args.iter().copied());
+        let matches = command().try_get_matches_from(argv).map_err(|error| error.to_string())?;
+        broker_arguments(&matches).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_become_the_brokers() {
+        let rows: &[(&[&str], &[&str])] = &[
+            (&[], &[]),
+            (&["true"], &["--", "true"]),
+            (&["-Sa=b", "-S", "c=d", "sh", "-c", "x"], &["-S", "a=b", "-S", "c=d", "--", "sh", "-c", "x"]),
+            (&["-o,-Sa=b,--conf=x=1"], &["-Sa=b", "--conf=x=1"]),
+            (&["-c/etc/x", "--conf=a.b=1"], &["-c", "/etc/x", "--conf", "a.b=1"]),
+            (&["-s1", "--test-hosts=n[3-4]", "true"], &["-S", "hostname=n3", "--", "true"]),
+            (&["--recovery=/tmp"], &["-S", "broker.recovery-mode=1", "-S", "statedir=/tmp"]),
+            (&["-vv", "--", "-x"], &["-v", "--", "-x"]),
+        ];
+        for (args, want) in rows {
+            let want: Vec<String> = want.iter().map(|&text| text.to_owned()).collect();
+            assert_eq!(arguments(args), Ok(want), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said() {
+        for args in [&["-s2"][..], &["-s0"], &["-sx"], &["--test-hosts=a"], &["--recovery=/nonexistent"], &["--nosuch"]]
+        {
+            assert!(arguments(args).is_err(), "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! All commands. The order is that of `flux help`.
+
+use crate::commands::*;
+use crate::frame::{Entry, Group};
+
+macro_rules! commands {
+    ($($group:ident $exit:literal $name:literal $module:path, $summary:literal;)*) => {
+        /// Every command that is part of this program.
+        pub(crate) const COMMANDS: &[Entry] = &[$(commands!(@row $group $exit $name $module, $summary)),*];
+    };
+    (@row $group:ident $exit:literal $name:literal $module:path, $summary:literal) => {{
+        use $module as module;
+        Entry {
+            name: $name,
+            group: Group::$group,
+            summary: $summary,
+            usage_exit: $exit,
+            command: module::command,
+            run: module::run,
+        }
+    }};
+}
+
+// Group, exit code for a wrong command line, name, module, summary.
+commands! {
+    Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
+    Other 1 "start" start, "bootstrap a local Flux instance";
+    Other 1 "version" version, "Display flux version information";
+    Other 1 "env" env, "Print the flux environment or execute a command inside it";
+    Plumbing 1 "help" help, "Show how to use flux and its commands";
+    Plumbing 1 "broker" broker, "Run a broker: one node of an instance";
+    Plumbing 1 "getattr" attr::get, "Print a broker attribute";
+    Plumbing 1 "setattr" attr::set, "Set a broker attribute";
+    Plumbing 1 "lsattr" attr::list, "List broker attributes";
+}
+
+/// The command of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Entry> {
+    COMMANDS.iter().find(|entry| entry.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for (at, entry) in COMMANDS.iter().enumerate() {
+            assert!(COMMANDS[at + 1..].iter().all(|other| other.name != entry.name), "{}", entry.name);
+        }
+    }
+}
