@@ -69,6 +69,8 @@ pub(crate) struct Checkpoints {
     client_values: Vec<(Message, Value)>,
     /// A checkpoint is due at this time.
     due: Option<Mono>,
+    /// Nothing has changed for a while then: what is in memory only because it was used may go.
+    rest: Option<Mono>,
     wanted: bool,
     not_before: Option<Mono>,
     failing: bool,
@@ -128,16 +130,21 @@ impl Checkpoints {
     }
 
     pub(crate) fn next_timer(&self) -> Option<Mono> {
-        if self.put.is_some() { None } else { self.due.max(self.not_before.filter(|_| self.due.is_some())) }
+        let due = if self.put.is_some() { None } else { self.due.max(self.not_before.filter(|_| self.due.is_some())) };
+        due.into_iter().chain(self.rest).min()
     }
 
-    pub(crate) fn on_timer(&mut self, now: Mono) {
+    /// Returns `true` when the store has been at rest.
+    pub(crate) fn on_timer(&mut self, now: Mono) -> bool {
         if self.not_before.is_some_and(|at| now >= at) {
             self.not_before = None;
         }
         if self.due.is_some_and(|at| now >= at) {
             self.wanted = true;
         }
+        let rested = self.rest.is_some_and(|at| now >= at);
+        self.rest = self.rest.filter(|_| !rested);
+        rested
     }
 
     pub(crate) fn is_idle(&self, kvs: &Kvs) -> bool {
@@ -382,6 +389,7 @@ impl Kvs {
             cx.respond(&request, answer);
         }
         self.evict();
+        self.checkpoints.rest = Some(cx.now.mono.after(PERIOD));
     }
 
     fn put_failed(&mut self, cx: &mut Cx<'_>, put: Put, fault: &Fault) {
@@ -412,6 +420,12 @@ impl Kvs {
         }
         self.epoch = self.epoch.wrapping_add(1);
         self.loaded_bytes = 0;
+    }
+
+    /// Drops all that can be read back.
+    pub(crate) fn forget_all(&mut self) {
+        self.evict();
+        self.evict();
     }
 
     pub(crate) fn checkpoint_get(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {

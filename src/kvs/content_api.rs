@@ -44,7 +44,8 @@ impl Kvs {
         Ok(())
     }
 
-    /// The blob is in the log before it is acknowledged, like everything that a commit may refer to.
+    /// The blob is in the log before it is acknowledged. It need not be on disk: a commit that refers to it is later in
+    /// the same log, and syncs both.
     pub(crate) fn content_store(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let bytes = raw_payload(request)?;
         if bytes.len() > BLOB_LEN_MAX {
@@ -52,12 +53,11 @@ impl Kvs {
         }
         let digest = self.content.alg.hash(&bytes);
         let origin = Origin::Store { request: request.clone(), digest };
-        self.submit(cx, Mutation { item: Item::Blob { bytes }, origin, flags: 0, name: None, sync: true })
+        self.submit(cx, Mutation { item: Item::Blob { bytes }, origin, flags: 0, name: None, sync: false })
     }
 
     pub(crate) fn content_dropcache(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        self.evict();
-        self.evict();
+        self.forget_all();
         cx.respond_empty(request);
         Ok(())
     }

@@ -27,7 +27,7 @@ pub const PENDING_MAX: usize = 1 << 16;
 pub const QUEUE_MAX: usize = 1 << 16;
 
 /// Log bytes after which the tree is hashed and stored, and the log trimmed.
-pub const CHECKPOINT_LOG_BYTES: u64 = 8 << 20;
+pub const CHECKPOINT_LOG_BYTES: u64 = 4 << 20;
 /// Blob bytes not yet in the database after which they are put there even without a checkpoint.
 pub const UNSTORED_FLUSH_BYTES: usize = 8 << 20;
 /// Bytes (log since the checkpoint, and blobs not in the database) at which new commits are refused with ENOSPC.

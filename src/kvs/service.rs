@@ -211,7 +211,9 @@ impl Service for Kvs {
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
-        self.checkpoints.on_timer(cx.now.mono);
+        if self.checkpoints.on_timer(cx.now.mono) && self.log.is_idle() {
+            self.forget_all();
+        }
         self.settle_all(cx);
     }
 

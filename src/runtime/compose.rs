@@ -20,7 +20,8 @@ pub(crate) struct Composed {
 /// A sentence: why there is nothing to run jobs on.
 pub(crate) fn compose(hash: &str, hostname: &str, recovered: Recovered) -> Result<Composed, String> {
     const BEFORE_KVS: &[&str] = &["heartbeat", "overlay", "groups", "rexec"];
-    const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec", "sched-simple"];
+    const AFTER_KVS: &[&str] =
+        &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec", "sched-simple"];
     let algorithm = Algorithm::from_name(hash).ok_or_else(|| format!("content.hash={hash}: use sha1 or sha256"))?;
     let found = found_here(hostname)?;
     let make = move |name: &str| make(name, &found);
