@@ -5,9 +5,13 @@
 #![forbid(unsafe_code)]
 
 pub mod commands;
+pub(crate) mod eventlog;
 pub mod format;
 pub mod frame;
+pub(crate) mod job;
+pub(crate) mod jobid;
 pub mod limits;
+pub(crate) mod submit;
 mod table;
 
 use std::ffi::OsString;

@@ -10,3 +10,19 @@ pub const CONFIG_MAX_BYTES: u64 = 1 << 20;
 pub const STDIN_MAX_BYTES: u64 = 1 << 30;
 /// Edits within which an unknown command is taken for a slip of another.
 pub const SLIP_EDITS_MAX: usize = 2;
+/// Bytes of a file that goes into a jobspec, or that an option reads.
+pub const JOB_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a file of environment rules, and how deep such files may name others.
+pub const ENV_FILE_BYTES_MAX: u64 = 1 << 20;
+pub const ENV_FILE_DEPTH_MAX: usize = 16;
+/// Lines that `flux job attach --tail` keeps.
+pub const TAIL_LINES_MAX: usize = 1 << 20;
+/// Lines it keeps unless told otherwise.
+pub const TAIL_DEFAULT: usize = 10;
+/// Bytes of standard input sent to a job at once, and how many such pieces may be under way.
+pub const STDIN_CHUNK_BYTES: usize = 64 << 10;
+pub const STDIN_OUTSTANDING_MAX: usize = 16;
+/// Submissions that may wait for an answer.
+pub const SUBMITS_OUTSTANDING_MAX: usize = 1024;
+/// Files that `--log` and `--log-stderr` may name.
+pub const LOG_FILES_MAX: usize = 1024;

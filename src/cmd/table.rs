@@ -23,6 +23,9 @@ macro_rules! commands {
 
 // Group, exit code for a wrong command line, name, module, summary.
 commands! {
+    Submit 2 "run" crate::submit::run, "run a Flux job interactively";
+    Submit 2 "submit" crate::submit::single, "submit a job to a Flux instance";
+    Jobs 1 "job" crate::job, "Job Subcommands (see: flux help job)";
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
     Other 1 "start" start, "bootstrap a local Flux instance";
     Other 1 "version" version, "Display flux version information";

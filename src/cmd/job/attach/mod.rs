@@ -1,0 +1,95 @@
+//! `flux job attach`, which is also the second half of `flux run`.
+
+mod data;
+mod driver;
+mod pty;
+mod session;
+mod status;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use flux_types::Idset;
+
+pub(crate) use data::decode as decode_data;
+pub(crate) use driver::attach;
+pub(crate) use session::{Log, Options, exit_of_status};
+pub(crate) use status::When;
+
+use super::job_id;
+use crate::frame::args::{flag, option, optional_word, text};
+use crate::frame::context::Context;
+use crate::frame::{CmdError, CmdResult};
+use crate::limits::TAIL_DEFAULT;
+
+pub(super) fn command() -> Command {
+    let tail = clap::Arg::new("tail").long("tail").value_name("NUM").num_args(0..=1).require_equals(true);
+    Command::new("attach")
+        .arg(flag("show-events", Some('E'), "Show job events on stderr"))
+        .arg(flag("show-exec", Some('X'), "Show exec events on stderr"))
+        .arg(flag("show-status", None, "Show job status line while pending"))
+        .arg(option(
+            "wait-event",
+            Some('w'),
+            "NAME",
+            "Wait for event NAME before detaching from eventlog (default=finish)",
+        ))
+        .arg(flag("label-io", Some('l'), "Label output by rank"))
+        .arg(flag("verbose", Some('v'), "Increase verbosity"))
+        .arg(flag("quiet", Some('q'), "Suppress warnings written to stderr from flux-job"))
+        .arg(flag("read-only", Some('r'), "Disable reading stdin and capturing signals"))
+        .arg(flag("unbuffered", Some('u'), "Disable buffering of stdin"))
+        .arg(option("stdin-ranks", Some('i'), "RANKS", "Send standard input to only RANKS (default: all)"))
+        .arg(tail.default_missing_value("10").help("Output only the last NUM lines of job output (default 10)"))
+        .arg(flag("debug", None, "Enable parallel debugger to attach to a running job").hide(true))
+        .arg(optional_word("id", "The job"))
+}
+
+pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
+    let Some(name) = text(matches, "id") else { return Err(CmdError::usage("attach: a job id is missing")) };
+    let id = job_id(name)?;
+    let options = Options {
+        show_events: matches.get_flag("show-events"),
+        show_exec: matches.get_flag("show-exec"),
+        wait_event: text(matches, "wait-event").map(str::to_owned),
+        label_io: matches.get_flag("label-io"),
+        verbose: matches.get_flag("verbose"),
+        quiet: matches.get_flag("quiet"),
+        read_only: matches.get_flag("read-only"),
+        stdin_ranks: stdin_ranks(text(matches, "stdin-ranks"))?,
+        tail: tail(text(matches, "tail"))?,
+    };
+    if matches.contains_id("stdin-ranks") && options.read_only {
+        return Err(CmdError::new("Do not use --stdin-ranks with --read-only"));
+    }
+    let when = status_line(matches.get_flag("show-status"), options.show_events);
+    let code = attach(&mut cx.open()?, id, name, options, when)?;
+    Ok(ExitCode::from(code))
+}
+
+fn stdin_ranks(given: Option<&str>) -> Result<Option<Idset>, CmdError> {
+    match given {
+        None | Some("all") => Ok(None),
+        Some(text) => {
+            Idset::parse(text).map(Some).map_err(|_| CmdError::new(format!("Invalid value '{text}' for --stdin-ranks")))
+        }
+    }
+}
+
+fn tail(given: Option<&str>) -> Result<Option<usize>, CmdError> {
+    let read = |text: &str| text.parse().map_err(|_| CmdError::new("invalid tail argument"));
+    given.map(|text| if text.is_empty() { Ok(TAIL_DEFAULT) } else { read(text) }).transpose()
+}
+
+/// The status line is for people who wait at a terminal.
+pub(crate) fn status_line(asked: bool, show_events: bool) -> When {
+    let terminals =
+        || std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    match asked {
+        _ if std::env::var_os("FLUX_ATTACH_NONINTERACTIVE").is_some() => When::Never,
+        true => When::AtOnce,
+        false if !show_events && terminals() => When::Later,
+        false => When::Never,
+    }
+}
