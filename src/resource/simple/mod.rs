@@ -33,6 +33,8 @@ enum Waiting {
         freed: Idset,
     },
     Ready,
+    /// R of a job is being stored.
+    Stored(u64),
 }
 
 struct Pending {
@@ -117,6 +119,12 @@ impl Service for SchedSimple {
                 None => self.ready = true,
                 Some(fault) => cx.log(LogLevel::Err, format!("the job manager refused the scheduler: {fault}")),
             },
+            Some(Waiting::Stored(id)) => {
+                if let Some(fault) = Fault::of(reply) {
+                    let id = JobId(id).encode(JobIdForm::F58);
+                    cx.log(LogLevel::Err, format!("{id}: R cannot be stored: {fault}"));
+                }
+            }
             None => {}
         }
     }
@@ -300,7 +308,8 @@ impl SchedSimple {
         }
     }
 
-    fn allocated(&self, cx: &mut Cx<'_>, id: u64, mut set: ResourceSet) {
+    /// R goes to the KVS first (RFC 27): what follows it there, the alloc event, never stands without it.
+    fn allocated(&mut self, cx: &mut Cx<'_>, id: u64, mut set: ResourceSet) {
         let pending = &self.pending[&id];
         set.starttime = cx.now.wall.timestamp();
         let duration = pending.request.duration;
@@ -310,6 +319,12 @@ impl SchedSimple {
             (true, false) => set.starttime + duration,
             (false, _) => end,
         };
+        let key = format!("{}.R", JobId(id).encode(JobIdForm::Kvs));
+        let dirent = json!({"data": STANDARD.encode(set.encode()), "type": "val", "ver": 1});
+        let ops = json!([{"key": key, "flags": 0, "dirent": dirent}]);
+        let body = json!({"namespace": "primary", "flags": 0, "ops": ops, "durability": "written"});
+        let tag = cx.request("kvs.commit", Target::Any, body);
+        self.waiting.insert(tag, Waiting::Stored(id));
         let annotations = json!({"sched": {"resource_summary": set.dumps()}});
         let body = json!({"id": id, "type": SUCCESS, "annotations": annotations, "R": set.to_value()});
         cx.respond(&pending.message, body);
