@@ -17,7 +17,8 @@ pub type Loader = Box<dyn Fn(&str) -> Option<Factory>>;
 pub type Factory = Box<dyn AnyService>;
 
 /// Names that are services and not modules of flux-core.
-const SERVICE_ONLY: &[&str] = &["content-backing", "sched", "feasibility"];
+const SERVICE_ONLY: &[&str] =
+    &["content-backing", "sched", "feasibility", "job-manager.history", "job-manager.post-event"];
 
 /// Messages by kind, for `stats-get`.
 #[derive(Clone, Copy, Debug, Default)]

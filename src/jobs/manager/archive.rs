@@ -59,6 +59,10 @@ impl Archive {
         self.jobs.keys().copied()
     }
 
+    pub(super) fn ids_of(&self, userid: u32) -> impl Iterator<Item = JobId> + '_ {
+        self.jobs.iter().filter(move |(_, finished)| finished.userid == userid).map(|(id, _)| *id)
+    }
+
     /// `clean` is when the job became inactive.
     pub(super) fn add(&mut self, clean: Wall, job: &Job) {
         let ended = Ended::of(job);

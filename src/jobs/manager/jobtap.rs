@@ -8,7 +8,8 @@ use serde_json::json;
 use super::JobManager;
 
 /// Rules that stand in this crate under the names that flux-core gives them.
-const BUILTIN: [&str; 4] = [".priority-default", ".dependency-after", ".dependency-singleton", ".begin-time"];
+const BUILTIN: [&str; 6] =
+    [".priority-default", ".dependency-after", ".dependency-singleton", ".begin-time", ".history", ".post-event"];
 
 #[derive(Deserialize)]
 struct Jobtap {

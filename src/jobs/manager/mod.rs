@@ -10,6 +10,7 @@ mod archive;
 mod conf;
 mod depend;
 mod event;
+mod history;
 mod job;
 mod jobtap;
 mod journal;
@@ -111,6 +112,7 @@ macro_rules! row {
 
 impl Service for JobManager {
     const NAME: &'static str = "job-manager";
+    const ALSO: &'static [&'static str] = &["job-manager.history", "job-manager.post-event"];
     const HANDLERS: &'static [Handler<Self>] = &[
         row!(owner "job-manager.submit" submit),
         row!(user "job-manager.urgency" urgency),
@@ -142,6 +144,8 @@ impl Service for JobManager {
         row!(owner "job-manager.set-batch-timeout" set_batch_timeout),
         row!(owner "job-manager.jobtap" jobtap),
         row!(owner "job-manager.jobtap-query" jobtap_query),
+        row!(user "job-manager.history.get" history_get),
+        row!(owner "job-manager.post-event.post" post_event),
         row!(all "job-manager.disconnect" disconnect),
     ];
 
