@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::commit::NamespaceRequest;
 use crate::digest::Digest;
-use crate::limits::PENDING_MAX;
+use crate::limits::{PENDING_MAX, WAITS_PER_GUEST_MAX};
 use crate::park::Job;
 use crate::service::{Gathered, Kvs};
 use crate::tree::{BlobSink as _, Stop, dir_at, hash_dir};
@@ -88,12 +88,18 @@ impl Kvs {
         let space: Arc<str> = body.namespace.into();
         if self.spaces.seq(&space) >= body.rootseq {
             self.run(cx, Job::WaitVersion { request: request.clone(), space }, Gathered::new());
-        } else if self.versions.len() >= PENDING_MAX {
+        } else if self.versions.len() >= PENDING_MAX || self.waits_too_often(request) {
             return Err(Fault::new(Errno::EAGAIN, "too many requests wait for KVS versions"));
         } else {
             self.versions.push(VersionWait { space, seq: body.rootseq, request: request.clone() });
         }
         Ok(())
+    }
+
+    fn waits_too_often(&self, request: &Message) -> bool {
+        let cred = request.cred;
+        let of_user = |wait: &&VersionWait| wait.request.cred.userid == cred.userid;
+        !cred.is_owner() && self.versions.iter().filter(of_user).count() >= WAITS_PER_GUEST_MAX
     }
 
     pub(crate) fn try_wait_version(

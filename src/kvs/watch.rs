@@ -12,7 +12,7 @@ use crate::content::Content;
 use crate::digest::Digest;
 use crate::event::Keys;
 use crate::key;
-use crate::limits::{NAMESPACE_NAME_LEN_MAX, WATCHERS_MAX};
+use crate::limits::{NAMESPACE_NAME_LEN_MAX, WAITS_PER_GUEST_MAX, WATCHERS_MAX};
 use crate::lookup::{Found, From, flag, follows, render};
 use crate::park::Job;
 use crate::service::{Gathered, Kvs};
@@ -61,6 +61,8 @@ pub(crate) struct Watches {
     by_space: BTreeMap<Arc<str>, BTreeSet<u64>>,
     /// By sender and matchtag.
     by_request: BTreeMap<(RouteId, u32), BTreeSet<u64>>,
+    /// How many a guest has, by user id.
+    of_guests: BTreeMap<u32, usize>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +90,12 @@ impl Watches {
         self.all.len()
     }
 
+    /// May this sender have no more?
+    fn is_full(&self, request: &Message) -> bool {
+        let has = self.of_guests.get(&request.cred.userid).copied().unwrap_or_default();
+        self.all.len() >= WATCHERS_MAX || !request.cred.is_owner() && has >= WAITS_PER_GUEST_MAX
+    }
+
     pub(crate) fn per_space(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
         self.by_space.iter().map(|(space, ids)| (space, ids.len()))
     }
@@ -95,6 +103,9 @@ impl Watches {
     fn add(&mut self, watcher: Watcher) -> u64 {
         self.last += 1;
         let id = self.last;
+        if !watcher.request.cred.is_owner() {
+            *self.of_guests.entry(watcher.request.cred.userid).or_default() += 1;
+        }
         self.by_space.entry(watcher.space.clone()).or_default().insert(id);
         self.by_request.entry(request_key(&watcher.request)).or_default().insert(id);
         self.all.insert(id, watcher);
@@ -114,6 +125,14 @@ impl Watches {
 
     fn forget(&mut self, id: u64) -> Option<Watcher> {
         let watcher = self.all.remove(&id)?;
+        if let Some(count) = self.of_guests.get_mut(&watcher.request.cred.userid)
+            && !watcher.request.cred.is_owner()
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.of_guests.remove(&watcher.request.cred.userid);
+            }
+        }
         remove_id(&mut self.by_space, &watcher.space, id);
         remove_id(&mut self.by_request, &request_key(&watcher.request), id);
         if let Some((tree, key)) = &watcher.at {
@@ -168,6 +187,8 @@ impl Watches {
     pub(crate) fn check(&self) {
         let filed: usize = self.by_space.values().map(BTreeSet::len).sum();
         assert_eq!(filed, self.all.len(), "each watcher is filed under its namespace");
+        let guests = self.all.values().filter(|watcher| !watcher.request.cred.is_owner()).count();
+        assert_eq!(self.of_guests.values().sum::<usize>(), guests);
         let known = |ids: &BTreeSet<u64>| !ids.is_empty() && ids.iter().all(|id| self.all.contains_key(id));
         assert!(self.full.values().all(known) && self.by_space.values().all(known));
         assert!(self.by_key.values().flat_map(BTreeMap::values).all(known));
@@ -191,7 +212,7 @@ impl Kvs {
     pub(crate) fn watch_lookup(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: WatchRequest = request.decode()?;
         check_flags(request, body.flags)?;
-        if self.watches.len() >= WATCHERS_MAX {
+        if self.watches.is_full(request) {
             return Err(Fault::new(Errno::ENOMEM, "too many KVS watchers"));
         }
         if body.namespace.len() > NAMESPACE_NAME_LEN_MAX {

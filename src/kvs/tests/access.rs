@@ -134,6 +134,27 @@ fn an_alias_shows_a_directory_of_the_primary_namespace() {
 }
 
 #[test]
+fn a_guest_cannot_take_all_waiting_places() {
+    let mut h = Harness::new();
+    create(&mut h, "mine", GUEST, None).unwrap();
+    let watch = json!({"namespace": "mine", "key": "a", "flags": 8});
+    let wait = json!({"namespace": "mine", "rootseq": 99});
+    for (topic, body) in [("kvs-watch.lookup", watch), ("kvs.wait-version", wait)] {
+        let messages: Vec<_> = (0..5000).map(|_| h.message(topic, GUEST, body.clone())).collect();
+        h.turn(|kvs, cx| {
+            assert!(messages.iter().all(|message| flux_service::AnyService::dispatch(kvs, cx, message)));
+        });
+        let refused = h.sent.drain(..).filter(|answer| answer.errno().is_some()).count();
+        assert_eq!(refused, 5000 - crate::limits::WAITS_PER_GUEST_MAX, "{topic}");
+        let tag = h.send(topic, body);
+        assert_eq!(h.answers(tag), [], "{topic}: the owner still may");
+    }
+    commit_in(&mut h, "mine", GUEST, put("a", "1")).unwrap();
+    let disk = h.finish();
+    assert!(!disk.checkpoints.is_empty());
+}
+
+#[test]
 fn versions_are_waited_for() {
     let mut h = Harness::new();
     h.put("a", "1");

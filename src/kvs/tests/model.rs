@@ -203,11 +203,8 @@ fn run_slowly(seed: u64) {
         for _ in 0..rng.below(5) {
             h.work_one();
         }
-        for (tag, state) in &waiting {
-            if h.answers(*tag).iter().any(Result::is_ok) {
-                history.acknowledged = history.acknowledged.max(*state);
-            }
-        }
+        let done = waiting.iter().filter(|(tag, _)| h.answers(*tag).iter().any(Result::is_ok));
+        history.acknowledged = done.map(|(_, state)| *state).chain([history.acknowledged]).max().unwrap_or(0);
         match rng.below(30) {
             0 => {
                 h.send("content.dropcache", json!({}));
