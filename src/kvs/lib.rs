@@ -27,5 +27,5 @@ mod txn;
 mod watch;
 
 pub use digest::Algorithm;
-pub use record::RecordError;
+pub use record::{RecordError, check_record};
 pub use service::Kvs;
