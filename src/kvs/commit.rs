@@ -132,6 +132,11 @@ impl Kvs {
             }
             (None, None) => NewBody::Root(self.empty_root()),
         };
+        // After a restart the alias of a job that lives on is still there: asking for it again is no error.
+        if self.spaces.is_alias(&body.namespace, owner, &shown) {
+            cx.respond_empty(request);
+            return Ok(());
+        }
         self.spaces.check_new(&body.namespace)?;
         let item = Item::Create { name: body.namespace.into(), owner, flags: body.flags, body: shown };
         let origin = Origin::Plain { request: request.clone() };

@@ -8,6 +8,7 @@ use flux_wire::{Cred, Errno};
 
 use crate::key::ROOT;
 use crate::limits::{NAMESPACE_NAME_LEN_MAX, NAMESPACES_MAX};
+use crate::record::NewBody;
 use crate::tree::Dir;
 
 /// The namespace that every instance has.
@@ -93,6 +94,16 @@ impl Spaces {
             Some(Body::Tree(tree)) => tree.seq,
             Some(Body::Alias(_)) if name != PRIMARY => self.seq(PRIMARY),
             _ => 0,
+        }
+    }
+
+    /// Is there such an alias already?
+    pub(crate) fn is_alias(&self, name: &str, owner: u32, shown: &NewBody) -> bool {
+        match (self.map.get(name), shown) {
+            (Some(Space { owner: has, body: Body::Alias(base), .. }), NewBody::Alias(wanted)) => {
+                *has == owner && base == wanted
+            }
+            _ => false,
         }
     }
 

@@ -95,6 +95,10 @@ fn an_alias_shows_a_directory_of_the_primary_namespace() {
     let base = "job.0000.007b.guest";
     create(&mut h, "job-123", GUEST, Some(base)).unwrap();
     assert_eq!(create(&mut h, "all", GUEST, Some(".")), Err(Errno::EINVAL));
+    // The same once more is no error, another one of that name is.
+    create(&mut h, "job-123", GUEST, Some(base)).unwrap();
+    assert_eq!(create(&mut h, "job-123", GUEST, Some("elsewhere")), Err(Errno::EEXIST));
+    assert_eq!(create(&mut h, "job-123", OWNER, Some(base)), Err(Errno::EEXIST));
     h.events();
     // It is empty at first.
     let root = json!({"namespace": "job-123", "key": ".", "flags": 1});
