@@ -73,7 +73,7 @@ impl Formatter {
         let name_color = if entry.name == "exception" { BOLD_RED } else { YELLOW };
         let mut line = format!("{time} {}", self.painted(name_color, &entry.name));
         for (key, value) in entry.context.iter().flatten() {
-            let color = if value.is_number() { MAGENTA } else { GRAY };
+            let color = if value.is_number() { GRAY } else { MAGENTA };
             line.push_str(&format!(" {}={}", self.painted(BLUE, key), self.painted(color, &compact(value))));
         }
         line

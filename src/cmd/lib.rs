@@ -11,6 +11,7 @@ pub mod frame;
 pub(crate) mod job;
 pub(crate) mod jobid;
 pub mod limits;
+pub mod store;
 pub(crate) mod submit;
 mod table;
 

@@ -35,6 +35,7 @@ commands! {
     Plumbing 1 "getattr" attr::get, "Print a broker attribute";
     Plumbing 1 "setattr" attr::set, "Set a broker attribute";
     Plumbing 1 "lsattr" attr::list, "List broker attributes";
+    Plumbing 1 "kvs" kvs, "Read and write the key-value store";
 }
 
 /// The command of that name.

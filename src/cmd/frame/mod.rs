@@ -1,6 +1,7 @@
 //! What every command shares: the table's rows, the context, errors, help.
 
 pub mod args;
+pub mod color;
 pub mod context;
 pub mod dispatch;
 pub mod error;
