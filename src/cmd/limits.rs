@@ -26,3 +26,5 @@ pub const STDIN_OUTSTANDING_MAX: usize = 16;
 pub const SUBMITS_OUTSTANDING_MAX: usize = 1024;
 /// Files that `--log` and `--log-stderr` may name.
 pub const LOG_FILES_MAX: usize = 1024;
+/// Tasks in a table of processes that a job shell answers with.
+pub const PROCTABLE_MAX: usize = 1 << 24;

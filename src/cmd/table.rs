@@ -25,6 +25,7 @@ macro_rules! commands {
 commands! {
     Submit 2 "run" crate::submit::run, "run a Flux job interactively";
     Submit 2 "submit" crate::submit::single, "submit a job to a Flux instance";
+    Jobs 2 "cancel" crate::job::signals::cancel, "cancel one or more jobs";
     Jobs 1 "job" crate::job, "Job Subcommands (see: flux help job)";
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
     Other 1 "start" start, "bootstrap a local Flux instance";

@@ -3,6 +3,12 @@
 pub(crate) mod attach;
 mod eventlog;
 mod id;
+mod listing;
+pub(crate) mod signals;
+mod small;
+mod submit;
+mod taskmap;
+mod waiting;
 
 use clap::{ArgMatches, Command};
 use flux_types::JobId;
@@ -29,10 +35,30 @@ macro_rules! subcommands {
 
 // Module, hidden from help, what it does.
 subcommands! {
+    small::urgency, false, "Set job urgency (0-31, HOLD, EXPEDITE, DEFAULT)";
+    signals::raise, false, "Raise exception on one or more jobs";
+    signals::raiseall, false, "Raise an exception on multiple jobs.";
+    signals::kill, false, "Send signal to one or more running jobs";
+    signals::killall, false, "Send signal to multiple running jobs";
     attach, false, "Interactively attach to job";
+    listing::list, true, "List jobs as JSON";
+    listing::inactive, true, "List inactive jobs as JSON";
+    listing::ids, true, "List the jobs with these ids as JSON";
+    waiting::status, false, "Wait for job(s) to complete and exit with largest exit code";
+    submit, false, "Run job";
     id, false, "Convert jobid(s) to another form";
     eventlog::show, false, "Display eventlog for a job";
     eventlog::wait, false, "Wait for an event";
+    small::info, false, "Display info for a job";
+    small::stats, false, "Get current job stats";
+    small::namespace, false, "Convert job ids to job guest kvs namespace names";
+    waiting::wait, false, "Wait for job(s) to complete.";
+    small::memo, false, "Post an RFC 21 memo to a job";
+    taskmap::map, false, "Utility function for working with job task maps";
+    small::timeleft, false, "Find remaining runtime for job or enclosing instance";
+    taskmap::hostpids, false, "Print host:pid pairs for tasks in JOBID";
+    small::last, false, "List my most recently submitted job id(s)";
+    small::purge, false, "Purge the oldest inactive jobs";
 }
 
 pub(crate) fn command() -> Command {
