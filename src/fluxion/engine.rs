@@ -46,6 +46,8 @@ pub struct Engine {
     pub(crate) exclusive_types: BTreeSet<TypeId>,
     /// Vertices visited by all searches so far.
     pub visit_count: u64,
+    /// Every candidate is looked at, as the oracle of searches that do not.
+    pub(crate) is_exhaustive: bool,
     /// When the graph ends, in seconds since its epoch: nothing is planned beyond.
     pub graph_end: i64,
 }
@@ -73,6 +75,7 @@ impl Engine {
             is_flexible: config.is_flexible,
             exclusive_types: BTreeSet::new(),
             visit_count: 0,
+            is_exhaustive: false,
             graph_end: GRAPH_DURATION_MAX,
         };
         engine.exclusive_types = engine.base_exclusive_types();

@@ -49,6 +49,7 @@ impl Graph {
         self.by_type.entry(new.kind).or_default().push(at);
         self.by_rank.entry(new.rank).or_default().push(at);
         self.by_path = None;
+        self.rankings.clear();
         if new.kind == TypeId::NODE && new.status == Status::Up {
             self.nodes_up += 1;
         }
@@ -110,6 +111,7 @@ impl Graph {
             kinds.push(kind);
         }
         self.orders.forget(source);
+        self.rankings.clear();
         Ok(at)
     }
 
@@ -149,6 +151,7 @@ impl Graph {
                 list.retain(|other| other != at);
             }
         }
+        self.rankings.clear();
         self.roots.retain(|_, root| !gone.contains(root));
         self.by_path = None;
     }

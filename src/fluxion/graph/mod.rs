@@ -5,11 +5,13 @@ mod mark;
 mod order;
 mod prime;
 mod prune;
+mod rank;
 mod shape;
 mod vertex;
 
 pub(crate) use build::NewVertex;
 pub(crate) use mark::{Mark, Marks};
 pub(crate) use prune::PruneTypes;
+pub(crate) use rank::RankKey;
 pub use shape::{Edge, EdgeId, Graph, VertexId};
 pub use vertex::{Status, Vertex};

@@ -1,6 +1,7 @@
 //! The order in which a search that stops early looks at the children of a vertex: fullest hands first.
 
 use super::{EdgeId, Graph, VertexId};
+use crate::matcher::MatchPolicy;
 use std::cmp::Reverse;
 
 /// Out edges by falling weight, then falling number of the target. An edge that was never chosen weighs most.
@@ -45,7 +46,22 @@ impl Graph {
         list
     }
 
-    pub fn put_order(&mut self, at: VertexId, list: Vec<EdgeId>) {
+    /// Lends the out edges of a vertex in the order a policy prefers their targets.
+    pub(crate) fn take_preference(&mut self, at: VertexId, policy: &MatchPolicy) -> Vec<EdgeId> {
+        if self.orders.lists.len() < self.vertices.len() {
+            self.orders.lists.resize(self.vertices.len(), Vec::new());
+        }
+        let list = std::mem::take(&mut self.orders.lists[at.0 as usize]);
+        if list.len() == self.vertex(at).out.len() {
+            return list;
+        }
+        let mut list = self.vertex(at).out.clone();
+        let score = |edge: &EdgeId| policy.score(self.vertex(self.edge(*edge).target), 0);
+        list.sort_by(|a, b| policy.compare(score(a), score(b)));
+        list
+    }
+
+    pub(crate) fn put_order(&mut self, at: VertexId, list: Vec<EdgeId>) {
         self.orders.lists[at.0 as usize] = list;
     }
 

@@ -1,7 +1,7 @@
 //! Dense storage and the indices over it.
 
 use super::vertex::{Status, Vertex};
-use super::{Marks, order::Orders};
+use super::{Marks, order::Orders, rank::Ranking};
 use crate::intern::{Names, Subsystem, TypeId};
 use std::collections::BTreeMap;
 
@@ -36,6 +36,7 @@ pub struct Graph {
     pub nodes_up: i64,
     pub marks: Marks,
     pub orders: Orders,
+    pub(super) rankings: Vec<Ranking>,
 }
 
 impl Graph {

@@ -232,3 +232,50 @@ fn filters_do_not_change_what_is_chosen() {
         }
     }
 }
+
+/// Goal: a search that looks at the best first and stops chooses what a search of everything chooses.
+/// Method: two engines side by side, the same jobs, cancels and overruns.
+#[test]
+fn looking_at_the_best_first_changes_nothing() {
+    for seed in 1..=SEED_COUNT * 2 {
+        let mut rng = Rng::new(seed);
+        let mut world = World::new(&mut rng);
+        world.config.policy =
+            parse_policy(rng.pick(&["high", "low", "lonode", "hinode", "lonodex", "hinodex"])).expect("known");
+        let mut engines = [true, false].map(|is_exhaustive| {
+            let mut engine = load(&world.document, &world.config);
+            engine.is_exhaustive = is_exhaustive;
+            engine
+        });
+        let mut now = 0;
+        for id in 1..=20 {
+            let jobspec = Jobspec::from_value(&random_jobspec(&mut rng)).expect("a good jobspec");
+            let op = if rng.percent(70) { MatchOp::Allocate } else { MatchOp::AllocateOrElseReserve };
+            let said = engines.each_mut().map(|engine| {
+                let mut writer = Writer::new(Format::Simple);
+                let matched = engine.match_job(op, id, &jobspec, now, &mut writer);
+                (matched.map(|matched| matched.at), writer.finish_text())
+            });
+            assert_eq!(said[0], said[1], "seed {seed}, job {id}");
+            if rng.percent(40) {
+                let id = 1 + rng.below(id);
+                let gone = engines.each_mut().map(|engine| engine.cancel(id));
+                assert_eq!(gone[0], gone[1], "seed {seed}, job {id}");
+            }
+            if rng.percent(20) {
+                let (id, rank) = (1 + rng.below(id), rng.below(9) as i32);
+                let release = crate::traverser::Release::Ranks(BTreeSet::from([rank]));
+                let gone = engines.each_mut().map(|engine| engine.partial_cancel(id, &release));
+                assert_eq!(gone[0], gone[1], "seed {seed}, job {id}");
+            }
+            if rng.percent(20) {
+                now += rng.below(50) as i64;
+            }
+            if rng.percent(10) {
+                let rank = rng.below(9) as i32;
+                let status = if rng.percent(50) { Status::Up } else { Status::Down };
+                engines.iter_mut().for_each(|engine| engine.set_rank_status([rank], status));
+            }
+        }
+    }
+}

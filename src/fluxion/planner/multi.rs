@@ -14,6 +14,8 @@ struct Pool {
     kind: TypeId,
     total: i64,
     line: Timeline,
+    /// What jobs hold now, whatever their planned end.
+    held: i64,
 }
 
 /// Why a request does not fit an aggregate.
@@ -28,7 +30,10 @@ pub enum Misfit {
 impl Multi {
     pub fn new(pools: impl IntoIterator<Item = (TypeId, i64)>) -> Multi {
         Multi {
-            pools: pools.into_iter().map(|(kind, total)| Pool { kind, total, line: Timeline::default() }).collect(),
+            pools: pools
+                .into_iter()
+                .map(|(kind, total)| Pool { kind, total, line: Timeline::default(), held: 0 })
+                .collect(),
         }
     }
 
@@ -53,9 +58,20 @@ impl Multi {
         for (kind, total) in totals {
             match self.pools.iter_mut().find(|pool| pool.kind == kind) {
                 Some(pool) => pool.total = total,
-                None => self.pools.push(Pool { kind, total, line: Timeline::default() }),
+                None => self.pools.push(Pool { kind, total, line: Timeline::default(), held: 0 }),
             }
         }
+    }
+
+    /// Jobs hold so much more, or less, of the pool at index `at` now.
+    pub fn hold(&mut self, at: usize, by: i64) {
+        self.pools[at].held += by;
+    }
+
+    /// What exists of a type and nobody holds now.
+    pub fn unheld(&self, kind: TypeId) -> Option<i64> {
+        let pool = self.pools.iter().find(|pool| pool.kind == kind)?;
+        Some(pool.total - pool.held)
     }
 
     pub fn total(&self, at: usize) -> i64 {

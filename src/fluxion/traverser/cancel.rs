@@ -226,9 +226,11 @@ impl Graph {
             for (index, units) in below.iter().enumerate() {
                 if let Some(units) = units {
                     multi.add_at(index, job.at, job.duration, *units);
+                    multi.hold(index, if is_running { *units } else { 0 });
                 }
             }
         }
+        self.refresh_room(touch.at);
     }
 
     /// Takes one touch of a job off its vertex.
@@ -245,14 +247,16 @@ impl Graph {
             for (index, units) in below.iter().enumerate() {
                 if let Some(units) = units {
                     multi.remove_at(index, job.at, job.duration, *units);
+                    multi.hold(index, if is_running { -units } else { 0 });
                 }
             }
         }
+        self.refresh_room(touch.at);
     }
 
     /// Lowers what a job takes below a vertex. Once that is nothing, the job is off the vertex.
     fn reduce(&mut self, job: &mut JobHold, at: VertexId, freed: &BTreeMap<TypeId, i64>) {
-        let (start, duration) = (job.at, job.duration);
+        let (start, duration, is_running) = (job.at, job.duration, job.hold == Hold::Allocated);
         let vertex = self.vertex_mut(at);
         let Some(touch) = job.touch_mut(at).filter(|touch| touch.is_tagged) else { return };
         let (Some(below), Some(multi)) = (&mut touch.below, &mut vertex.below) else { return };
@@ -260,6 +264,7 @@ impl Graph {
         for (index, kind) in kinds.into_iter().enumerate().take(below.len()) {
             let Some(have) = below[index] else { continue };
             let less = freed.get(&kind).copied().unwrap_or(0).min(have);
+            multi.hold(index, if is_running { -less } else { 0 });
             if less == have {
                 multi.remove_at(index, start, duration, have);
                 below[index] = None;
@@ -268,6 +273,7 @@ impl Graph {
                 below[index] = Some(have - less);
             }
         }
+        self.refresh_room(at);
     }
 
     /// Takes a job off a vertex.

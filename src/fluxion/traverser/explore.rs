@@ -29,14 +29,14 @@ impl Tally {
         }
     }
 
-    fn catch_up(&mut self, total: u32) {
+    pub(super) fn catch_up(&mut self, total: u32) {
         if total > self.seen {
             self.add(total - self.seen);
             self.seen = total;
         }
     }
 
-    fn is_met(&self, shares: u32) -> bool {
+    pub(super) fn is_met(&self, shares: u32) -> bool {
         self.per_share == 0 || self.shares >= shares
     }
 }
@@ -70,6 +70,9 @@ impl Search<'_> {
     ) {
         if self.policy.stops_early {
             return self.explore_until_enough(at, requests, is_pristine, is_exclusive, here, shares);
+        }
+        if !is_pristine && self.is_direct(at, requests) {
+            return self.explore_by_preference(at, requests, is_exclusive, here, shares);
         }
         for index in 0..self.graph.out_edges(at).len() {
             let edge = self.graph.out_edges(at)[index];
@@ -109,7 +112,7 @@ impl Search<'_> {
     }
 
     /// Visits the target of an edge and keeps it as a candidate if it matches.
-    fn try_child(
+    pub(super) fn try_child(
         &mut self,
         edge: EdgeId,
         requests: &[Request],
@@ -126,7 +129,7 @@ impl Search<'_> {
         true
     }
 
-    fn keep(&self, subsystem: Subsystem, edge: EdgeId, target: VertexId, found: Found, here: &mut Scores) {
+    pub(super) fn keep(&self, subsystem: Subsystem, edge: EdgeId, target: VertexId, found: Found, here: &mut Scores) {
         let offer = Offer { edge, needs: found.free, is_exclusive: found.is_exclusive };
         let group = Group { score: found.score, count: found.free, offers: Offers::One(offer) };
         here.add(subsystem, self.graph.vertex(target).kind, group);

@@ -5,6 +5,7 @@ mod explore;
 mod find;
 mod fit;
 mod jobs;
+mod ranked;
 mod request;
 mod schedule;
 mod score;

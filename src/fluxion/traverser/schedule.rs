@@ -142,6 +142,8 @@ impl Engine {
             above: 0,
             labels: Vec::new(),
             visit_count: 0,
+            is_inside: false,
+            is_exhaustive: self.is_exhaustive,
         };
         let is_found = search.select(root, &requests.list);
         let labels = std::mem::take(&mut search.labels);

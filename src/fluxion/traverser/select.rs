@@ -21,6 +21,10 @@ pub(super) struct Search<'a> {
     /// Labels of requests and the vertices that matched them.
     pub(super) labels: Vec<(VertexId, String)>,
     pub(super) visit_count: u64,
+    /// Every candidate is looked at.
+    pub(super) is_exhaustive: bool,
+    /// The search is below the root.
+    pub(super) is_inside: bool,
 }
 
 /// A vertex that matches.
@@ -39,6 +43,7 @@ impl Search<'_> {
     /// Marks what the requests get at the time of `meta`; false if they get nothing.
     pub(super) fn select(&mut self, root: VertexId, requests: &[Request]) -> bool {
         self.graph.begin_marks();
+        self.graph.trim_rankings();
         self.above = 0;
         self.labels.clear();
         let kind = self.graph.vertex(root).kind;
@@ -112,7 +117,10 @@ impl Search<'_> {
         match fit {
             Fit::Slots(slots, count) => self.fill_slots(at, slots, count, &mut here),
             Fit::Resource(with) => self.expand(at, with, false, is_exclusive, &mut here),
-            Fit::Above => self.expand(at, requests, true, is_exclusive, &mut here),
+            Fit::Above => match self.is_ranked(requests).filter(|_| !self.is_inside) {
+                Some(request) => self.expand_ranked(at, request, requests, &mut here),
+                None => self.expand(at, requests, true, is_exclusive, &mut here),
+            },
         }
         self.above = self.above.saturating_sub(factor);
         let found = self.finish(at, requests, is_exclusive, &mut here)?;
@@ -153,7 +161,7 @@ impl Search<'_> {
         let dominant = self.dominant();
         let graph = &mut *self.graph;
         // A type that was asked for is chosen by its own mark or not at all.
-        let is_bound = |kind| scores.get(dominant, kind).is_none_or(|candidates| candidates.chosen > 0);
+        let is_bound = |kind| scores.get(dominant, kind).is_some_and(|candidates| candidates.chosen > 0);
         for (subsystem, _, candidates) in scores.entries() {
             for offer in candidates.groups[..candidates.chosen].iter().flat_map(|group| group.offers.as_slice()) {
                 graph.marks.set(offer.edge, Mark { needs: offer.needs, is_exclusive: offer.is_exclusive });

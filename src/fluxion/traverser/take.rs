@@ -171,8 +171,12 @@ impl Walk<'_, '_> {
             let amount = |kind| below.iter().find(|(of, _)| *of == kind).map_or(0, |(_, units)| *units);
             let amounts: Vec<i64> = multi.types().map(amount).collect();
             multi.add(start, duration, &amounts);
+            if hold == Hold::Allocated {
+                amounts.iter().enumerate().for_each(|(index, units)| multi.hold(index, *units));
+            }
             touch.below = Some(amounts.into_iter().map(Some).collect());
         }
+        self.engine.graph.refresh_room(at);
     }
 
     /// A search that stops early looks first where most is free; it learns that here.

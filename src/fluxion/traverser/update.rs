@@ -73,6 +73,7 @@ impl Engine {
         let vertex = self.graph.vertex_mut(at);
         vertex.take_units(job.at, job.duration, vertex.size, job.hold == Hold::Allocated);
         job.touch_or_new(at).planned = Some(vertex.size);
+        self.graph.refresh_room(at);
     }
 
     /// Moves the end of what a job holds.

@@ -1,0 +1,191 @@
+//! Looking at vertices in the order the policy prefers, until nothing better can come. The choice is the same as that of
+//! a search that looks at all of them; the time is not.
+
+use super::explore::Tally;
+use super::request::Request;
+use super::score::Scores;
+use super::select::Search;
+use crate::graph::{EdgeId, RankKey, VertexId};
+use crate::intern::TypeId;
+use crate::matcher::Preference;
+use std::collections::BTreeMap;
+
+/// A vertex with more children than this has a ranking of its own.
+const RANKED_CHILD_COUNT_MIN: usize = 256;
+
+impl Search<'_> {
+    /// Whether preference is a matter of the vertex alone, so that the best can be found first.
+    fn ranks_by_id(&self) -> bool {
+        matches!(self.policy.preference, Preference::High | Preference::Low)
+            && !self.policy.stops_early
+            && !self.is_exhaustive
+    }
+
+    /// The one request that is looked for below the root, if its candidates can be ranked.
+    pub(super) fn is_ranked<'r>(&self, requests: &'r [Request]) -> Option<&'r Request> {
+        let [request] = requests else { return None };
+        let is_plain = self.ranks_by_id() && self.subsystems.len() == 1 && !self.is_flexible;
+        (is_plain && request.kind != TypeId::XOR_SLOT).then_some(request)
+    }
+
+    /// Finds candidates for a request anywhere below `root`, the best first.
+    pub(super) fn expand_ranked(&mut self, root: VertexId, request: &Request, requests: &[Request], here: &mut Scores) {
+        let is_slot = request.kind == TypeId::SLOT;
+        let key = match is_slot {
+            true => RankKey::Holding(request.with.iter().map(|with| with.kind).collect()),
+            false => RankKey::Kind(request.kind),
+        };
+        let dominant = self.dominant();
+        let Some(ranking) = self.graph.ranking(key, self.policy, dominant) else {
+            return self.expand(root, requests, true, false, here);
+        };
+        let cores = request.need.iter().find(|(kind, _)| *kind == TypeId::CORE).map_or(0, |(_, cores)| *cores);
+        let wanted = request.count.best_of_all();
+        let mut may_pass: BTreeMap<VertexId, bool> = BTreeMap::new();
+        let mut next = 0;
+        self.is_inside = true;
+        loop {
+            if self.meta.is_now {
+                next = self.graph.rank_at(ranking).next_with_room(next, cores);
+            }
+            let Some((at, score)) = self.graph.rank_at(ranking).get(next) else { break };
+            next += 1;
+            if here.total(dominant, request.kind) >= wanted
+                && (!is_slot || self.is_settled(request, score, wanted, here))
+            {
+                break;
+            }
+            if let Some(edge) = self.way_from(root, at, requests, &mut may_pass) {
+                self.above = self.factors_above(at);
+                self.try_child(edge, requests, true, false, here);
+            }
+        }
+        self.above = self.policy.factor(self.graph.vertex(root));
+        self.is_inside = false;
+    }
+
+    /// Whether no slot made of children that score `best` or worse can be among the best `wanted`.
+    fn is_settled(&self, request: &Request, best: i64, wanted: u32, here: &Scores) -> bool {
+        let Some(candidates) = here.get(self.dominant(), TypeId::SLOT) else { return false };
+        let first = &request.with[0];
+        // Units come in pools of this size or less: so many children are needed at least, and no more than one by one.
+        let least = if self.has_unit_pools(first.kind) { i64::from(first.count.min()) } else { 1 };
+        let others = request.with.len() as i64 - 1;
+        let mut scores: Vec<i64> = candidates.groups.iter().map(|group| group.score).collect();
+        scores.sort_unstable_by(|a, b| self.policy.compare(*a, *b));
+        let Some(worst) = scores.get(wanted as usize - 1).copied() else { return false };
+        match self.policy.preference {
+            // All scores are above 0: more children only make it worse.
+            Preference::Low => worst <= 1i64.saturating_add(best.saturating_mul(least)).saturating_add(others),
+            // More than one type, or a range, may add any amount.
+            Preference::High if others == 0 && first.count.min() == first.count.best_of_all() => {
+                worst >= 1i64.saturating_add(best.saturating_mul(i64::from(first.count.min())))
+            }
+            _ => false,
+        }
+    }
+
+    fn has_unit_pools(&self, kind: TypeId) -> bool {
+        // Cores, nodes and the like; a pool that is larger anywhere is asked for by amount.
+        self.graph.of_type(kind).first().is_none_or(|at| self.graph.vertex(*at).size == 1) && kind_is_uniform(kind)
+    }
+
+    /// The edge into `at`, if a search may come there from the root.
+    fn way_from(
+        &self,
+        root: VertexId,
+        at: VertexId,
+        requests: &[Request],
+        may_pass: &mut BTreeMap<VertexId, bool>,
+    ) -> Option<EdgeId> {
+        let dominant = self.dominant();
+        let edge = self.graph.parent_edge(at, dominant)?;
+        let mut way = Vec::new();
+        let mut above = self.graph.edge(edge).source;
+        let mut is_open = true;
+        while above != root {
+            if let Some(known) = may_pass.get(&above) {
+                is_open = *known;
+                break;
+            }
+            way.push(above);
+            above = self.graph.parent(above, dominant)?;
+        }
+        for above in way.into_iter().rev() {
+            is_open = is_open && self.may_enter(above, false, requests, true);
+            may_pass.insert(above, is_open);
+        }
+        is_open.then_some(edge)
+    }
+
+    fn factors_above(&self, at: VertexId) -> i64 {
+        let (mut above, mut sum) = (at, 0i64);
+        while let Some(parent) = self.graph.parent(above, self.dominant()) {
+            sum = sum.saturating_add(self.policy.factor(self.graph.vertex(parent)));
+            above = parent;
+        }
+        sum
+    }
+
+    /// Whether all that is asked for hangs directly below a vertex.
+    pub(super) fn is_direct(&self, at: VertexId, requests: &[Request]) -> bool {
+        let vertex = self.graph.vertex(at);
+        self.ranks_by_id()
+            && !requests.is_empty()
+            && requests.iter().all(|request| request.kind != TypeId::SLOT && vertex.has_child_of(request.kind))
+    }
+
+    /// Looks at the children, the best first, until there is enough of every type.
+    pub(super) fn explore_by_preference(
+        &mut self,
+        at: VertexId,
+        requests: &[Request],
+        is_exclusive: bool,
+        here: &mut Scores,
+        shares: u32,
+    ) {
+        let dominant = self.dominant();
+        let mut tallies: Vec<(TypeId, Tally)> =
+            requests.iter().map(|request| (request.kind, Tally::new(request.count.best_of_all()))).collect();
+        let is_large = self.graph.out_edges(at).len() >= RANKED_CHILD_COUNT_MIN;
+        let ranking = if is_large { self.graph.ranking(RankKey::Children(at), self.policy, dominant) } else { None };
+        let cores = match requests {
+            [request] => request.need.iter().find(|(kind, _)| *kind == TypeId::CORE).map_or(0, |(_, cores)| *cores),
+            _ => 0,
+        };
+        let order = if ranking.is_some() { Vec::new() } else { self.graph.take_preference(at, self.policy) };
+        let mut next = 0;
+        loop {
+            let edge = match ranking {
+                None => order.get(next).copied(),
+                Some(ranking) => {
+                    if self.meta.is_now {
+                        next = self.graph.rank_at(ranking).next_with_room(next, cores);
+                    }
+                    let child = self.graph.rank_at(ranking).get(next).map(|(child, _)| child);
+                    child.and_then(|child| self.graph.parent_edge(child, dominant))
+                }
+            };
+            let Some(edge) = edge else { break };
+            next += 1;
+            let kind = self.graph.vertex(self.graph.edge(edge).target).kind;
+            if tallies.iter().any(|(of, tally)| *of == kind && tally.is_met(shares)) {
+                continue;
+            }
+            if self.try_child(edge, requests, false, is_exclusive, here) {
+                tallies.iter_mut().for_each(|(kind, tally)| tally.catch_up(here.total(dominant, *kind)));
+                if tallies.iter().all(|(_, tally)| tally.is_met(shares)) {
+                    break;
+                }
+            }
+        }
+        if ranking.is_none() {
+            self.graph.put_order(at, order);
+        }
+    }
+}
+
+/// Types whose pools are always single units.
+fn kind_is_uniform(kind: TypeId) -> bool {
+    [TypeId::CORE, TypeId::NODE, TypeId::SOCKET, TypeId::GPU, TypeId::RACK].contains(&kind)
+}
