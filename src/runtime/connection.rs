@@ -129,6 +129,17 @@ impl Connection {
         Ok(())
     }
 
+    /// No more will come. The client still reads what was sent: only a half of the socket closes, as libflux gives up
+    /// on one that is closed whole, whatever is left to read in it.
+    pub(crate) fn end_sending(&mut self) -> io::Result<()> {
+        self.stream.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// The client has closed its end.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.hung_up
+    }
+
     /// Sends as much as the client takes now.
     pub(crate) fn flush(&mut self) -> Result<(), Dropped> {
         while self.writable && self.sent < self.out.len() {

@@ -28,6 +28,8 @@ pub const EVENTS_MAX: usize = 1024;
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// How long clients may take, in all, to accept what was queued for them when the broker exits.
 pub const EXIT_FLUSH_MS: u64 = 1000;
+/// How long a leaving broker waits for clients that have been sent everything to close their end.
+pub const EXIT_FAREWELL_MS: u64 = 100;
 
 /// Bytes given to the store and not yet answered, beyond which no client is read from.
 pub const STORE_BYTES_MAX: usize = 256 << 20;

@@ -19,8 +19,8 @@ use crate::access::Access;
 use crate::clock::Clock;
 use crate::connection::{Connection, Dropped};
 use crate::limits::{
-    ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FLUSH_MS, GUEST_CONNECTIONS_MAX, LOCAL_ROUNDS_MAX,
-    READ_CHUNK_BYTES, STORE_BYTES_MAX, TURN_BYTES_MAX,
+    ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FAREWELL_MS, EXIT_FLUSH_MS, GUEST_CONNECTIONS_MAX,
+    LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, STORE_BYTES_MAX, TURN_BYTES_MAX,
 };
 use crate::listener::Listener;
 use crate::node::{ConnId, Input, NodeLike, Output};
@@ -327,10 +327,20 @@ impl Reactor {
     /// Gives clients a last chance to take what was queued for them.
     fn flush_at_exit(&mut self) {
         let until = self.clock.mono().after(Duration::from_millis(EXIT_FLUSH_MS));
+        let farewell = self.clock.mono().after(Duration::from_millis(EXIT_FAREWELL_MS));
         let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut ending: BTreeSet<Token> = BTreeSet::new();
         loop {
-            self.connections.retain(|_, connection| connection.flush().is_ok() && connection.queued() > 0);
-            let left = until.since(self.clock.mono());
+            self.connections.retain(|token, connection| {
+                let sent = connection.flush().is_ok();
+                if sent && connection.queued() == 0 && ending.insert(*token) && connection.end_sending().is_err() {
+                    return false;
+                }
+                sent && !connection.is_hung_up()
+            });
+            // Who has all that was sent may take a moment to go by itself; who has not, longer.
+            let all_sent = self.connections.values().all(|connection| connection.queued() == 0);
+            let left = if all_sent { farewell } else { until }.since(self.clock.mono());
             if self.connections.is_empty() || left.is_zero() {
                 return;
             }
