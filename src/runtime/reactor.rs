@@ -143,6 +143,7 @@ impl Reactor {
         for output in node.take_outputs() {
             self.perform(output);
         }
+        self.store.flush();
         for token in std::mem::take(&mut self.unsent) {
             let Some(connection) = self.connections.get_mut(&token) else { continue };
             match connection.flush() {

@@ -139,7 +139,7 @@ impl StoreHandle {
         self.bytes
     }
 
-    /// Starts an operation. `Some`: it is done already.
+    /// Takes an operation, to be started by the next `flush`. `Some`: it is done already.
     pub(crate) fn submit(&mut self, owner: Owner, tag: Tag, op: StoreOp) -> Option<Completion> {
         let to_log = matches!(op, StoreOp::Append { .. } | StoreOp::Trim { .. });
         if let (LogSide::None { end }, true) = (&mut self.log, to_log) {
@@ -152,7 +152,7 @@ impl StoreHandle {
         let actor = if to_log { self.log_actor() } else { self.database_actor() };
         match actor {
             Ok(actor) => {
-                actor.send(job);
+                actor.add(job);
                 None
             }
             Err(error) => {
@@ -162,18 +162,28 @@ impl StoreHandle {
         }
     }
 
-    fn log_actor(&mut self) -> Result<&Actor, StoreError> {
+    /// Starts what was submitted since the last time: all of it shares one write and at most one fdatasync.
+    pub(crate) fn flush(&mut self) {
+        if let LogSide::Running(actor) = &mut self.log {
+            actor.flush();
+        }
+        if let DatabaseSide::Running(actor) = &mut self.database {
+            actor.flush();
+        }
+    }
+
+    fn log_actor(&mut self) -> Result<&mut Actor, StoreError> {
         if let LogSide::Idle(_) = self.log {
             let LogSide::Idle(log) = std::mem::replace(&mut self.log, LogSide::Closed) else { unreachable!() };
             self.log = LogSide::Running(Actor::of_log(*log, self.back.clone(), self.waker.clone())?);
         }
-        match &self.log {
+        match &mut self.log {
             LogSide::Running(actor) => Ok(actor),
             _ => Err(closed()),
         }
     }
 
-    fn database_actor(&mut self) -> Result<&Actor, StoreError> {
+    fn database_actor(&mut self) -> Result<&mut Actor, StoreError> {
         let database = match std::mem::replace(&mut self.database, DatabaseSide::Closed) {
             DatabaseSide::Idle(database) => Some(*database),
             DatabaseSide::At { path, durable } => match Database::open(&path, durable) {
@@ -193,7 +203,7 @@ impl StoreHandle {
             let actor = Actor::of_database(database, self.back.clone(), self.waker.clone())?;
             self.database = DatabaseSide::Running(actor);
         }
-        match &self.database {
+        match &mut self.database {
             DatabaseSide::Running(actor) => Ok(actor),
             _ => Err(closed()),
         }

@@ -52,7 +52,9 @@ pub(super) struct Done {
 /// A running thread. Dropping it waits until all its operations are done.
 #[derive(Debug)]
 pub(super) struct Actor {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<Vec<Job>>>,
+    /// Given to it since the last `flush`.
+    gathered: Vec<Job>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -69,21 +71,33 @@ impl Actor {
         Actor::start("flux-content", move |jobs| run_database(database, &jobs, &Report { back, waker }))
     }
 
-    fn start(name: &str, body: impl FnOnce(Receiver<Job>) + Send + 'static) -> Result<Actor, StoreError> {
+    fn start(name: &str, body: impl FnOnce(Receiver<Vec<Job>>) + Send + 'static) -> Result<Actor, StoreError> {
         let (jobs, inbox) = mpsc::channel();
         let thread = Builder::new().name(name.to_owned()).spawn(move || body(inbox));
         let thread = thread.map_err(StoreError::io("start a thread for", Path::new(name)))?;
-        Ok(Actor { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Actor { jobs: Some(jobs), gathered: Vec::new(), thread: Some(thread) })
     }
 
-    pub(super) fn send(&self, job: Job) {
+    /// Gathers a job for the next `flush`.
+    pub(super) fn add(&mut self, job: Job) {
+        self.gathered.push(job);
+    }
+
+    /// Hands over what was gathered, as one batch: a thread that woke in between would split it.
+    pub(super) fn flush(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
         let jobs = self.jobs.as_ref().expect("only dropping takes the channel away");
-        jobs.send(job).expect("a thread of the store ends only when it is told to");
+        jobs.send(std::mem::take(&mut self.gathered)).expect("a thread of the store ends only when it is told to");
     }
 }
 
 impl Drop for Actor {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.flush();
+        }
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             // A panic there has been reported already.
@@ -108,21 +122,20 @@ impl Report {
     }
 }
 
-/// The first job that comes, and all that have come by then, within the bounds of a batch.
-fn next_batch(jobs: &Receiver<Job>) -> Option<Vec<Job>> {
-    let first = jobs.recv().ok()?;
-    let mut bytes = first.bytes;
-    let mut batch = vec![first];
+/// The first jobs that come, and all that have come by then, within the bounds of a batch.
+fn next_batch(jobs: &Receiver<Vec<Job>>) -> Option<Vec<Job>> {
+    let mut batch = jobs.recv().ok()?;
+    let mut bytes: usize = batch.iter().map(|job| job.bytes).sum();
     while batch.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
-        let Ok(job) = jobs.try_recv() else { break };
-        bytes += job.bytes;
-        batch.push(job);
+        let Ok(more) = jobs.try_recv() else { break };
+        bytes += more.iter().map(|job| job.bytes).sum::<usize>();
+        batch.extend(more);
     }
     Some(batch)
 }
 
 /// While one fdatasync is under way the next batch gathers.
-fn run_log(mut log: Log, jobs: &Receiver<Job>, report: &Report) {
+fn run_log(mut log: Log, jobs: &Receiver<Vec<Job>>, report: &Report) {
     while let Some(batch) = next_batch(jobs) {
         let mut done = Vec::with_capacity(batch.len());
         let mut rest = &batch[..];
@@ -173,8 +186,8 @@ fn trim(log: &mut Log, job: &Job) -> Done {
     job.done(None)
 }
 
-fn run_database(mut database: Database, jobs: &Receiver<Job>, report: &Report) {
-    while let Ok(job) = jobs.recv() {
+fn run_database(mut database: Database, jobs: &Receiver<Vec<Job>>, report: &Report) {
+    for job in jobs.iter().flatten() {
         let outcome = match &job.op {
             StoreOp::Put { blobs, checkpoints } => database.put(blobs, checkpoints).map(|()| Completion::Stored),
             StoreOp::Get { hash } => database.get(hash).map(Completion::Blob),

@@ -55,6 +55,7 @@ fn append_for_ever(dir: &Path) -> ! {
             record[..8].copy_from_slice(&next.to_le_bytes());
             store.submit(Owner(1), Tag(1), StoreOp::Append { record: record.into(), sync: next % 3 == 0 });
         }
+        store.flush();
         store.drain(&mut inbox);
         for input in inbox.drain(..) {
             assert!(matches!(input, Input::Completion { completion: Completion::Logged { .. }, .. }), "{input:?}");

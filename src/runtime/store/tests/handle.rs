@@ -13,6 +13,7 @@ fn append_op(text: &str, sync: bool) -> StoreOp {
 /// Waits for `count` completions.
 fn completions(store: &mut StoreHandle, count: usize) -> Vec<(u32, Completion)> {
     let (mut inbox, start) = (VecDeque::new(), Instant::now());
+    store.flush();
     while inbox.len() < count {
         store.drain(&mut inbox);
         assert!(start.elapsed() < Duration::from_secs(10), "{} of {count} completions came", inbox.len());
