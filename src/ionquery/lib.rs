@@ -1,5 +1,11 @@
-//! The files, clock and streams of resource-query; everything else is in `flux_fluxion::query`.
+//! The files, clock and streams of resource-query and its relatives; everything else is in `flux_fluxion`.
 #![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod tests;
+mod tools;
+
+pub use tools::{grug2dot, jobspec_validate, sim};
 
 use flux_fluxion::query::{self, Host, Streams};
 use std::ffi::OsString;

@@ -185,7 +185,7 @@ fn load(document: &str, config: &EngineConfig) -> Engine {
     Engine::new(graph, config).expect("a good configuration")
 }
 
-const SEED_COUNT: u64 = 240;
+const SEED_COUNT: u64 = 160;
 const STEP_COUNT: usize = 40;
 
 /// Goal: whatever happens, no exclusive resource is in two jobs at a time, and nothing leaks.

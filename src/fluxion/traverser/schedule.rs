@@ -133,6 +133,12 @@ impl Engine {
     }
 
     fn choose_at(&mut self, root: VertexId, requests: &Requests, meta: Meta, is_reserved: bool) -> Option<Matched> {
+        // What the whole graph does not have, no part of it has.
+        if let Some(below) = &self.graph.vertex(root).below
+            && below.fits(meta.at, meta.duration, &requests.need).is_err()
+        {
+            return None;
+        }
         let mut search = Search {
             graph: &mut self.graph,
             policy: &self.policy,
