@@ -241,16 +241,28 @@ fn random_spec(rng: &mut Rng, known: &BTreeSet<JobId>, now: f64) -> Value {
     }
 }
 
+/// Something that a user asks for.
+fn whim(rng: &mut Rng, id: JobId) -> (&'static str, Value) {
+    match rng.below(8) {
+        0 | 1 => ("job-manager.raise", json!({"id": id.0, "severity": 0, "type": "cancel"})),
+        2 => ("job-manager.raise", json!({"id": id.0, "severity": 1 + rng.below(7), "type": "x"})),
+        3 | 4 => ("job-manager.urgency", json!({"id": id.0, "urgency": rng.below(32)})),
+        5 => ("job-manager.memo", json!({"id": id.0, "memo": {"n": rng.below(9)}})),
+        6 => {
+            let updates = json!({"attributes.system.duration": 3600.0 * 24.0 * 365.0});
+            ("job-manager.update", json!({"id": id.0, "updates": updates}))
+        }
+        _ => ("job-manager.queue-start", json!({"start": rng.below(3) > 0, "all": false})),
+    }
+}
+
+/// Something that happens.
 fn misfortune(world: &mut World, rng: &mut Rng, ids: &BTreeSet<JobId>) {
     let any = ids.iter().nth(rng.below(ids.len().max(1) as u64) as usize).copied().unwrap_or(JobId(1));
     match rng.below(22) {
-        0 | 1 => drop(world.ask("job-manager.raise", json!({"id": any.0, "severity": 0, "type": "cancel"}))),
-        2 => drop(world.ask("job-manager.raise", json!({"id": any.0, "severity": 1 + rng.below(7), "type": "x"}))),
-        3 | 4 => drop(world.ask("job-manager.urgency", json!({"id": any.0, "urgency": rng.below(32)}))),
-        5 => drop(world.ask("job-manager.memo", json!({"id": any.0, "memo": {"n": rng.below(9)}}))),
-        6 => {
-            let updates = json!({"attributes.system.duration": 3600.0 * 24.0 * 365.0});
-            drop(world.ask("job-manager.update", json!({"id": any.0, "updates": updates})));
+        0..7 => {
+            let (topic, body) = whim(rng, any);
+            world.ask(topic, body);
         }
         7 => world.sched.hold = rng.below(2) == 0,
         8 => world.sched.deny = (rng.below(8) == 0).then_some("no"),
@@ -265,7 +277,6 @@ fn misfortune(world: &mut World, rng: &mut Rng, ids: &BTreeSet<JobId>) {
             world.exec_down();
             world.exec_up();
         }
-        13 => drop(world.ask("job-manager.queue-start", json!({"start": rng.below(3) > 0, "all": false}))),
         14 => world.fuse = Some(rng.below(40) as usize),
         15 => {
             if world.kvs.mode == Commits::Held {
