@@ -106,13 +106,11 @@ impl Lookup {
         let mut found = self.found.into_iter().map(|value| value.expect("all are there"));
         let mut values: Vec<Result<String, Fault>> = found.by_ref().take(self.keys.len()).collect();
         let log = found.next().expect("the eventlog is looked up too");
-        if !self.request.cred.is_owner() {
-            let log = log.as_ref().map_err(|fault| match fault.errno {
-                Errno::ENOENT => Fault::new(Errno::ENOENT, "invalid job id"),
-                _ => fault.clone(),
-            })?;
-            allowed(self.request.cred, log)?;
-        }
+        let log = log.map_err(|fault| match fault.errno {
+            Errno::ENOENT => Fault::new(Errno::ENOENT, "invalid job id"),
+            _ => fault,
+        })?;
+        allowed(self.request.cred, &log)?;
         let mut out = Map::new();
         if !self.bare {
             out.insert("id".into(), self.id.0.into());
@@ -122,7 +120,7 @@ impl Lookup {
                 Errno::ENOENT => Fault::new(Errno::ENOENT, format!("{key}: key not found")),
                 _ => Fault::new(fault.errno, format!("{key}: {}", fault.message())),
             })?;
-            out.insert(key.clone(), render(key, text, self.flags, log.as_deref().unwrap_or(""))?);
+            out.insert(key.clone(), render(key, text, self.flags, &log)?);
         }
         Ok(Value::Object(out))
     }

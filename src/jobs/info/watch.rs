@@ -216,7 +216,8 @@ impl JobInfo {
                 }
                 Errno::ENODATA.into()
             }
-            Err(fault) if watch.delivered == 0 => fault,
+            // Who waits for the key to be made need not be told that it never was.
+            Err(fault) if watch.delivered == 0 && watch.flags & WAITCREATE == 0 => fault,
             Err(_) => Errno::ENODATA.into(),
         };
         self.fail(cx, number, &end);

@@ -41,10 +41,10 @@ pub struct JobList {
     jobs: BTreeMap<JobId, Record>,
     /// Highest priority first, then oldest.
     pending: BTreeSet<(Reverse<i64>, JobId)>,
-    /// Last started first.
-    running: BTreeSet<(Reverse<u64>, JobId)>,
-    /// Last ended first.
-    inactive: BTreeSet<(Reverse<u64>, JobId)>,
+    /// Last started first, then newest.
+    running: BTreeSet<(Reverse<u64>, Reverse<JobId>)>,
+    /// Last ended first, then newest.
+    inactive: BTreeSet<(Reverse<u64>, Reverse<JobId>)>,
     pool: Pool,
     stats: Stats,
     watchers: Vec<Message>,
@@ -252,8 +252,8 @@ impl JobList {
     fn unlist(&mut self, job: &Record) {
         self.stats.remove(job);
         self.pending.remove(&(Reverse(job.priority), job.id));
-        self.running.remove(&(Reverse(job.times.run.max(job.times.cleanup_only())), job.id));
-        self.inactive.remove(&(Reverse(job.times.inactive), job.id));
+        self.running.remove(&(Reverse(job.times.run.max(job.times.cleanup_only())), Reverse(job.id)));
+        self.inactive.remove(&(Reverse(job.times.inactive), Reverse(job.id)));
     }
 
     fn enlist(&mut self, cx: &mut Cx<'_>, job: Record) {
@@ -262,8 +262,8 @@ impl JobList {
         match job.state {
             JobState::New => {}
             state if StateSet::PENDING.contains(state) => drop(self.pending.insert((Reverse(job.priority), id))),
-            JobState::Inactive => drop(self.inactive.insert((Reverse(job.times.inactive), id))),
-            _ => drop(self.running.insert((Reverse(job.times.run.max(job.times.cleanup_only())), id))),
+            JobState::Inactive => drop(self.inactive.insert((Reverse(job.times.inactive), Reverse(id)))),
+            _ => drop(self.running.insert((Reverse(job.times.run.max(job.times.cleanup_only())), Reverse(id)))),
         }
         self.stats_due.get_or_insert(cx.now.mono.after(STATS_PERIOD));
         self.jobs.insert(id, job);
@@ -291,7 +291,7 @@ impl JobList {
         let body: Purged = event.decode()?;
         for id in body.jobs.into_iter().map(JobId) {
             if let Some(job) = self.jobs.remove(&id) {
-                self.inactive.remove(&(Reverse(job.times.inactive), id));
+                self.inactive.remove(&(Reverse(job.times.inactive), Reverse(id)));
                 self.stats.purge(&job);
             }
         }
@@ -333,12 +333,12 @@ impl JobList {
         let states = filter.states();
         let within = |set: u32| states & set != 0;
         let pending = self.pending.iter().map(|(_, id)| id).filter(|_| within(StateSet::PENDING.bits()));
-        let running = self.running.iter().map(|(_, id)| id).filter(|_| within(StateSet::RUNNING.bits()));
+        let running = self.running.iter().map(|(_, Reverse(id))| id).filter(|_| within(StateSet::RUNNING.bits()));
         let recent =
             self.inactive.iter().take_while(|(Reverse(at), _)| *at > since && within(JobState::Inactive.bit()));
         let mut cx = Match { parents: &self.parents, comparisons: 0 };
         let mut out = Vec::new();
-        for id in pending.chain(running).chain(recent.map(|(_, id)| id)) {
+        for id in pending.chain(running).chain(recent.map(|(_, Reverse(id))| id)) {
             let job = &self.jobs[id];
             if filter.matches(job, &mut cx) {
                 out.push(wanted.of(job));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flux_types::eventlog::Entry;
+use flux_types::jobspec::TasksPer;
 use flux_types::{IdsetFormat, JobId, JobResult, JobState, Jobspec, ResourceSet, StateSet};
 use serde_json::{Map, Value};
 
@@ -82,8 +83,8 @@ pub(super) struct Record {
     pub(super) annotations: Option<Box<Map<String, Value>>>,
     /// `Some` once there was a dependency, also when none is left.
     pub(super) dependencies: Option<Vec<Box<str>>>,
-    /// The request as it is now; dropped when the job is inactive.
-    jobspec: Option<Box<str>>,
+    /// How the number of tasks follows from the allocation, where it does.
+    tasks_per: Option<TasksPer>,
 }
 
 impl Record {
@@ -113,7 +114,7 @@ impl Record {
             exception: None,
             annotations: None,
             dependencies: None,
-            jobspec: None,
+            tasks_per: None,
         }
     }
 
@@ -129,19 +130,19 @@ impl Record {
             self.duration = Some(parsed.duration().unwrap_or(0.0));
             if let Ok(summary) = parsed.summary() {
                 (self.ntasks, self.nnodes, self.ncores) = (summary.ntasks, summary.nnodes, summary.ncores);
+                self.tasks_per = summary.tasks_per;
             }
         }
-        self.jobspec = Some(jobspec.to_string().into());
     }
 
     /// Takes the allocation over.
     pub(super) fn set_resources(&mut self, pool: &mut Pool, resources: &Value) {
         let Ok(set) = ResourceSet::from_value(resources) else { return };
         let (nnodes, ncores) = (set.nnodes() as u32, set.ncores() as u32);
-        let jobspec = self.jobspec.as_deref().and_then(|text| Jobspec::parse(text).ok());
-        if let Some(mut summary) = jobspec.and_then(|jobspec| jobspec.summary().ok()) {
-            summary.settle(nnodes, ncores);
-            self.ntasks = summary.ntasks;
+        match self.tasks_per {
+            Some(TasksPer::Node(count)) => self.ntasks = Some(nnodes.saturating_mul(count)),
+            Some(TasksPer::Core(count)) => self.ntasks = Some(ncores.saturating_mul(count)),
+            None => {}
         }
         (self.nnodes, self.ncores) = (Some(nnodes), Some(ncores));
         self.ranks = Some(pool.get(&set.ranks().encode(IdsetFormat::RANGE_BRACKETS)));
@@ -211,9 +212,6 @@ impl Record {
         if *at == 0 {
             *at = micros(timestamp);
         }
-        if state == JobState::Inactive {
-            self.jobspec = None;
-        }
     }
 
     fn apply_exception(&mut self, entry: &Entry) {
@@ -236,16 +234,19 @@ impl Record {
         }
     }
 
+    /// RFC 21 `jobspec-update`, as far as it changes what is listed.
     fn update_jobspec(&mut self, pool: &mut Pool, entry: &Entry) {
-        let (Some(updates), Some(text)) = (&entry.context, &self.jobspec) else { return };
-        let Ok(mut jobspec) = serde_json::from_str::<Value>(text) else { return };
-        for (path, value) in updates {
-            let _ = crate::state::set_path(&mut jobspec, path, value.clone());
-        }
-        let (nnodes, ncores, ntasks) = (self.nnodes, self.ncores, self.ntasks);
-        self.set_jobspec(pool, &jobspec);
-        if self.ranks.is_some() {
-            (self.nnodes, self.ncores, self.ntasks) = (nnodes, ncores, ntasks);
+        for (path, value) in entry.context.iter().flatten() {
+            let text = || value.as_str();
+            match path.as_str() {
+                "attributes.system.duration" => self.duration = value.as_f64().or(self.duration),
+                "attributes.system.job.name" => self.name = pool.maybe(text()).or(self.name.take()),
+                "attributes.system.cwd" => self.cwd = pool.maybe(text()),
+                "attributes.system.queue" => self.queue = pool.maybe(text()),
+                "attributes.system.project" => self.project = pool.maybe(text()),
+                "attributes.system.bank" => self.bank = pool.maybe(text()),
+                _ => {}
+            }
         }
     }
 

@@ -171,7 +171,7 @@ impl JobManager {
             }
             if scheme == "after" {
                 let note = "dependency scheme 'after' is deprecated, use 'afterstart'";
-                self.raise(cx, id, &Exception::new("dependency", 3, note));
+                self.raise_dependency(cx, id, 3, note);
             }
         }
         Ok(())
@@ -198,7 +198,7 @@ impl JobManager {
             match self.watch(cx, id, wanted) {
                 Ok(Some(_)) => {}
                 Ok(None) => self.satisfy(cx, id, &description),
-                Err(fault) => self.raise(cx, id, &Exception::new("dependency", 0, &fault.message())),
+                Err(fault) => self.raise_dependency(cx, id, 0, &fault.message()),
             }
         }
     }
@@ -255,6 +255,11 @@ impl JobManager {
         self.jobs.range(..id).any(|(_, other)| other.userid == job.userid && other.name == job.name)
     }
 
+    fn raise_dependency(&mut self, cx: &mut Cx<'_>, id: JobId, severity: i64, note: &str) {
+        let userid = Some(cx.node.owner);
+        self.raise(cx, id, &Exception { userid, ..Exception::new("dependency", severity, note) });
+    }
+
     fn satisfy(&mut self, cx: &mut Cx<'_>, id: JobId, description: &str) {
         self.post(cx, id, "dependency-remove", context([("description", description.into())]));
     }
@@ -286,7 +291,7 @@ impl JobManager {
                 Err(_) => {
                     let why = if target.started { "can never be satisfied" } else { "job never started" };
                     let note = format!("dependency {} {why}", waiting.description);
-                    self.raise(cx, waiting.job, &Exception::new("dependency", 0, &note));
+                    self.raise_dependency(cx, waiting.job, 0, &note);
                 }
             }
         }
@@ -303,7 +308,7 @@ impl JobManager {
         self.depend.forget(target);
         for waiting in self.depend.after.remove(&target).unwrap_or_default() {
             let note = format!("dependency {} can never be satisfied", waiting.description);
-            self.raise(cx, waiting.job, &Exception::new("dependency", 0, &note));
+            self.raise_dependency(cx, waiting.job, 0, &note);
         }
     }
 

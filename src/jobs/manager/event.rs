@@ -218,6 +218,7 @@ impl JobManager {
 
     /// The job is inactive: out of the table of active jobs, into the index of the others.
     fn retire(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        self.release_environment(id);
         let Some(mut job) = self.jobs.remove(&id) else { return };
         self.wait_on_inactive(cx, &mut job);
         if !job.phantom {
@@ -341,6 +342,7 @@ impl JobManager {
         let entry = Entry { timestamp: cx.now.wall.timestamp(), name: "invalidate".to_owned(), context: None };
         self.tell_journal(cx, id, &entry);
         self.events.batch.lines.remove(&id);
+        self.release_environment(id);
         self.jobs.remove(&id);
         self.depend_on_forgotten(cx, id);
         self.check_drain();

@@ -8,6 +8,7 @@ use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Errno, Message};
 use serde_json::{Map, Value};
 
+use super::environment::Environment;
 use crate::limits::PERILOGS_MAX;
 use crate::state::{EndEvent, JobFlags, merge, priority, set_path};
 
@@ -27,6 +28,7 @@ pub(super) struct Job {
     /// As the user gave it; empty if not.
     pub(super) name: Box<str>,
     pub(super) queue: Option<Arc<str>>,
+    pub(super) environment: Environment,
     /// R without its `scheduling` part.
     pub(super) resources: Option<Arc<Value>>,
     /// The eventlog so far, as in the KVS.
@@ -84,6 +86,7 @@ impl Job {
             jobspec: redact(jobspec).into(),
             name: name_of(jobspec).into(),
             queue,
+            environment: Environment::Stored,
             resources: None,
             eventlog: String::new(),
             annotations: Map::new(),

@@ -8,8 +8,16 @@ use serde_json::json;
 use super::JobManager;
 
 /// Rules that stand in this crate under the names that flux-core gives them.
-const BUILTIN: [&str; 6] =
-    [".priority-default", ".dependency-after", ".dependency-singleton", ".begin-time", ".history", ".post-event"];
+const BUILTIN: [&str; 8] = [
+    ".priority-default",
+    ".dependency-after",
+    ".dependency-singleton",
+    ".begin-time",
+    ".update-duration",
+    ".history",
+    ".post-event",
+    ".update-queue",
+];
 
 #[derive(Deserialize)]
 struct Jobtap {

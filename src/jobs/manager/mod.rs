@@ -9,6 +9,7 @@ mod annotate;
 mod archive;
 mod conf;
 mod depend;
+mod environment;
 mod event;
 mod history;
 mod job;
@@ -45,6 +46,7 @@ enum Pending {
     Fetch(Box<lookup::Fetch>),
     Purge { request: Option<Box<Message>>, count: usize },
     Expiration { id: JobId },
+    Environment { id: JobId },
     Update(Box<update::Asked>),
     Ignore,
 }
@@ -64,6 +66,7 @@ pub struct JobManager {
     journal: journal::Journal,
     wait: wait::Wait,
     depend: depend::Depend,
+    environments: environment::Environments,
     conf: conf::Conf,
     pending: BTreeMap<Tag, Pending>,
     /// While the jobs of an earlier life are read.
@@ -89,6 +92,7 @@ impl Default for JobManager {
             journal: journal::Journal::default(),
             wait: wait::Wait::default(),
             depend: depend::Depend::default(),
+            environments: environment::Environments::default(),
             conf: conf::Conf::default(),
             pending: BTreeMap::new(),
             loader: None,
@@ -177,6 +181,7 @@ impl Service for JobManager {
             Some(Pending::Fetch(fetch)) => self.on_fetched(cx, *fetch, reply),
             Some(Pending::Purge { request, count }) => self.on_purged(cx, request, count, reply),
             Some(Pending::Expiration { id }) => self.on_expiration(cx, id, reply),
+            Some(Pending::Environment { id }) => self.on_environment(cx, id, reply),
             Some(Pending::Update(asked)) => self.on_expiration_asked(cx, *asked, reply),
             Some(Pending::Ignore) => {}
             // RFCs 27 and 32: these name their job themselves.
@@ -223,7 +228,7 @@ impl Service for JobManager {
     fn stats(&self) -> Value {
         json!({"journal": {"listeners": self.journal.listeners.len(), "events": self.events.count},
                "active_jobs": self.jobs.len(), "inactive_jobs": self.archive.len(), "max_jobid": self.max_id.0,
-               "housekeeping": {"running": {}}})
+               "housekeeping": {"running": {}, "config": {"release-after": -1.0, "command": ""}}})
     }
 
     fn check(&self) {

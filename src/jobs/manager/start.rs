@@ -73,14 +73,17 @@ impl JobManager {
     pub(super) fn send_start(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(service) = &self.start.service else { return };
         let topic = format!("{service}.start");
-        let job = self.jobs.get_mut(&id).expect("the caller holds an active job");
-        let Some(resources) = job.resources.as_deref() else { return };
-        if job.start_pending {
+        let job = self.jobs.get(&id).expect("the caller holds an active job");
+        if job.start_pending || job.resources.is_none() {
             return;
         }
         let reattach = job.shells;
-        let body = json!({"id": id.0, "userid": job.userid, "jobspec": job.jobspec_value(),
-                          "reattach": reattach, "R": resources});
+        let jobspec = if reattach { Some(job.jobspec_value()) } else { self.whole_jobspec(cx, id) };
+        let Some(jobspec) = jobspec else { return };
+        self.release_environment(id);
+        let job = self.jobs.get_mut(&id).expect("still active");
+        let body = json!({"id": id.0, "userid": job.userid, "jobspec": jobspec,
+                          "reattach": reattach, "R": job.resources.as_deref()});
         (job.start_pending, job.shells) = (true, true);
         let end = (job.state == JobState::Cleanup).then(|| job.end.clone()).flatten();
         let debug = job.is_debug();

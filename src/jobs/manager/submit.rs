@@ -66,6 +66,7 @@ impl JobManager {
         let birth = Birth { id, userid: new.userid, urgency: new.urgency, flags, t_submit: new.t_submit };
         let mut job = Job::new(&birth, &new.jobspec);
         job.unacknowledged = true;
+        job.environment = self.environments.keep(&new.jobspec);
         self.jobs.insert(id, job);
         let first = context([
             ("userid", new.userid.into()),
@@ -82,7 +83,8 @@ impl JobManager {
             return Err(fault);
         }
         if let Some(signed) = &new.signed {
-            let jobspec = new.jobspec.to_string();
+            // The environment is in J already.
+            let jobspec = self.jobs.get(&id).map_or("", |job| &job.jobspec);
             self.events.batch.puts.push(kvs::put(kvs::job_key(id, "J"), signed.as_bytes()));
             self.events.batch.puts.push(kvs::put(kvs::job_key(id, "jobspec"), jobspec.as_bytes()));
         }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 pub use build::{NestShape, SubmitOptions, SubmitShape};
 pub use count::Count;
 pub use error::JobspecError;
-pub use summary::Summary;
+pub use summary::{Summary, TasksPer};
 
 /// A parsed jobspec. Its parts are public: whoever changes them runs [`Jobspec::validate`] again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
