@@ -30,13 +30,24 @@ commands! {
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
     Other 1 "start" start, "bootstrap a local Flux instance";
     Other 1 "version" version, "Display flux version information";
+    Other 1 "config" config, "Manage/query Flux configuration";
     Other 1 "env" env, "Print the flux environment or execute a command inside it";
+    Other 2 "admin" admin, "Flux administration subcommands";
     Plumbing 1 "help" help, "Show how to use flux and its commands";
     Plumbing 1 "broker" broker, "Run a broker: one node of an instance";
     Plumbing 1 "getattr" attr::get, "Print a broker attribute";
     Plumbing 1 "setattr" attr::set, "Set a broker attribute";
     Plumbing 1 "lsattr" attr::list, "List broker attributes";
     Plumbing 1 "kvs" kvs, "Read and write the key-value store";
+    Plumbing 1 "content" content, "Access content store";
+    Plumbing 1 "event" event, "Send and receive Flux events";
+    Plumbing 1 "module" module, "Manage the broker's modules";
+    Plumbing 1 "ping" ping, "Measure the round-trip latency to a service";
+    Plumbing 1 "dmesg" dmesg, "Print or control log ring buffer";
+    Plumbing 1 "logger" logger, "Write a message to the log";
+    Plumbing 1 "cgroup" cgroup, "Find control groups";
+    Plumbing 1 "python" python, "Run python3 with Flux's package";
+    Plumbing 1 "lptest" lptest, "Create lines of regular output for standard I/O testing";
 }
 
 /// The command of that name.

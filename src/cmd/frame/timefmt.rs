@@ -25,3 +25,15 @@ pub fn parse_utc(text: &str) -> Option<f64> {
     let time: Timestamp = text.parse().ok()?;
     Some(time.as_microsecond() as f64 / 1e6)
 }
+
+/// `2020-01-07T13:31:00.123456Z`
+pub fn utc_micros(seconds: f64) -> String {
+    let time = Timestamp::from_microsecond((seconds * 1e6) as i64).unwrap_or_default();
+    jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%S.%6fZ", time).unwrap_or_default()
+}
+
+/// `2020-01-07T13:31:00Z`
+pub fn utc_seconds(seconds: f64) -> String {
+    let time = Timestamp::from_second(seconds as i64).unwrap_or_default();
+    jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%SZ", time).unwrap_or_default()
+}
