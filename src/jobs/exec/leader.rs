@@ -12,7 +12,6 @@ use super::job::{Barrier, Job, Lines, Part, Phase};
 use super::record::entry;
 use super::{JobExec, Pending};
 use crate::body::WireId;
-use crate::kvs;
 use crate::limits::EXCEPTION_NOTE_LEN_MAX;
 
 #[derive(Deserialize)]
@@ -144,41 +143,10 @@ impl JobExec {
         self.pending.insert(tag, Pending::Namespace); // After a restart it may be there still: no error.
     }
 
-    /// The manager sends the jobspec without its environment (RFC 32): the shells get it from the KVS.
+    /// Asks every node of the job to start its shell, or to find it again.
     pub(super) fn launch_parts(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Launching;
-        let tag = kvs::lookup(cx, &kvs::job_key(id, "jobspec"), 0);
-        self.pending.insert(tag, Pending::LookJobspec(id));
-    }
-
-    pub(super) fn on_jobspec_found(&mut self, cx: &mut Cx<'_>, id: JobId, reply: &Message) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let stored = kvs::text(reply).and_then(|text| {
-            serde_json::from_str::<Value>(&text).map_err(|e| Fault::new(Errno::EPROTO, e.to_string()))
-        });
-        let mut jobspec = (*job.jobspec).clone();
-        match stored {
-            Ok(mut stored) => {
-                let environment = stored.pointer_mut("/attributes/system/environment").map(Value::take);
-                let system = jobspec.pointer_mut("/attributes/system").and_then(Value::as_object_mut);
-                if let (Some(environment), Some(system)) = (environment, system) {
-                    system.insert("environment".into(), environment);
-                }
-                self.launch_with(cx, id, &jobspec);
-            }
-            Err(fault) => {
-                let note = format!("the job's jobspec cannot be read: {}", fault.message());
-                for shell in 0..job.parts.len() {
-                    self.shell_lost(cx, id, shell, Some(STATUS_UNKNOWN), &note);
-                }
-            }
-        }
-    }
-
-    /// Asks every node of the job to start its shell, or to find it again.
-    fn launch_with(&mut self, cx: &mut Cx<'_>, id: JobId, jobspec: &Value) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
         let count = job.parts.len();
         for (shell, part) in job.parts.iter_mut().enumerate() {
             let body = json!({
@@ -186,7 +154,7 @@ impl JobExec {
                 "userid": job.userid,
                 "shell_rank": shell,
                 "shell_count": count,
-                "jobspec": jobspec,
+                "jobspec": &*job.jobspec,
                 "R": &*job.resources,
                 "reattach": job.reattach,
                 "taken": part.taken,

@@ -41,7 +41,6 @@ enum Pending {
     /// After a restart: the job's exec eventlog, then what was taken of its shells.
     LookLog(JobId),
     LookTaken(JobId),
-    LookJobspec(JobId),
     Namespace,
     Drain,
     Node(JobId, node::Step),
@@ -135,7 +134,6 @@ impl Service for JobExec {
             Some(Pending::Commit(commit)) => self.on_commit(cx, *commit, reply),
             Some(Pending::LookLog(id)) => self.on_log_found(cx, id, reply),
             Some(Pending::LookTaken(id)) => self.on_taken_found(cx, id, reply),
-            Some(Pending::LookJobspec(id)) => self.on_jobspec_found(cx, id, reply),
             Some(Pending::Drain) => {
                 if let Some(fault) = Fault::of(reply) {
                     cx.log(LogLevel::Err, format!("job-exec: draining nodes failed: {fault}"));

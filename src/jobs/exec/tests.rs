@@ -30,10 +30,6 @@ struct World {
     /// What the shell was told.
     shell: Vec<Value>,
     logs: BTreeMap<String, String>,
-    /// The whole jobspec, as the KVS has it.
-    jobspec: String,
-    /// The one the shells were given.
-    launched: Option<Value>,
     files: BTreeMap<String, Vec<u8>>,
     locked: bool,
     spawned: Vec<Tag>,
@@ -67,8 +63,6 @@ impl World {
             manager: Vec::new(),
             shell: Vec::new(),
             logs: BTreeMap::new(),
-            jobspec: json!({"attributes": {"system": {"duration": 0, "environment": {"A": "b"}}}}).to_string(),
-            launched: None,
             files: BTreeMap::new(),
             locked: false,
             spawned: Vec::new(),
@@ -193,9 +187,6 @@ impl World {
                 None
             }
             (Body::Request { .. }, "job-exec.launch" | "job-exec.order") => {
-                if let Some(jobspec) = message.payload.value().unwrap().get("jobspec") {
-                    self.launched = Some(jobspec.clone());
-                }
                 let mut cx = Cx { now: self.now, node: &self.node, rng: &mut self.rng, out: &mut self.out };
                 assert!(AnyService::dispatch(&mut self.exec, &mut cx, &message));
                 None
@@ -240,12 +231,8 @@ impl World {
 
     fn lookup(&self, message: &Message) -> Message {
         let body = message.payload.value().unwrap();
-        let key = body["key"].as_str().unwrap().strip_prefix("job.0000.0000.0000.04d2.").unwrap();
-        let stored = match key {
-            "jobspec" => Some(&self.jobspec),
-            _ => self.logs.get(key.strip_prefix("guest.").unwrap()),
-        };
-        match stored {
+        let key = body["key"].as_str().unwrap().strip_prefix("job.0000.0000.0000.04d2.guest.").unwrap();
+        match self.logs.get(key) {
             Some(text) => {
                 message.response(json!({"val": {"data": STANDARD.encode(text), "type": "val", "ver": 1}}).into())
             }
@@ -555,12 +542,4 @@ fn signals_from_the_manager_wait_for_the_shell() {
     world.hello();
     assert_eq!(world.shell, [json!({"acked": 0}), json!({"type": "signal", "signum": 10})]);
     assert_eq!(JobId(ID).to_string(), "ƒNH");
-}
-
-#[test]
-fn the_shells_get_the_environment_that_the_manager_does_not_keep() {
-    let mut world = World::new(false);
-    world.start(false, Value::Null, 0.0);
-    let launched = world.launched.take().expect("the shell was launched");
-    assert_eq!(launched["attributes"]["system"], json!({"duration": 0, "environment": {"A": "b"}}));
 }
