@@ -28,3 +28,6 @@ pub fn entry(timestamp: f64, name: &str, context: Option<&Value>) -> String {
         None => format!("{{\"timestamp\":{timestamp:?},\"name\":\"{name}\"}}\n"),
     }
 }
+
+#[cfg(test)]
+mod tests;
