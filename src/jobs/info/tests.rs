@@ -41,7 +41,7 @@ fn the_main_eventlog_is_told_to_its_end() {
 fn another_log_ends_with_the_job_and_nothing_of_it_is_lost() {
     let mut world = World::new();
     let id = world.submit();
-    let missing = watch(&mut world, id, "guest.output", 0);
+    let missing = watch(&mut world, id, "data.none", 0);
     assert_eq!(names(&mut world, missing), (String::new(), Some(Errno::ENOENT)));
     let tag = watch(&mut world, id, "guest.output", 1);
     world.append(id, "guest.output", "{\"timestamp\":1.0,\"name\":\"header\"}\n");
@@ -53,6 +53,12 @@ fn another_log_ends_with_the_job_and_nothing_of_it_is_lost() {
     assert_eq!(names(&mut world, late), ("header data".into(), Some(Errno::ENODATA)));
     let never = watch(&mut world, id, "guest.input", 1);
     assert_eq!(names(&mut world, never), (String::new(), Some(Errno::ENODATA)), "nothing was made, nor will be");
+    world.sched.hold = true;
+    let id = world.submit();
+    let tag = watch(&mut world, id, "guest.exec.eventlog", 0);
+    assert_eq!(names(&mut world, tag), (String::new(), None), "it waits for the start");
+    world.cancel(id);
+    assert_eq!(names(&mut world, tag), (String::new(), Some(Errno::ENODATA)));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `job-info.eventlog-watch` and `update-watch`: streams that end when the job does.
 //!
 //! The main eventlog ends with `clean`. Any other one ends when the main one does: it is then read once more, as nothing comes
-//! after that, and so nothing is missed whatever the order in which the KVS tells of its keys.
+//! after that, and so nothing is missed whatever the order in which the KVS tells of its keys. What the job itself makes, under
+//! `guest.`, is waited for from its start on.
 
 use flux_service::{Cx, Fault, Outcome};
 use flux_types::{JobId, eventlog};
@@ -42,6 +43,8 @@ pub(super) struct Watch {
     what: What,
     /// The sender may read.
     allowed: bool,
+    /// The job has started: its guest directory is there, or will be at once.
+    started: bool,
     /// Bytes of the log that were sent.
     delivered: usize,
     main: Option<flux_service::Tag>,
@@ -113,6 +116,7 @@ impl JobInfo {
             flags: body.flags,
             what: What::Events,
             allowed: request.cred.is_owner(),
+            started: false,
             delivered: 0,
             main: None,
             data: None,
@@ -122,9 +126,9 @@ impl JobInfo {
         if watch.path == "eventlog" {
             self.watch_data(cx, number);
         } else {
-            let owner = watch.allowed;
+            let at_once = watch.allowed && !watch.is_guest();
             self.watch_main(cx, number);
-            if owner {
+            if at_once {
                 self.watch_data(cx, number);
             }
         }
@@ -145,6 +149,7 @@ impl JobInfo {
             flags: 0,
             what: What::Value { key: body.key, value: None, told: false },
             allowed: request.cred.is_owner(),
+            started: false,
             delivered: 0,
             main: None,
             data: Some(tag),
@@ -171,7 +176,9 @@ impl JobInfo {
         let watch = &self.watches[&number];
         let key = kvs::job_key(watch.id, &watch.path);
         let flag = |bit: u64, kvs: u32| if watch.flags & bit != 0 { kvs } else { 0 };
-        let flags = flag(WAITCREATE, KVS_WAITCREATE) | flag(INITIAL_SENTINEL, KVS_WATCH_INITIAL_SENTINEL);
+        // What a job makes may come a moment after its start.
+        let wait = if watch.is_guest() { KVS_WAITCREATE } else { flag(WAITCREATE, KVS_WAITCREATE) };
+        let flags = wait | flag(INITIAL_SENTINEL, KVS_WATCH_INITIAL_SENTINEL);
         let tag = self.kvs_watch(cx, &key, flags, Pending::Data(number));
         self.watches.get_mut(&number).expect("just seen").data = Some(tag);
     }
@@ -188,10 +195,16 @@ impl JobInfo {
                 return self.fail(cx, number, &fault);
             }
             watch.allowed = true;
-            self.watch_data(cx, number);
         }
-        if eventlog::entries(&text).any(|entry| entry.is_ok_and(|entry| entry.name == "clean")) {
-            self.read_last(cx, number);
+        let has = |name: &str| eventlog::entries(&text).any(|entry| entry.is_ok_and(|entry| entry.name == name));
+        watch.started |= has("start");
+        let (readable, over) = (watch.started || !watch.is_guest(), has("clean"));
+        match (readable, over) {
+            // A job that never started has made nothing.
+            (false, true) => self.fail(cx, number, &Errno::ENODATA.into()),
+            (true, true) => self.read_last(cx, number),
+            (true, false) if watch.data.is_none() => self.watch_data(cx, number),
+            _ => {}
         }
     }
 
