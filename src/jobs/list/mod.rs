@@ -84,13 +84,23 @@ struct ListId {
     state: u32,
 }
 
-#[derive(Deserialize)]
-struct Journal {
+/// What the journal tells of one job, read where it is.
+struct Journal<'a> {
     id: WireId,
-    events: Vec<Value>,
-    jobspec: Option<Value>,
-    #[serde(rename = "R")]
-    resources: Option<Value>,
+    events: &'a [Value],
+    jobspec: Option<&'a Value>,
+    resources: Option<&'a Value>,
+}
+
+impl<'a> Journal<'a> {
+    fn read(body: &'a Value) -> Option<Journal<'a>> {
+        Some(Journal {
+            id: WireId::deserialize(body.get("id")?).ok()?,
+            events: body.get("events")?.as_array()?,
+            jobspec: body.get("jobspec"),
+            resources: body.get("R"),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -129,8 +139,11 @@ impl Service for JobList {
             self.ask_again_at = Some(cx.now.mono.after(ASK_AGAIN_AFTER));
             return;
         }
-        match reply.decode::<Journal>() {
-            Ok(told) => self.on_told(cx, told),
+        match reply.payload.value() {
+            Ok(body) => match Journal::read(&body) {
+                Some(told) => self.on_told(cx, &told),
+                None => cx.log(LogLevel::Err, "job-manager.events-journal: malformed response"),
+            },
             Err(error) => cx.log(LogLevel::Err, format!("job-manager.events-journal: {error}")),
         }
     }
@@ -213,7 +226,7 @@ impl JobList {
         Ok(())
     }
 
-    fn on_told(&mut self, cx: &mut Cx<'_>, told: Journal) {
+    fn on_told(&mut self, cx: &mut Cx<'_>, told: &Journal<'_>) {
         if told.id.0 == WireId::ANY {
             self.ready = true;
             for request in std::mem::take(&mut self.deferred) {
@@ -233,15 +246,15 @@ impl JobList {
             }
             None => Record::new(id),
         };
-        if let Some(jobspec) = &told.jobspec {
+        if let Some(jobspec) = told.jobspec {
             job.set_jobspec(&mut self.pool, jobspec);
         }
-        for entry in told.events.into_iter().filter_map(|event| Entry::from_value(event).ok()) {
+        for entry in told.events.iter().filter_map(|event| Entry::from_value(event.clone()).ok()) {
             if entry.name == "invalidate" {
                 return; // It was never there.
             }
             // In a backlog R comes along from the beginning, but it counts from the allocation on.
-            if let (Some(resources), "alloc") = (&told.resources, entry.name.as_str()) {
+            if let (Some(resources), "alloc") = (told.resources, entry.name.as_str()) {
                 job.set_resources(&mut self.pool, resources);
             }
             job.apply(&mut self.pool, &entry);

@@ -75,6 +75,8 @@ pub(super) struct Events {
     orphans: BTreeMap<JobId, String>,
     lost_puts: Vec<Value>,
     pub(super) retry_at: Option<Mono>,
+    /// The newest time stamp, in microseconds since the epoch.
+    last_us: u64,
     pub(super) in_flight: usize,
     pub(super) count: u64,
 }
@@ -87,8 +89,15 @@ pub(super) fn context<const N: usize>(pairs: [(&str, Value); N]) -> Option<Map<S
 impl JobManager {
     /// Posts an event with the time of now.
     pub(super) fn post(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, context: Option<Map<String, Value>>) {
-        let entry = Entry { timestamp: cx.now.wall.timestamp(), name: name.to_owned(), context };
+        let entry = Entry { timestamp: self.stamp(cx), name: name.to_owned(), context };
         self.post_entry(cx, Posted { id, entry, logged: true });
+    }
+
+    /// The time of now, but after every stamp given before: events of one turn are told apart, and sort as they happened.
+    fn stamp(&mut self, cx: &Cx<'_>) -> f64 {
+        let now_us = cx.now.wall.0.as_micros() as u64;
+        self.events.last_us = now_us.max(self.events.last_us + 1);
+        self.events.last_us as f64 / 1e6
     }
 
     /// As `post`, for listeners only: the event is not part of the job's log.
@@ -99,7 +108,7 @@ impl JobManager {
         name: &str,
         context: Option<Map<String, Value>>,
     ) {
-        let entry = Entry { timestamp: cx.now.wall.timestamp(), name: name.to_owned(), context };
+        let entry = Entry { timestamp: self.stamp(cx), name: name.to_owned(), context };
         self.post_entry(cx, Posted { id, entry, logged: false });
     }
 
@@ -112,6 +121,8 @@ impl JobManager {
         name: &str,
         context: Option<Map<String, Value>>,
     ) {
+        let given_us = (timestamp.clamp(0.0, cx.now.wall.timestamp()) * 1e6).round() as u64;
+        self.events.last_us = self.events.last_us.max(given_us);
         self.post_entry(cx, Posted { id, entry: Entry { timestamp, name: name.to_owned(), context }, logged: true });
     }
 

@@ -5,7 +5,7 @@
 
 use flux_service::{Cx, Fault, LogLevel, Outcome};
 use flux_types::JobId;
-use flux_wire::{Errno, Message};
+use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,31 +17,46 @@ use crate::kvs;
 use crate::limits::{ACTIVE_JOBS_MAX, SUBMIT_BATCH_MAX};
 use crate::state::JobFlags;
 
+/// One job of a request. Jobspecs are large: they are read where they are.
 #[derive(Deserialize)]
-struct Submit {
-    jobs: Vec<NewJob>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct NewJob {
+struct NewJob<'a> {
     id: WireId,
     userid: u32,
     urgency: i64,
     t_submit: f64,
     flags: u32,
-    jobspec: Value,
-    #[serde(rename = "J")]
-    signed: Option<String>,
+    #[serde(skip, default = "absent")]
+    jobspec: &'a Value,
+    #[serde(skip)]
+    signed: Option<&'a str>,
+}
+
+fn absent() -> &'static Value {
+    &Value::Null
+}
+
+impl<'a> NewJob<'a> {
+    fn read(body: &'a Value) -> Result<NewJob<'a>, Fault> {
+        let malformed = |why: String| Fault::new(Errno::EPROTO, format!("malformed payload: {why}"));
+        let mut job = NewJob::deserialize(body).map_err(|error| malformed(error.to_string()))?;
+        job.jobspec = body.get("jobspec").ok_or_else(|| malformed("missing field `jobspec`".into()))?;
+        job.signed = body.get("J").and_then(Value::as_str);
+        Ok(job)
+    }
 }
 
 impl JobManager {
     pub(super) fn submit(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let body: Submit = request.decode()?;
-        if body.jobs.len() > SUBMIT_BATCH_MAX {
+        let body = request.payload.value()?;
+        let jobs = body.get("jobs").and_then(Value::as_array);
+        let jobs = jobs.ok_or_else(|| Fault::new(Errno::EPROTO, "malformed payload: missing field `jobs`"))?;
+        if jobs.len() > SUBMIT_BATCH_MAX {
             return Err(Fault::new(Errno::E2BIG, format!("more than {SUBMIT_BATCH_MAX} jobs in one request")));
         }
-        let mut submitted = Submitted { request: request.clone(), accepted: Vec::new(), errors: Vec::new() };
-        for new in body.jobs {
+        let jobs = jobs.iter().map(NewJob::read).collect::<Result<Vec<NewJob<'_>>, Fault>>()?;
+        let request = Message { payload: Payload::None, ..request.clone() };
+        let mut submitted = Submitted { request, accepted: Vec::new(), errors: Vec::new() };
+        for new in jobs {
             let id = new.id.id();
             match self.accept(cx, new) {
                 Ok(()) => submitted.accepted.push(id),
@@ -52,7 +67,7 @@ impl JobManager {
         Ok(())
     }
 
-    fn accept(&mut self, cx: &mut Cx<'_>, new: NewJob) -> Result<(), Fault> {
+    fn accept(&mut self, cx: &mut Cx<'_>, new: NewJob<'_>) -> Result<(), Fault> {
         let id = new.id.id();
         if self.jobs.len() >= ACTIVE_JOBS_MAX {
             return Err(Fault::new(Errno::EAGAIN, format!("more than {ACTIVE_JOBS_MAX} jobs are active")));
@@ -64,9 +79,9 @@ impl JobManager {
         self.queues.may_submit(queue)?;
         let flags = JobFlags(new.flags);
         let birth = Birth { id, userid: new.userid, urgency: new.urgency, flags, t_submit: new.t_submit };
-        let mut job = Job::new(&birth, &new.jobspec);
+        let mut job = Job::new(&birth, new.jobspec);
         job.unacknowledged = true;
-        job.environment = self.environments.keep(&new.jobspec);
+        job.environment = self.environments.keep(new.jobspec);
         self.jobs.insert(id, job);
         let first = context([
             ("userid", new.userid.into()),
@@ -75,14 +90,14 @@ impl JobManager {
             ("version", 1.into()),
         ]);
         self.post_at(cx, id, new.t_submit, "submit", first);
-        if let Err(fault) = self.depend_on_submit(cx, id, &new.jobspec) {
+        if let Err(fault) = self.depend_on_submit(cx, id, new.jobspec) {
             self.discard(cx, id);
             if new.signed.is_none() {
                 self.events.batch.puts.push(kvs::unlink(kvs::job_key(id, "")));
             }
             return Err(fault);
         }
-        if let Some(signed) = &new.signed {
+        if let Some(signed) = new.signed {
             // The environment is in J already.
             let jobspec = self.jobs.get(&id).map_or("", |job| &job.jobspec);
             self.events.batch.puts.push(kvs::put(kvs::job_key(id, "J"), signed.as_bytes()));
