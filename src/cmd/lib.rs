@@ -10,6 +10,7 @@ pub mod format;
 pub mod frame;
 pub(crate) mod job;
 pub(crate) mod jobid;
+pub(crate) mod jobs;
 pub mod limits;
 pub mod store;
 pub(crate) mod submit;

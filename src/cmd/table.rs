@@ -25,7 +25,12 @@ macro_rules! commands {
 commands! {
     Submit 2 "run" crate::submit::run, "run a Flux job interactively";
     Submit 2 "submit" crate::submit::single, "submit a job to a Flux instance";
+    Jobs 2 "jobs" crate::jobs, "list jobs submitted to Flux";
     Jobs 2 "cancel" crate::job::signals::cancel, "cancel one or more jobs";
+    Jobs 2 "pgrep" crate::jobs::search::pgrep, "search for jobs";
+    Jobs 2 "pkill" crate::jobs::search::pkill, "cancel jobs that match";
+    Jobs 2 "update" crate::job::update, "update attributes of active jobs";
+    Plumbing 2 "post-job-event" crate::job::post, "Post an event to a job's eventlog";
     Jobs 1 "job" crate::job, "Job Subcommands (see: flux help job)";
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
     Other 1 "start" start, "bootstrap a local Flux instance";

@@ -17,7 +17,7 @@ mod value;
 use std::fmt;
 
 pub use named::{Formats, Named};
-pub use table::{Format, TableOptions};
+pub use table::{Format, TableOptions, cut as cut_line};
 pub use value::{Row, Value};
 
 /// Why a format was refused, or a value does not go with it. Users write formats, so none of these may panic.

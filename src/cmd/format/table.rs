@@ -222,7 +222,8 @@ impl Format {
     }
 }
 
-fn cut(line: String, width: Option<usize>) -> String {
+/// A line of at most `width` characters, with a `+` where it was cut.
+pub fn cut(line: String, width: Option<usize>) -> String {
     match width {
         Some(width) if width > 0 && line.chars().count() > width => {
             line.chars().take(width - 1).chain(std::iter::once('+')).collect()

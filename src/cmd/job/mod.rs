@@ -4,10 +4,12 @@ pub(crate) mod attach;
 mod eventlog;
 mod id;
 mod listing;
+pub(crate) mod post;
 pub(crate) mod signals;
 mod small;
 mod submit;
 mod taskmap;
+pub(crate) mod update;
 mod waiting;
 
 use clap::{ArgMatches, Command};
