@@ -156,3 +156,7 @@ pub(crate) fn set_path(root: &mut Value, path: &str, value: Value) -> Option<()>
     at.as_object_mut()?.insert(last.to_owned(), value);
     Some(())
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

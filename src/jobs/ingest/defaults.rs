@@ -121,3 +121,7 @@ fn constrain(system: &mut Map<String, Value>, mut properties: Vec<Value>) {
         Some(given) => *given = json!({"and": [given.take(), {"properties": properties}]}),
     }
 }
+
+#[cfg(test)]
+#[path = "defaults_tests.rs"]
+mod tests;

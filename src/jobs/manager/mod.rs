@@ -291,6 +291,8 @@ impl JobManager {
 }
 
 #[cfg(test)]
+mod job_tests;
+#[cfg(test)]
 mod life_tests;
 #[cfg(test)]
 mod tests;
