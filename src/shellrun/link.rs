@@ -76,8 +76,8 @@ impl Link {
         }
     }
 
-    /// Connects if it is time to, and says hello.
-    pub(crate) fn tend(&mut self, now: Instant, bundle: &Bundle, journal: &mut Journal) {
+    /// Connects if it is time to, says hello, and sends what there is; `last`: nothing more will come.
+    pub(crate) fn tend(&mut self, now: Instant, bundle: &Bundle, journal: &mut Journal, last: bool) {
         if self.handle.is_none() && now >= self.next_try {
             self.next_try = now + self.pause;
             self.pause = (self.pause * 2).min(RECONNECT_PAUSE_MAX);
@@ -93,15 +93,15 @@ impl Link {
         if journal.is_waiting() && now >= self.sent_at + ACK_WAIT_MAX {
             journal.rewind(); // The leader was lost on the way; every event counts once.
         }
-        self.send(now, bundle, journal);
+        self.send(now, bundle, journal, last);
     }
 
     /// Sends what there is. The first connection does not wait for the answer to its hello.
-    fn send(&mut self, now: Instant, bundle: &Bundle, journal: &mut Journal) {
+    fn send(&mut self, now: Instant, bundle: &Bundle, journal: &mut Journal, last: bool) {
         if !self.greeted && self.ever_greeted {
             return;
         }
-        let hold = journal.is_waiting() && now < self.sent_at + COALESCE;
+        let hold = !last && journal.is_waiting() && now < self.sent_at + COALESCE;
         let Some(handle) = &mut self.handle else { return };
         let mut failed = false;
         while !failed && !hold && !journal.is_sent() && handle.unwritten() < flux_client::limits::OUTPUT_HIGH_BYTES {

@@ -1,5 +1,6 @@
 //! The shell: its state, and what it does with what happens.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -170,7 +171,8 @@ impl Shell {
             self.tell_exec("shell.init", &context);
         }
         self.enter_directory();
-        if let Err(error) = std::fs::create_dir(&self.plan.tmpdir) {
+        let mut private = std::fs::DirBuilder::new();
+        if let Err(error) = private.mode(0o700).create(&self.plan.tmpdir) {
             self.log(ERR, &format!("cannot make the job's temporary directory {}: {error}", self.plan.tmpdir));
         }
         for task in self.plan.tasks.clone() {
@@ -377,8 +379,8 @@ impl Shell {
         }
         self.tell_volume();
         let _ = std::fs::remove_dir_all(&self.plan.tmpdir);
-        self.phase = Phase::Finished;
         self.tell(json!({"type": "finish", "status": exits::shell_status(self.code)}));
+        self.phase = Phase::Finished;
     }
 
     fn tell_volume(&mut self) {
@@ -566,8 +568,8 @@ impl Shell {
     /// Sends what there is, tries to connect, rings alarms.
     pub(crate) fn tend(&mut self) {
         self.ring();
-        let Shell { link, bundle, journal, now, .. } = self;
-        link.tend(*now, bundle, journal);
+        let Shell { link, bundle, journal, now, phase, .. } = self;
+        link.tend(*now, bundle, journal, *phase == Phase::Finished);
         self.tend_absence();
     }
 
@@ -593,7 +595,11 @@ impl Shell {
         self.tell(json!({"type": "exec", "entry": line}));
     }
 
+    /// An event for the broker. After `finish` there are none.
     pub(crate) fn tell(&mut self, event: Value) {
+        if self.phase == Phase::Finished {
+            return;
+        }
         let (numbered, kept) = self.journal.push(event.to_string());
         let Some(record) = &mut self.record else { return };
         let result = match kept {
