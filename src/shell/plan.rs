@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flux_types::fileref::FileObject;
 use flux_types::{Idset, JobIdForm, Jobspec, Taskmap};
 use serde_json::Value;
 
@@ -25,6 +26,8 @@ pub struct Task {
     pub env: Vec<(&'static str, String)>,
     /// Cores to bind to; `None`: wherever the shell itself may run.
     pub cores: Option<Idset>,
+    /// It gets a pseudo-terminal, whose output counts as standard output.
+    pub pty: bool,
 }
 
 /// Where standard input comes from.
@@ -56,6 +59,8 @@ pub struct Plan {
     pub oom_adjust: Option<i32>,
     pub verbose: u64,
     pub cpu_affinity: Affinity,
+    /// For the job's temporary directory.
+    pub files: Vec<FileObject>,
 }
 
 impl Plan {
@@ -98,6 +103,7 @@ impl Plan {
             oom_adjust: spec.shell_option("oom.adjust").and_then(Value::as_i64).map(|n| n.clamp(-1000, 1000) as i32),
             verbose: spec.shell_option("verbose").and_then(Value::as_u64).unwrap_or(0),
             cpu_affinity,
+            files: files(&spec)?,
             map,
             node,
             tmpdir,
@@ -127,6 +133,7 @@ impl Plan {
             oom_adjust: None,
             verbose: 0,
             cpu_affinity: Affinity::Off,
+            files: Vec::new(),
         }
     }
 
@@ -165,6 +172,7 @@ fn tags<'a>(bundle: &Bundle, spec: &'a Jobspec, map: &Taskmap, node: &'a Node, t
 
 fn tasks(spec: &Jobspec, tags: &Tags<'_>, ranks: &Idset, cpus: &Affinity) -> Result<Vec<Task>, ShellError> {
     let gpus = affinity::parse("gpu-affinity", spec.shell_option("gpu-affinity").and_then(Value::as_str))?;
+    let ptys = pty_ranks(spec, tags.ntasks)?;
     let count = ranks.count() as u32;
     let mut tasks = Vec::with_capacity(count as usize);
     for (local, rank) in ranks.iter().enumerate() {
@@ -180,7 +188,8 @@ fn tasks(spec: &Jobspec, tags: &Tags<'_>, ranks: &Idset, cpus: &Affinity) -> Res
             env.push(("CUDA_VISIBLE_DEVICES", affinity::visible_devices(&gpus)));
         }
         let cores = affinity::of_task(cpus, &tags.node.cores, local, count).filter(|cores| !cores.is_empty());
-        tasks.push(Task { rank, local, argv, env, cores });
+        let pty = ptys.as_ref().is_some_and(|ranks| ranks.contains(rank));
+        tasks.push(Task { rank, local, argv, env, cores, pty });
     }
     Ok(tasks)
 }
@@ -202,6 +211,29 @@ fn input(spec: &Jobspec, tags: &Tags<'_>) -> Result<Input, ShellError> {
 fn rlimits(spec: &Jobspec) -> Vec<(String, i64)> {
     let limits = spec.shell_option("rlimit").and_then(Value::as_object);
     limits.into_iter().flatten().filter_map(|(name, value)| Some((name.to_lowercase(), value.as_i64()?))).collect()
+}
+
+/// The tasks that get a pseudo-terminal: all, those of `pty.ranks`, or with `pty.interactive` the first.
+fn pty_ranks(spec: &Jobspec, ntasks: usize) -> Result<Option<Idset>, ShellError> {
+    if !is_set(spec, "pty") {
+        return Ok(None);
+    }
+    let bad = |why: &str| ShellError::Option { name: "pty", why: why.to_owned() };
+    let ranks = match spec.shell_option("pty.ranks") {
+        Some(Value::String(text)) if text != "all" => text.parse().map_err(|_| bad("ranks is no idset"))?,
+        Some(Value::Number(rank)) => {
+            let rank = rank.as_u64().and_then(|rank| u32::try_from(rank).ok()).ok_or_else(|| bad("a bad rank"))?;
+            Idset::range(rank, rank)
+        }
+        None if is_set(spec, "pty.interactive") => Idset::range(0, 0),
+        _ => Idset::below(ntasks as u32),
+    };
+    Ok(Some(ranks))
+}
+
+fn files(spec: &Jobspec) -> Result<Vec<FileObject>, ShellError> {
+    let Some(files) = spec.files() else { return Ok(Vec::new()) };
+    FileObject::archive_from_value(files).map_err(|error| ShellError::Jobspec(format!("files: {error}")))
 }
 
 fn wants_pmi(spec: &Jobspec) -> bool {

@@ -11,6 +11,7 @@ mod poll;
 mod record;
 mod serve;
 mod shell;
+mod stage;
 mod start;
 mod task;
 

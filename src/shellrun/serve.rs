@@ -43,13 +43,24 @@ impl Shell {
         Ok(Payload::None)
     }
 
-    /// The tasks of this shell for a parallel debugger: hosts, executables, ranks and process ids in RFC 29 style runs.
+    /// The tasks of this shell for a parallel debugger. Numbers are each the difference to the one before.
     fn proctable(&self) -> Value {
         let host = &self.plan.node.host;
-        let ranks: Vec<Value> = self.tasks.iter().map(|task| json!(task.rank)).collect();
-        let pids: Vec<Value> = self.tasks.iter().map(|task| json!(task.pid.0)).collect();
-        let programs: Vec<Value> =
-            self.plan.tasks.iter().filter_map(|task| task.argv.first()).map(|p| json!(p)).collect();
-        json!({"hosts": vec![json!(host); ranks.len()], "executables": programs, "taskids": ranks, "pids": pids})
+        let ranks: Vec<i64> = self.tasks.iter().map(|task| i64::from(task.rank)).collect();
+        let pids: Vec<i64> = self.tasks.iter().map(|task| i64::from(task.pid.0)).collect();
+        let programs: Vec<&String> = self.plan.tasks.iter().filter_map(|task| task.argv.first()).collect();
+        let shells = vec![i64::from(self.bundle.rank); ranks.len()];
+        json!({
+            "hosts": vec![host; ranks.len()],
+            "executables": programs,
+            "ids": deltas(&ranks),
+            "pids": deltas(&pids),
+            "ranks": deltas(&shells),
+        })
     }
+}
+
+fn deltas(numbers: &[i64]) -> Vec<i64> {
+    let before = std::iter::once(0).chain(numbers.iter().copied());
+    numbers.iter().zip(before).map(|(number, before)| number - before).collect()
 }

@@ -17,6 +17,7 @@ use crate::files::Files;
 use crate::limits::{BROKER_ABSENT_MAX, KILL_AFTER};
 use crate::link::{Link, Said};
 use crate::record::Record;
+use crate::stage;
 use crate::start::{StartFailure, Starter};
 use crate::task::{Sink, Task};
 
@@ -174,6 +175,12 @@ impl Shell {
         let mut private = std::fs::DirBuilder::new();
         if let Err(error) = private.mode(0o700).create(&self.plan.tmpdir) {
             self.log(ERR, &format!("cannot make the job's temporary directory {}: {error}", self.plan.tmpdir));
+        }
+        for file in std::mem::take(&mut self.plan.files) {
+            if let Err(error) = stage::extract(std::path::Path::new(&self.plan.tmpdir), &file) {
+                let note = format!("cannot extract {} into the job's directory: {error}", file.path);
+                return self.start_failed(&StartFailure { note, code: 1 });
+            }
         }
         for task in self.plan.tasks.clone() {
             let Shell { bundle, plan, files, cpus, .. } = self;
@@ -500,6 +507,10 @@ impl Shell {
             self.tasks[at].pipes.remove(pipe);
             if sink == Sink::Kvs {
                 let line = output::end(self.timestamp(), stream.name(), &rank.to_string());
+                self.tell(json!({"type": "output", "entry": line}));
+            }
+            if self.tasks[at].pty && self.plan.output.stderr.sink == output::Sink::Kvs {
+                let line = output::end(self.timestamp(), Stream::Stderr.name(), &rank.to_string());
                 self.tell(json!({"type": "output", "entry": line}));
             }
             self.check_end();

@@ -57,8 +57,10 @@ impl Starter<'_> {
             spawn = spawn.fd(pmi.as_fd(), PMI_FD);
             spawn = spawn.envs(environment::pmi(PMI_FD, task.rank, self.plan.map.ntasks()));
         }
-        if self.plan.own_groups {
-            spawn = spawn.session(Session::NewGroup);
+        match (task.pty, self.plan.own_groups) {
+            (true, _) => spawn = spawn.session(Session::NewSessionWithTerminal),
+            (false, true) => spawn = spawn.session(Session::NewGroup),
+            (false, false) => {}
         }
         for (name, soft) in &self.plan.rlimits {
             if let Some(resource) = flux_sys::rlimit::by_name(name)
@@ -85,12 +87,20 @@ impl Starter<'_> {
             let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.pid()), adjust.to_string());
         }
         let Ends { feed, pipes, wire, .. } = ends;
-        let (pid, own_group) = (child.pid(), self.plan.own_groups);
+        let (pid, own_group, pty) = (child.pid(), self.plan.own_groups || task.pty, task.pty);
         let (rank, local) = (task.rank, task.local);
-        Ok(Task { rank, local, child: Some(child), pid, status: None, pipes, feed, pmi: wire, own_group })
+        Ok(Task { rank, local, child: Some(child), pid, status: None, pipes, feed, pmi: wire, own_group, pty })
     }
 
     fn ends(&mut self, task: &plan::Task) -> io::Result<Ends> {
+        let (mut pmi, mut wire) = (None, None);
+        if self.plan.pmi {
+            let (ours, theirs) = flux_sys::socket::pair()?;
+            (pmi, wire) = (Some(theirs.into()), Some(PmiWire::new(ours)?));
+        }
+        if task.pty {
+            return self.terminal(pmi, wire);
+        }
         let (stdin, feed) = match &self.plan.input {
             Input::File(path) => {
                 let file = std::fs::File::open(path).map_err(|error| named(path, &error))?;
@@ -107,12 +117,16 @@ impl Starter<'_> {
             outputs.push(fd);
             pipes.extend(pipe);
         }
-        let (mut pmi, mut wire) = (None, None);
-        if self.plan.pmi {
-            let (ours, theirs) = flux_sys::socket::pair()?;
-            (pmi, wire) = (Some(theirs.into()), Some(PmiWire::new(ours)?));
-        }
         Ok(Ends { stdin, outputs, pmi, feed, pipes, wire })
+    }
+
+    /// All three streams on a pseudo-terminal.
+    fn terminal(&mut self, pmi: Option<OwnedFd>, wire: Option<PmiWire>) -> io::Result<Ends> {
+        let pty = flux_sys::terminal::open_pty()?;
+        let feed = Some(Feed::new(pty.leader.try_clone()?)?);
+        let pipes = vec![Pipe::new(Stream::Stdout, Sink::Kvs, false, pty.leader)?];
+        let outputs = vec![pty.follower.try_clone()?, pty.follower.try_clone()?];
+        Ok(Ends { stdin: pty.follower, outputs, pmi, feed, pipes, wire })
     }
 
     /// The task's end of a stream, and ours where the bytes come by us.

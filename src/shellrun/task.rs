@@ -25,6 +25,8 @@ pub(crate) struct Task {
     pub feed: Option<Feed>,
     pub pmi: Option<PmiWire>,
     pub own_group: bool,
+    /// On a pseudo-terminal: there is no standard error apart from its standard output.
+    pub pty: bool,
 }
 
 impl Task {

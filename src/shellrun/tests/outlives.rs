@@ -185,3 +185,33 @@ fn a_flood_of_output_does_not_grow_the_shell() {
     let _ = job.child.kill();
     broker.kill();
 }
+
+#[test]
+fn files_of_the_job_lie_in_its_directory_and_go_with_it() {
+    let dir = fresh_dir("stage");
+    let broker = Broker::start(&dir, Default::default());
+    let mut spec = jobspec(&["{{tmpdir}}/script", "{{tmpdir}}"], 1, json!({}));
+    let script = "#!/bin/sh\necho $1; cat $1/data; stat -c %a $1\n";
+    spec["attributes"]["system"]["files"] = json!({
+        "script": {"mode": 0o100_700, "encoding": "utf-8", "data": script},
+        "data": {"mode": 0o100_600, "encoding": "base64", "data": "YWJjCg=="},
+    });
+    let mut job = start(&dir, spec, true);
+    let code = job.child.wait().unwrap().code();
+    let seen = broker.kill();
+    let seen = seen.lock().unwrap();
+    assert_eq!(code, Some(0), "{:?}", seen.events);
+    let tmpdir = format!("{}/jobtmp-0-ƒNH", dir.display());
+    assert_eq!(printed(&seen.events, "stdout"), format!("{tmpdir}\nabc\n700\n"));
+    assert!(!std::path::Path::new(&tmpdir).exists());
+}
+
+#[test]
+fn a_task_may_have_a_terminal() {
+    let script = "tty >/dev/null && test -t 2 && echo terminal; read line; echo got $line";
+    let (broker, mut job) = shell_job("pty", script, 1, json!({"pty": 1}));
+    broker.wait("the terminal", |seen| printed(&seen.events, "stdout").contains("terminal"));
+    broker.request("0-shell-fNH.stdin", json!({"stream": "stdin", "rank": "all", "data": "word\n"}));
+    assert!(job.child.wait().unwrap().success());
+    assert!(printed(&broker.kill().lock().unwrap().events, "stdout").contains("got word"));
+}
