@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::JobManager;
 use super::archive::Limits;
+use super::limit::Policy;
 
 /// What the configuration says of this service.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,7 +52,9 @@ impl JobManager {
     /// Takes over `cx.node.config`; all of it or nothing.
     pub(super) fn configure(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         let conf = Conf::read(&cx.node.config)?;
+        let policy = Policy::read(&cx.node.config)?;
         self.queues.configure(cx.node.config.get("queues"))?;
+        self.policy = policy;
         self.conf = conf;
         Ok(())
     }

@@ -8,8 +8,10 @@ use serde_json::json;
 use super::JobManager;
 
 /// Rules that stand in this crate under the names that flux-core gives them.
-const BUILTIN: [&str; 8] = [
+const BUILTIN: [&str; 10] = [
     ".priority-default",
+    ".limit-job-size",
+    ".limit-duration",
     ".dependency-after",
     ".dependency-singleton",
     ".begin-time",

@@ -16,6 +16,7 @@ mod job;
 mod jobtap;
 mod journal;
 mod kill;
+mod limit;
 mod lookup;
 mod queue;
 mod raise;
@@ -68,6 +69,7 @@ pub struct JobManager {
     depend: depend::Depend,
     environments: environment::Environments,
     conf: conf::Conf,
+    policy: limit::Policy,
     pending: BTreeMap<Tag, Pending>,
     /// While the jobs of an earlier life are read.
     loader: Option<restart::Loader>,
@@ -94,6 +96,7 @@ impl Default for JobManager {
             depend: depend::Depend::default(),
             environments: environment::Environments::default(),
             conf: conf::Conf::default(),
+            policy: limit::Policy::default(),
             pending: BTreeMap::new(),
             loader: None,
             retellings: BTreeMap::new(),

@@ -77,6 +77,7 @@ impl JobManager {
         }
         let queue = new.jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
         self.queues.may_submit(queue)?;
+        self.policy.check(new.jobspec, queue)?;
         let flags = JobFlags(new.flags);
         let birth = Birth { id, userid: new.userid, urgency: new.urgency, flags, t_submit: new.t_submit };
         let mut job = Job::new(&birth, new.jobspec);

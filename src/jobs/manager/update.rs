@@ -15,7 +15,7 @@ use super::job::Job;
 use super::raise::authorize;
 use super::{JobManager, Pending};
 use crate::body::WireId;
-use crate::state::JobFlags;
+use crate::state::{JobFlags, set_path};
 
 #[derive(Deserialize)]
 struct Update {
@@ -57,6 +57,9 @@ impl JobManager {
                 QUEUE => self.check_queue(job, value)?,
                 _ => return Err(invalid(format!("update of {key} not supported"))),
             }
+        }
+        if !request.cred.is_owner() {
+            self.check_limits(job, &body.updates)?;
         }
         let running = job.state == JobState::Run;
         match body.updates.get(DURATION).filter(|_| running) {
@@ -101,6 +104,16 @@ impl JobManager {
             self.post(cx, id, "resource-update", context([("expiration", expiration.into())]));
         }
         cx.respond_empty(request);
+    }
+
+    /// A user's job must keep to the limits of its queue, also of the one it moves to.
+    fn check_limits(&self, job: &Job, updates: &Map<String, Value>) -> Result<(), Fault> {
+        let mut jobspec = job.jobspec_value();
+        for (path, value) in updates {
+            set_path(&mut jobspec, path, value.clone()).ok_or_else(|| invalid(format!("{path} cannot be set")))?;
+        }
+        let queue = jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
+        self.policy.check(&jobspec, queue)
     }
 
     fn check_queue(&self, job: &Job, value: &Value) -> Result<(), Fault> {
