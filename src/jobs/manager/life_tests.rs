@@ -75,6 +75,16 @@ impl Judge {
                 self.prioritized = true;
                 Ok(())
             }
+            _ => self.see_running(entry),
+        }
+    }
+
+    /// From the allocation on.
+    fn see_running(&mut self, entry: &Entry) -> Result<(), &'static str> {
+        let has = |key: &str| entry.get(key).is_some();
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned).ok_or("a text is missing");
+        let ensure = |good: bool, why: &'static str| if good { Ok(()) } else { Err(why) };
+        match entry.name.as_str() {
             "urgency" | "flux-restart" | "jobspec-update" => {
                 self.prioritized = false;
                 Ok(())
