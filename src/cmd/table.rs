@@ -32,12 +32,16 @@ commands! {
     Jobs 2 "update" crate::job::update, "update attributes of active jobs";
     Plumbing 2 "post-job-event" crate::job::post, "Post an event to a job's eventlog";
     Jobs 1 "job" crate::job, "Job Subcommands (see: flux help job)";
+    Resources 2 "resource" resource, "list/manipulate Flux resource status";
+    Resources 2 "queue" queue, "list and manipulate flux queues";
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
     Other 1 "start" start, "bootstrap a local Flux instance";
     Other 1 "version" version, "Display flux version information";
     Other 1 "config" config, "Manage/query Flux configuration";
     Other 1 "env" env, "Print the flux environment or execute a command inside it";
     Other 2 "admin" admin, "Flux administration subcommands";
+    Other 2 "hostlist" hostlist, "fetch, combine, and manipulate Flux hostlists";
+    Plumbing 1 "R" resource_set, "Read, generate, and process RFC 20 Resource Set objects";
     Plumbing 1 "help" help, "Show how to use flux and its commands";
     Plumbing 1 "broker" broker, "Run a broker: one node of an instance";
     Plumbing 1 "getattr" attr::get, "Print a broker attribute";

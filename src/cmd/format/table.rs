@@ -103,6 +103,26 @@ impl Format {
         Ok(())
     }
 
+    /// The same format without some fields. White space before such a field goes with it, other text stays.
+    pub fn without(&self, fields: &[&str]) -> Format {
+        let mut format = self.clone();
+        format.columns.clear();
+        let mut kept = String::new();
+        for column in &self.columns {
+            let mut column = column.clone();
+            if fields.contains(&column.name.as_str()) {
+                if !column.text.trim().is_empty() {
+                    kept.push_str(&column.text);
+                }
+                continue;
+            }
+            column.text.insert_str(0, &std::mem::take(&mut kept));
+            format.columns.push(column);
+        }
+        format.tail.insert_str(0, &kept);
+        format
+    }
+
     /// The fields that rows are asked for, sort keys included, each once.
     pub fn fields(&self) -> Vec<&str> {
         let mut fields: Vec<&str> = Vec::new();
@@ -180,7 +200,7 @@ impl Format {
     /// Sorts, fits, and writes the table.
     ///
     /// # Errors
-    /// Those of formatting; those of writing inside `Ok(Err(_))`'s place as `io::Error` of kind `Other` never mix with them.
+    /// The outer error is one of formatting, the inner one of writing.
     pub fn print<R: Row>(
         &self,
         rows: &mut [R],
