@@ -1,7 +1,7 @@
 //! The graph with its policy and the jobs on it.
 
 use crate::error::{GraphError, MatchError};
-use crate::graph::{Graph, PruneTypes, Status, VertexId};
+use crate::graph::{Graph, Near, PruneTypes, Status, VertexId};
 use crate::intern::{Subsystem, TypeId};
 use crate::jobspec::Jobspec;
 use crate::limits::{GRAPH_DURATION_MAX, JOB_COUNT_MAX};
@@ -46,6 +46,8 @@ pub struct Engine {
     pub(crate) exclusive_types: BTreeSet<TypeId>,
     /// Vertices visited by all searches so far.
     pub visit_count: u64,
+    /// The nodes that the constraint of the job being matched may allow, if they are few.
+    pub(crate) near: Option<Near>,
     /// Every candidate is looked at, as the oracle of searches that do not.
     pub(crate) is_exhaustive: bool,
     /// When the graph ends, in seconds since its epoch: nothing is planned beyond.
@@ -75,6 +77,7 @@ impl Engine {
             is_flexible: config.is_flexible,
             exclusive_types: BTreeSet::new(),
             visit_count: 0,
+            near: None,
             is_exhaustive: false,
             graph_end: GRAPH_DURATION_MAX,
         };

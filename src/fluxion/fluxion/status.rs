@@ -93,14 +93,14 @@ impl Fluxion {
     /// Sets a property of everything at a path. False if there is no such path.
     pub fn set_property(&mut self, path: &str, key: &str, value: &str) -> bool {
         let found = self.engine.graph.at_path(path);
-        found.iter().for_each(|at| self.engine.graph.vertex_mut(*at).set_property(key, value));
+        found.iter().for_each(|at| self.engine.graph.set_property(*at, key, value));
         !found.is_empty()
     }
 
     /// Removes a property of everything at a path. False if there is no such path or property.
     pub fn remove_property(&mut self, path: &str, key: &str) -> bool {
         let found = self.engine.graph.at_path(path);
-        let removed = found.iter().filter(|at| self.engine.graph.vertex_mut(**at).remove_property(key)).count();
+        let removed = found.iter().filter(|at| self.engine.graph.remove_property(**at, key)).count();
         removed > 0
     }
 

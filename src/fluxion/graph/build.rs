@@ -50,6 +50,7 @@ impl Graph {
         self.by_rank.entry(new.rank).or_default().push(at);
         self.by_path = None;
         self.rankings.clear();
+        self.node_index = None;
         if new.kind == TypeId::NODE && new.status == Status::Up {
             self.nodes_up += 1;
         }
@@ -152,6 +153,7 @@ impl Graph {
             }
         }
         self.rankings.clear();
+        self.node_index = None;
         self.roots.retain(|_, root| !gone.contains(root));
         self.by_path = None;
     }

@@ -2,6 +2,7 @@
 
 mod build;
 mod mark;
+mod nodes;
 mod order;
 mod prime;
 mod prune;
@@ -11,7 +12,8 @@ mod vertex;
 
 pub(crate) use build::NewVertex;
 pub(crate) use mark::{Mark, Marks};
+pub(crate) use nodes::{Near, NodeIndex};
 pub(crate) use prune::PruneTypes;
-pub(crate) use rank::RankKey;
+pub(crate) use rank::{RankKey, Ranked};
 pub use shape::{Edge, EdgeId, Graph, VertexId};
 pub use vertex::{Status, Vertex};

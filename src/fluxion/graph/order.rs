@@ -46,6 +46,13 @@ impl Graph {
         list
     }
 
+    /// Some out edges of one vertex in their order.
+    pub(crate) fn ordered(&self, edges: &[EdgeId]) -> Vec<EdgeId> {
+        let mut list = edges.to_vec();
+        list.sort_by_key(|edge| self.order_key(*edge));
+        list
+    }
+
     /// Lends the out edges of a vertex in the order a policy prefers their targets.
     pub(crate) fn take_preference(&mut self, at: VertexId, policy: &MatchPolicy) -> Vec<EdgeId> {
         if self.orders.lists.len() < self.vertices.len() {
@@ -56,6 +63,14 @@ impl Graph {
             return list;
         }
         let mut list = self.vertex(at).out.clone();
+        let score = |edge: &EdgeId| policy.score(self.vertex(self.edge(*edge).target), 0);
+        list.sort_by(|a, b| policy.compare(score(a), score(b)));
+        list
+    }
+
+    /// Some out edges of one vertex in the order a policy prefers their targets.
+    pub(crate) fn preferred(&self, edges: &[EdgeId], policy: &MatchPolicy) -> Vec<EdgeId> {
+        let mut list = edges.to_vec();
         let score = |edge: &EdgeId| policy.score(self.vertex(self.edge(*edge).target), 0);
         list.sort_by(|a, b| policy.compare(score(a), score(b)));
         list

@@ -15,6 +15,14 @@ pub(crate) enum RankKey {
     Children(VertexId),
 }
 
+/// One vertex of a ranking.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ranked {
+    pub(crate) at: VertexId,
+    pub(crate) score: i64,
+    pub(crate) discovered: u32,
+}
+
 /// Rankings kept at once; they are made again when needed.
 const RANKING_COUNT_MAX: usize = 16;
 const NOWHERE: u32 = u32::MAX;
@@ -26,16 +34,28 @@ pub(crate) struct Ranking {
     vertices: Vec<VertexId>,
     /// Of a vertex that is taken itself its score; of one that holds slots the best score of a child of the first type.
     scores: Vec<i64>,
+    /// When a depth-first walk comes to each: what decides between equals.
+    discovered: Vec<u32>,
     /// By vertex.
     positions: Vec<u32>,
     room: MaxTree,
     /// Every vertex counts its cores.
     counts_cores: bool,
+    /// Every vertex is a node, in a node, or has nothing but nodes below it.
+    is_about_nodes: bool,
 }
 
 impl Ranking {
-    pub(crate) fn get(&self, at: usize) -> Option<(VertexId, i64)> {
-        Some((*self.vertices.get(at)?, self.scores[at]))
+    pub(crate) fn get(&self, at: usize) -> Option<Ranked> {
+        Some(Ranked { at: *self.vertices.get(at)?, score: self.scores[at], discovered: self.discovered[at] })
+    }
+
+    pub(crate) fn position(&self, at: VertexId) -> Option<usize> {
+        self.positions.get(at.0 as usize).filter(|position| **position != NOWHERE).map(|position| *position as usize)
+    }
+
+    pub(crate) fn is_about_nodes(&self) -> bool {
+        self.is_about_nodes
     }
 
     /// The first position at or after `from` that may have room for `cores` cores now.
@@ -141,7 +161,9 @@ impl Graph {
                 }
             }
         }
-        found.sort_by(|a, b| policy.compare(a.0, b.0));
+        let mut found: Vec<(u32, (i64, VertexId))> = (0..).zip(found).collect();
+        found.sort_by(|(_, a), (_, b)| policy.compare(a.0, b.0));
+        let (discovered, found): (Vec<u32>, Vec<(i64, VertexId)>) = found.into_iter().unzip();
         let mut positions = vec![NOWHERE; self.vertex_count()];
         for (position, (_, at)) in found.iter().enumerate() {
             positions[at.0 as usize] = position as u32;
@@ -151,12 +173,27 @@ impl Graph {
             |at: VertexId| self.vertex(at).below.as_ref().is_some_and(|below| below.position(TypeId::CORE).is_some());
         Ranking {
             key,
+            is_about_nodes: found
+                .iter()
+                .all(|(_, at)| self.vertex(*at).has_only_nodes() || self.is_in_node(*at, subsystem)),
             counts_cores: found.iter().all(|(_, at)| has_cores(*at)),
             scores: found.iter().map(|(score, _)| *score).collect(),
             vertices: found.into_iter().map(|(_, at)| at).collect(),
+            discovered,
             positions,
             room: MaxTree::new(&room),
         }
+    }
+
+    fn is_in_node(&self, at: VertexId, subsystem: Subsystem) -> bool {
+        let mut above = Some(at);
+        while let Some(vertex) = above {
+            if self.vertex(vertex).kind == TypeId::NODE {
+                return true;
+            }
+            above = self.parent(vertex, subsystem);
+        }
+        false
     }
 
     /// Depth first; nothing is looked for below a vertex that is found.

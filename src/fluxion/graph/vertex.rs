@@ -71,6 +71,11 @@ impl Vertex {
         self.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// Whether all edges lead to nodes.
+    pub fn has_only_nodes(&self) -> bool {
+        self.child_kinds == [TypeId::NODE]
+    }
+
     /// Whether an edge leads to a vertex of this type, in whichever subsystem.
     pub fn has_child_of(&self, kind: TypeId) -> bool {
         self.child_kinds.contains(&kind)
@@ -84,12 +89,11 @@ impl Vertex {
         self.properties.get(key).map(String::as_str)
     }
 
-    pub fn set_property(&mut self, key: &str, value: &str) {
+    pub(super) fn set_property(&mut self, key: &str, value: &str) {
         self.properties.insert(key.to_string(), value.to_string());
     }
 
-    /// True if the property was there.
-    pub fn remove_property(&mut self, key: &str) -> bool {
+    pub(super) fn remove_property(&mut self, key: &str) -> bool {
         self.properties.remove(key).is_some()
     }
 

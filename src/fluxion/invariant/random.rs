@@ -57,6 +57,10 @@ pub(super) fn random_graph(rng: &mut Rng) -> Value {
         for node_id in rack_id * nodes..(rack_id + 1) * nodes {
             let rank = node_id as i64;
             let node = builder.add(Some(&rack), "node", node_id, rank, 1);
+            if rng.percent(40) {
+                let key = format!("p{}", rng.below(3));
+                builder.nodes[node.0]["metadata"]["properties"] = json!({key: ""});
+            }
             for socket_id in 0..sockets.max(1) {
                 let parent = match sockets {
                     0 => node.clone(),
@@ -74,6 +78,19 @@ pub(super) fn random_graph(rng: &mut Rng) -> Value {
         }
     }
     json!({"graph": {"nodes": builder.nodes, "edges": builder.edges}})
+}
+
+fn random_constraint(rng: &mut Rng, depth: u32) -> Value {
+    let (low, high) = (rng.below(9), rng.below(3));
+    match rng.below(if depth < 2 { 7 } else { 4 }) {
+        0 => json!({"ranks": [format!("{low}-{}", low + high + 1)]}),
+        1 => json!({"hostlist": [format!("node[{low}-{}]", low + high)]}),
+        2 => json!({"properties": [format!("p{}", rng.below(3))]}),
+        3 => json!({"properties": [format!("^p{}", rng.below(3))]}),
+        4 => json!({"and": [random_constraint(rng, depth + 1), random_constraint(rng, depth + 1)]}),
+        5 => json!({"or": [random_constraint(rng, depth + 1), random_constraint(rng, depth + 1)]}),
+        _ => json!({"not": [random_constraint(rng, depth + 1)]}),
+    }
 }
 
 fn count(rng: &mut Rng, most: u64) -> Value {
@@ -141,6 +158,10 @@ pub(super) fn random_jobspec(rng: &mut Rng) -> Value {
         }
     };
     let duration = if rng.percent(5) { 0.0 } else { 1.0 + rng.below(100) as f64 };
+    let mut system = json!({"duration": duration});
+    if rng.percent(35) {
+        system["constraints"] = random_constraint(rng, 0);
+    }
     json!({"version": 9999, "resources": [resources], "tasks": [{"command": ["a"], "slot": "s", "count": {"per_slot": 1}}],
-           "attributes": {"system": {"duration": duration}}})
+           "attributes": {"system": system}})
 }

@@ -1,8 +1,9 @@
 //! Which nodes will do (RFC 31).
 
 use crate::error::JobspecError;
-use crate::graph::Vertex;
+use crate::graph::{Graph, NodeIndex, Vertex, VertexId};
 use crate::hosts::expand_hosts;
+use crate::intern::TypeId;
 use crate::limits::DOCUMENT_DEPTH_MAX;
 use flux_types::Idset;
 use indexmap::IndexSet;
@@ -69,6 +70,41 @@ impl Constraint {
         }
     }
 
+    /// Nodes among which all that satisfy the constraint are; `None` if that could be any.
+    pub(crate) fn candidates(&self, graph: &Graph, index: &NodeIndex) -> Option<Vec<VertexId>> {
+        let smallest = |lists: Vec<Vec<VertexId>>| lists.into_iter().min_by_key(Vec::len);
+        match self {
+            Constraint::Any | Constraint::Not(_) => None,
+            Constraint::Properties(list) => {
+                let wanted = list.iter().filter(|(wanted, _)| *wanted);
+                let lists = wanted.map(|(_, key)| index.by_property.get(key).cloned().unwrap_or_default());
+                smallest(lists.collect())
+            }
+            Constraint::Hosts(hosts) => {
+                Some(hosts.iter().filter_map(|host| index.by_name.get(host.as_str())).flatten().copied().collect())
+            }
+            Constraint::Ranks(ranks) => {
+                if ranks.count() > graph.vertex_count() {
+                    return None;
+                }
+                let ranks = ranks.iter().filter_map(|rank| i32::try_from(rank).ok());
+                Some(
+                    ranks
+                        .flat_map(|rank| graph.of_rank(rank))
+                        .copied()
+                        .filter(|at| is_node(graph.vertex(*at)))
+                        .collect(),
+                )
+            }
+            Constraint::And(list) => smallest(list.iter().filter_map(|inner| inner.candidates(graph, index)).collect()),
+            Constraint::Or(list) => {
+                let lists: Option<Vec<Vec<VertexId>>> =
+                    list.iter().map(|inner| inner.candidates(graph, index)).collect();
+                lists.map(|lists| lists.concat())
+            }
+        }
+    }
+
     /// Whether a node satisfies the constraint. `not` denies the conjunction of its values.
     pub fn allows(&self, node: &Vertex) -> bool {
         match self {
@@ -89,4 +125,8 @@ fn parse_property(text: &str) -> Result<(bool, String), JobspecError> {
         return Err(JobspecError(format!("{text} is invalid")));
     }
     Ok((wanted, key.to_string()))
+}
+
+fn is_node(vertex: &Vertex) -> bool {
+    vertex.kind == TypeId::NODE || vertex.kind == TypeId::STORAGE_NODE
 }

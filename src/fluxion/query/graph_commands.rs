@@ -44,7 +44,7 @@ impl<H: Host> Session<'_, H> {
             writeln!(self.streams.results, "Couldn't find path {} in resource graph.", words[1])?;
         }
         for at in found {
-            self.engine.graph.vertex_mut(at).set_property(key, value);
+            self.engine.graph.set_property(at, key, value);
         }
         Ok(true)
     }

@@ -41,7 +41,7 @@ impl Tally {
     }
 }
 
-impl Search<'_> {
+impl<'s> Search<'s> {
     /// Searches the children in every subsystem: downwards in the dominant one, sideways in the others.
     pub(super) fn expand(
         &mut self,
@@ -74,10 +74,21 @@ impl Search<'_> {
         if !is_pristine && self.is_direct(at, requests) {
             return self.explore_by_preference(at, requests, is_exclusive, here, shares);
         }
+        if let Some(edges) = self.near_edges(at) {
+            for edge in edges {
+                self.try_child(*edge, requests, is_pristine, is_exclusive, here);
+            }
+            return;
+        }
         for index in 0..self.graph.out_edges(at).len() {
             let edge = self.graph.out_edges(at)[index];
             self.try_child(edge, requests, is_pristine, is_exclusive, here);
         }
+    }
+
+    /// The edges worth following from a vertex that has only nodes below it, if a constraint allows few of them.
+    pub(super) fn near_edges(&self, at: VertexId) -> Option<&'s [EdgeId]> {
+        self.near.filter(|_| self.graph.vertex(at).has_only_nodes()).map(|near| near.edges(at))
     }
 
     fn explore_until_enough(
@@ -95,8 +106,9 @@ impl Search<'_> {
         let dominant = self.dominant();
         let mut tallies: Vec<(TypeId, Tally)> =
             requests.iter().map(|request| (request.kind, Tally::new(request.count.best_of_all()))).collect();
-        let order = self.graph.take_order(at);
-        for edge in &order {
+        let near = self.near_edges(at).map(|edges| self.graph.ordered(edges));
+        let order = if near.is_some() { Vec::new() } else { self.graph.take_order(at) };
+        for edge in near.as_ref().unwrap_or(&order) {
             let kind = self.graph.vertex(self.graph.edge(*edge).target).kind;
             if tallies.iter().any(|(of, tally)| *of == kind && tally.is_met(shares)) {
                 continue;
@@ -108,7 +120,9 @@ impl Search<'_> {
                 }
             }
         }
-        self.graph.put_order(at, order);
+        if near.is_none() {
+            self.graph.put_order(at, order);
+        }
     }
 
     /// Visits the target of an edge and keeps it as a candidate if it matches.

@@ -3,11 +3,12 @@
 
 use super::explore::Tally;
 use super::request::Request;
-use super::score::Scores;
+use super::score::{Group, Scores};
 use super::select::Search;
-use crate::graph::{EdgeId, RankKey, VertexId};
+use crate::graph::{EdgeId, RankKey, Ranked, VertexId};
 use crate::intern::TypeId;
 use crate::matcher::Preference;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A vertex with more children than this has a ranking of its own.
@@ -42,47 +43,81 @@ impl Search<'_> {
         let cores = request.need.iter().find(|(kind, _)| *kind == TypeId::CORE).map_or(0, |(_, cores)| *cores);
         let wanted = request.count.best_of_all();
         let mut may_pass: BTreeMap<VertexId, bool> = BTreeMap::new();
+        let mut near = self.near_positions(ranking).map(Vec::into_iter);
         let mut next = 0;
+        // When a walk of everything would have come to each candidate.
+        let mut discovered: Vec<u32> = Vec::new();
         self.is_inside = true;
         loop {
-            if self.meta.is_now {
-                next = self.graph.rank_at(ranking).next_with_room(next, cores);
-            }
-            let Some((at, score)) = self.graph.rank_at(ranking).get(next) else { break };
+            let ranks = self.graph.rank_at(ranking);
+            next = match &mut near {
+                Some(near) => match near.find(|at| !self.meta.is_now || ranks.next_with_room(*at, cores) == *at) {
+                    Some(at) => at,
+                    None => break,
+                },
+                None if self.meta.is_now => ranks.next_with_room(next, cores),
+                None => next,
+            };
+            let Some(ranked) = ranks.get(next) else { break };
             next += 1;
-            if here.total(dominant, request.kind) >= wanted
-                && (!is_slot || self.is_settled(request, score, wanted, here))
-            {
+            let is_enough = here.total(dominant, request.kind) >= wanted;
+            if is_enough && (!is_slot || self.is_settled(request, ranked, wanted, here, &discovered)) {
                 break;
             }
-            if let Some(edge) = self.way_from(root, at, requests, &mut may_pass) {
-                self.above = self.factors_above(at);
+            if let Some(edge) = self.way_from(root, ranked.at, requests, &mut may_pass) {
+                self.above = self.factors_above(ranked.at);
                 self.try_child(edge, requests, true, false, here);
+                let count = here.get(dominant, request.kind).map_or(0, |candidates| candidates.groups.len());
+                discovered.resize(count, ranked.discovered);
             }
         }
+        here.reorder(dominant, request.kind, &discovered);
         self.above = self.policy.factor(self.graph.vertex(root));
         self.is_inside = false;
     }
 
-    /// Whether no slot made of children that score `best` or worse can be among the best `wanted`.
-    fn is_settled(&self, request: &Request, best: i64, wanted: u32, here: &Scores) -> bool {
+    /// The positions in a ranking that a constraint may allow, if all of it is about nodes and these are few.
+    fn near_positions(&self, ranking: usize) -> Option<Vec<usize>> {
+        let ranks = self.graph.rank_at(ranking);
+        let near = self.near.filter(|_| ranks.is_about_nodes())?;
+        let mut positions = Vec::new();
+        for node in &near.nodes {
+            positions
+                .extend(self.graph.subtree(*node, self.dominant()).into_iter().filter_map(|at| ranks.position(at)));
+            let mut above = *node;
+            while let Some(parent) = self.graph.parent(above, self.dominant()) {
+                positions.extend(ranks.position(parent));
+                above = parent;
+            }
+        }
+        positions.sort_unstable();
+        positions.dedup();
+        Some(positions)
+    }
+
+    /// Whether no slot made below `next`, or what is ranked after it, can be among the best `wanted`.
+    fn is_settled(&self, request: &Request, next: Ranked, wanted: u32, here: &Scores, discovered: &[u32]) -> bool {
         let Some(candidates) = here.get(self.dominant(), TypeId::SLOT) else { return false };
         let first = &request.with[0];
         // Units come in pools of this size or less: so many children are needed at least, and no more than one by one.
         let least = if self.has_unit_pools(first.kind) { i64::from(first.count.min()) } else { 1 };
         let others = request.with.len() as i64 - 1;
-        let mut scores: Vec<i64> = candidates.groups.iter().map(|group| group.score).collect();
-        scores.sort_unstable_by(|a, b| self.policy.compare(*a, *b));
-        let Some(worst) = scores.get(wanted as usize - 1).copied() else { return false };
-        match self.policy.preference {
+        let bound = match self.policy.preference {
             // All scores are above 0: more children only make it worse.
-            Preference::Low => worst <= 1i64.saturating_add(best.saturating_mul(least)).saturating_add(others),
+            Preference::Low => 1i64.saturating_add(next.score.saturating_mul(least)).saturating_add(others),
             // More than one type, or a range, may add any amount.
             Preference::High if others == 0 && first.count.min() == first.count.best_of_all() => {
-                worst >= 1i64.saturating_add(best.saturating_mul(i64::from(first.count.min())))
+                1i64.saturating_add(next.score.saturating_mul(i64::from(first.count.min())))
             }
-            _ => false,
-        }
+            _ => return false,
+        };
+        // Between equals the one that is discovered first is taken.
+        let is_ahead = |(group, discovered): (&Group, &u32)| match self.policy.compare(group.score, bound) {
+            Ordering::Less => true,
+            Ordering::Equal => *discovered < next.discovered,
+            Ordering::Greater => false,
+        };
+        candidates.groups.iter().zip(discovered).filter(|entry| is_ahead(*entry)).count() >= wanted as usize
     }
 
     fn has_unit_pools(&self, kind: TypeId) -> bool {
@@ -147,13 +182,15 @@ impl Search<'_> {
         let dominant = self.dominant();
         let mut tallies: Vec<(TypeId, Tally)> =
             requests.iter().map(|request| (request.kind, Tally::new(request.count.best_of_all()))).collect();
-        let is_large = self.graph.out_edges(at).len() >= RANKED_CHILD_COUNT_MIN;
+        let near = self.near_edges(at).map(|edges| self.graph.preferred(edges, self.policy));
+        let is_large = near.is_none() && self.graph.out_edges(at).len() >= RANKED_CHILD_COUNT_MIN;
         let ranking = if is_large { self.graph.ranking(RankKey::Children(at), self.policy, dominant) } else { None };
         let cores = match requests {
             [request] => request.need.iter().find(|(kind, _)| *kind == TypeId::CORE).map_or(0, |(_, cores)| *cores),
             _ => 0,
         };
-        let order = if ranking.is_some() { Vec::new() } else { self.graph.take_preference(at, self.policy) };
+        let is_lent = ranking.is_none() && near.is_none();
+        let order = if is_lent { self.graph.take_preference(at, self.policy) } else { near.unwrap_or_default() };
         let mut next = 0;
         loop {
             let edge = match ranking {
@@ -162,7 +199,7 @@ impl Search<'_> {
                     if self.meta.is_now {
                         next = self.graph.rank_at(ranking).next_with_room(next, cores);
                     }
-                    let child = self.graph.rank_at(ranking).get(next).map(|(child, _)| child);
+                    let child = self.graph.rank_at(ranking).get(next).map(|ranked| ranked.at);
                     child.and_then(|child| self.graph.parent_edge(child, dominant))
                 }
             };
@@ -179,7 +216,7 @@ impl Search<'_> {
                 }
             }
         }
-        if ranking.is_none() {
+        if is_lent {
             self.graph.put_order(at, order);
         }
     }

@@ -4,7 +4,7 @@ use super::request::Requests;
 use super::select::Search;
 use crate::engine::Engine;
 use crate::error::MatchError;
-use crate::graph::VertexId;
+use crate::graph::{Near, VertexId};
 use crate::intern::TypeId;
 use crate::jobspec::{Constraint, Jobspec};
 use crate::limits::GRAPH_DURATION_MAX;
@@ -89,6 +89,7 @@ impl Engine {
         self.exclusive_types = self.base_exclusive_types();
         self.exclusive_types.extend(&requests.exclusive_types);
         let constraint = jobspec.constraint.as_ref();
+        self.near = constraint.and_then(|constraint| self.near_of(constraint));
         let meta = Meta { at: now, duration, is_now: true, ignores_status: false, constraint };
         let matched = match op {
             MatchOp::Satisfiability => self.choose_ever(root, &requests, meta).ok_or(MatchError::Unsatisfiable),
@@ -106,6 +107,16 @@ impl Engine {
     /// The first type in a jobspec that the graph has never seen.
     pub fn unknown_type(&self, jobspec: &Jobspec) -> Option<String> {
         Requests::compile(&jobspec.resources, &self.graph.names).err()
+    }
+
+    fn near_of(&mut self, constraint: &Constraint) -> Option<Near> {
+        if matches!(constraint, Constraint::Any) || self.is_exhaustive {
+            return None;
+        }
+        let index = self.graph.take_node_index();
+        let nodes = constraint.candidates(&self.graph, &index);
+        self.graph.put_node_index(index);
+        self.graph.near(nodes?, self.dominant())
     }
 
     fn choose_when(
@@ -150,6 +161,7 @@ impl Engine {
             visit_count: 0,
             is_inside: false,
             is_exhaustive: self.is_exhaustive,
+            near: self.near.as_ref(),
         };
         let is_found = search.select(root, &requests.list);
         let labels = std::mem::take(&mut search.labels);
@@ -187,14 +199,15 @@ impl Engine {
             return Err(failure);
         }
         let Some(constraint) = meta.constraint else { return Ok(()) };
-        let nodes = self.graph.of_type(TypeId::NODE);
-        if nodes.is_empty() {
+        if self.graph.of_type(TypeId::NODE).is_empty() {
             return Ok(());
         }
+        let nodes = self.near.as_ref().map_or(self.graph.of_type(TypeId::NODE), |near| &near.nodes);
         let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
         let at = if is_for_now { meta.at } else { self.graph_end - 1 };
         let fitting = nodes.iter().map(|node| self.graph.vertex(*node)).filter(|node| {
-            constraint.allows(node)
+            node.kind == TypeId::NODE
+                && constraint.allows(node)
                 && (is_sat || node.status == crate::graph::Status::Up)
                 && node.free(at, meta.duration) == Some(1)
         });

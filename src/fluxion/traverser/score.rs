@@ -134,6 +134,19 @@ impl Scores {
         }
     }
 
+    /// Puts the candidates of a type into the order of `keys`, one for each.
+    pub(super) fn reorder(&mut self, subsystem: Subsystem, kind: TypeId, keys: &[u32]) {
+        let Some((_, _, candidates)) = self.entries.iter_mut().find(|(s, k, _)| (*s, *k) == (subsystem, kind)) else {
+            return;
+        };
+        if keys.len() == candidates.groups.len() && !keys.is_sorted() {
+            let groups = std::mem::take(&mut candidates.groups);
+            let mut keyed: Vec<(u32, Group)> = keys.iter().copied().zip(groups).collect();
+            keyed.sort_by_key(|(key, _)| *key);
+            candidates.groups = keyed.into_iter().map(|(_, group)| group).collect();
+        }
+    }
+
     /// Passes all candidates up.
     pub(super) fn merge(&mut self, other: Scores) {
         for (subsystem, kind, candidates) in other.entries {

@@ -4,7 +4,7 @@ use super::fit::Fit;
 use super::request::Request;
 use super::schedule::Meta;
 use super::score::{Group, Offers, Scores};
-use crate::graph::{Graph, Mark, VertexId};
+use crate::graph::{Graph, Mark, Near, VertexId};
 use crate::intern::Subsystem;
 use crate::matcher::MatchPolicy;
 
@@ -21,6 +21,8 @@ pub(super) struct Search<'a> {
     /// Labels of requests and the vertices that matched them.
     pub(super) labels: Vec<(VertexId, String)>,
     pub(super) visit_count: u64,
+    /// The nodes that the constraint may allow, if they are few.
+    pub(super) near: Option<&'a Near>,
     /// Every candidate is looked at.
     pub(super) is_exhaustive: bool,
     /// The search is below the root.
