@@ -28,3 +28,5 @@ pub const SUBMITS_OUTSTANDING_MAX: usize = 1024;
 pub const LOG_FILES_MAX: usize = 1024;
 /// Tasks in a table of processes that a job shell answers with.
 pub const PROCTABLE_MAX: usize = 1 << 24;
+/// Jobs of one bulk submission.
+pub const BULK_JOBS_MAX: usize = 1 << 24;

@@ -25,11 +25,17 @@ macro_rules! commands {
 commands! {
     Submit 2 "run" crate::submit::run, "run a Flux job interactively";
     Submit 2 "submit" crate::submit::single, "submit a job to a Flux instance";
+    Submit 2 "bulksubmit" crate::submit::bulk, "submit jobs in bulk to a Flux instance";
+    Submit 2 "alloc" crate::submit::nest::alloc, "allocate a new Flux instance for interactive use";
+    Submit 2 "batch" crate::submit::nest::batch, "submit a batch script to Flux";
+    Jobs 2 "watch" crate::submit::follow, "monitor one or more Flux jobs";
     Jobs 2 "jobs" crate::jobs, "list jobs submitted to Flux";
     Jobs 2 "cancel" crate::job::signals::cancel, "cancel one or more jobs";
     Jobs 2 "pgrep" crate::jobs::search::pgrep, "search for jobs";
     Jobs 2 "pkill" crate::jobs::search::pkill, "cancel jobs that match";
     Jobs 2 "update" crate::job::update, "update attributes of active jobs";
+    Plumbing 2 "job-validator" crate::job::validate, "Check jobspecs on standard input";
+    Plumbing 2 "multi-prog" crate::job::multi, "Run a different program in each task of a job";
     Plumbing 2 "post-job-event" crate::job::post, "Post an event to a job's eventlog";
     Jobs 1 "job" crate::job, "Job Subcommands (see: flux help job)";
     Resources 2 "resource" resource, "list/manipulate Flux resource status";

@@ -4,12 +4,14 @@ pub(crate) mod attach;
 mod eventlog;
 mod id;
 mod listing;
+pub(crate) mod multi;
 pub(crate) mod post;
 pub(crate) mod signals;
 mod small;
 mod submit;
 mod taskmap;
 pub(crate) mod update;
+pub(crate) mod validate;
 mod waiting;
 
 use clap::{ArgMatches, Command};

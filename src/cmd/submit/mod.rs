@@ -1,12 +1,14 @@
 //! Submitting jobs: `flux submit`, `flux run` and what they share with the other commands that submit.
 
-#![allow(dead_code)] // Until alloc, batch and bulksubmit are here.
-
 pub(crate) mod args;
+pub(crate) mod bulk;
 pub(crate) mod copies;
+mod directives;
 pub(crate) mod engine;
 pub(crate) mod env;
 pub(crate) mod files;
+pub(crate) mod follow;
+pub(crate) mod nest;
 mod pattern;
 pub(crate) mod progress;
 pub(crate) mod request;

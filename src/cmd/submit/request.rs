@@ -12,6 +12,10 @@ use crate::limits::JOB_FILE_BYTES_MAX;
 
 type Result<T> = std::result::Result<T, String>;
 
+/// Options whose values add up.
+const LISTS: &[&str] =
+    &["setopt", "setattr", "add-file", "dependency", "requires", "env", "rlimit", "flags", "conf", "broker-opts"];
+
 /// What the caller's process brings to a submission.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
@@ -46,6 +50,28 @@ impl Request {
         } else {
             self.texts.insert(name, values)
         };
+    }
+
+    /// Adds a value to those of an option.
+    pub(crate) fn push(&mut self, name: &'static str, value: &str) {
+        self.texts.entry(name).or_default().push(value.to_owned());
+    }
+
+    /// As [`Request::push`], before what was typed.
+    pub(crate) fn push_first(&mut self, name: &'static str, value: &str) {
+        self.texts.entry(name).or_default().insert(0, value.to_owned());
+    }
+
+    /// Applies what was said later: its single values replace ours, its lists come after ours.
+    pub(crate) fn merge(&mut self, later: Request) {
+        for (name, values) in later.texts {
+            match LISTS.contains(&name) {
+                true => self.texts.entry(name).or_default().extend(values),
+                false => drop(self.texts.insert(name, values)),
+            }
+        }
+        self.switches.extend(later.switches);
+        self.command = later.command;
     }
 
     /// The last value of an option.
@@ -121,9 +147,9 @@ impl Request {
             exclusive: self.has("exclusive"),
         };
         let text = |error: flux_types::JobspecError| error.to_string();
-        let mut broker_opts = Vec::new();
+        let mut broker_opts: Vec<String> = Vec::new();
         for opts in self.all("broker-opts") {
-            broker_opts.extend(super::words::split(opts).map_err(|why| format!("--broker-opts: {why}"))?);
+            broker_opts.extend(opts.split(',').map(str::to_owned));
         }
         broker_opts.extend(self.get("dump").map(|file| format!("-Scontent.dump={file}")));
         let mut spec = Jobspec::from_nest(&broker_opts, command, &shape, conf.is_some()).map_err(text)?;
