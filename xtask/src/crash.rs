@@ -184,7 +184,7 @@ impl Site {
     /// Jobs that each print where they begin and end, and exit with their number modulo 3. They end at different times.
     fn submit_running(&self, random: &mut Random) -> Result<BTreeMap<String, u32>, String> {
         let script = format!(
-            "echo begin $FLUX_JOB_CC; sleep $(awk -v n=$FLUX_JOB_CC 'BEGIN {{ print (n * {} % 3000) / 1000 }}'); \
+            "echo begin $FLUX_JOB_CC; ms=$((FLUX_JOB_CC * {} % 3000)); sleep $(printf %d.%03d $((ms / 1000)) $((ms % 1000))); \
              echo end $FLUX_JOB_CC; exit $((FLUX_JOB_CC % 3))",
             1 + random.below(997)
         );
