@@ -4,11 +4,13 @@
 #![forbid(unsafe_code)]
 
 mod codec;
+pub mod crypto;
 mod errno;
 mod frame;
 pub mod limits;
 mod message;
 mod payload;
+pub mod zmtp;
 
 pub use codec::{DecodeError, PROTO_LEN, decode, encode, encode_into};
 pub use errno::{Errno, name as errno_name, text as errno_text};

@@ -12,3 +12,11 @@ pub const ROUTE_LEN_MAX: usize = 255;
 pub const READ_BUFFER_KEEP: usize = 256 * 1024;
 
 const _: () = assert!(FRAME_LEN_MAX < u32::MAX as usize);
+/// Longest command before the end of a ZMTP handshake, in bytes.
+pub const ZMTP_COMMAND_LEN_MAX: usize = 8 * 1024;
+/// Longest ZMTP frame: a message and what encryption adds to it.
+pub const ZMTP_FRAME_LEN_MAX: usize = FRAME_LEN_MAX + 64;
+/// Parts of one ZMTP message.
+pub const ZMTP_PARTS_MAX: usize = 300;
+/// Properties in a ZMTP handshake.
+pub const ZMTP_PROPERTIES_MAX: usize = 32;
