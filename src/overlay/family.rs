@@ -1,0 +1,135 @@
+//! What a broker knows of its children.
+
+use flux_service::Mono;
+use flux_types::Idset;
+use flux_wire::RouteId;
+
+use crate::status::Status;
+use crate::tree::Tree;
+
+/// A child and what it last said of itself.
+#[derive(Clone, Debug)]
+pub struct Child {
+    pub rank: u32,
+    /// Of its present life; `None` while it is not connected.
+    pub uuid: Option<RouteId>,
+    pub status: Status,
+    /// It has not been heard of for longer than it should.
+    pub torpid: bool,
+    pub since: Mono,
+    /// Why it is lost.
+    pub error: Option<String>,
+}
+
+/// The children of one broker, in the order of their ranks.
+#[derive(Clone, Debug)]
+pub struct Family {
+    rank: u32,
+    children: Vec<Child>,
+    since: Mono,
+    status: Status,
+}
+
+impl Family {
+    pub fn new(tree: &Tree, rank: u32, now: Mono) -> Family {
+        let child = |rank: &u32| Child {
+            rank: *rank,
+            uuid: None,
+            status: Status::Offline,
+            torpid: false,
+            since: now,
+            error: None,
+        };
+        let children: Vec<Child> = tree.children(rank).iter().map(child).collect();
+        let status = Status::of_children(children.iter().map(|child| child.status));
+        Family { rank, children, since: now, status }
+    }
+
+    pub fn rank(&self) -> u32 {
+        self.rank
+    }
+
+    pub fn children(&self) -> &[Child] {
+        &self.children
+    }
+
+    pub fn child(&self, rank: u32) -> Option<&Child> {
+        self.children.iter().find(|child| child.rank == rank)
+    }
+
+    /// This broker with all below it.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Since when the status is what it is.
+    pub fn since(&self) -> Mono {
+        self.since
+    }
+
+    /// Children that are connected.
+    pub fn online(&self) -> Idset {
+        self.children.iter().filter(|child| child.status.is_online()).map(|child| child.rank).collect()
+    }
+
+    /// A child is there; `false` if it is none of ours.
+    pub fn joined(&mut self, rank: u32, uuid: RouteId, status: Status, now: Mono) -> bool {
+        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return false };
+        *child = Child { rank, uuid: Some(uuid), status, torpid: false, since: now, error: None };
+        self.refresh(now);
+        true
+    }
+
+    /// A child says how it is.
+    pub fn reported(&mut self, rank: u32, status: Status, now: Mono) {
+        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return };
+        if child.status != status {
+            child.status = status;
+            child.since = now;
+        }
+        self.refresh(now);
+    }
+
+    /// A child has gone: with a word (`error` is `None`), or lost.
+    pub fn left(&mut self, rank: u32, error: Option<String>, now: Mono) {
+        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return };
+        child.uuid = None;
+        child.torpid = false;
+        child.status = if error.is_some() { Status::Lost } else { Status::Offline };
+        child.error = error;
+        child.since = now;
+        self.refresh(now);
+    }
+
+    fn refresh(&mut self, now: Mono) {
+        let status = Status::of_children(self.children.iter().map(|child| child.status));
+        if status != self.status {
+            self.status = status;
+            self.since = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_is_full_when_all_are_there_and_degraded_when_one_is_lost() {
+        let tree = Tree::named("kary:2", 3).unwrap();
+        let now = Mono::default();
+        let mut family = Family::new(&tree, 0, now);
+        assert_eq!(family.status(), Status::Partial);
+        assert!(family.joined(1, "a".into(), Status::Full, now));
+        assert!(family.joined(2, "b".into(), Status::Full, now));
+        assert!(!family.joined(3, "c".into(), Status::Full, now));
+        assert_eq!((family.status(), family.online().count()), (Status::Full, 2));
+        family.left(2, Some("lost connection".into()), now);
+        assert_eq!((family.status(), family.child(2).unwrap().status), (Status::Degraded, Status::Lost));
+        family.joined(2, "d".into(), Status::Full, now);
+        family.left(2, None, now);
+        assert_eq!(family.status(), Status::Partial);
+        family.reported(1, Status::Degraded, now);
+        assert_eq!(family.status(), Status::Degraded);
+    }
+}

@@ -1,0 +1,186 @@
+//! The shape of the tree: who is whose parent.
+
+use std::fmt;
+
+use flux_types::Idset;
+
+use crate::limits::SIZE_MAX;
+
+/// Why there is no tree.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TreeError {
+    BadTopology {
+        text: String,
+    },
+    BadSize {
+        size: u32,
+    },
+    /// This rank's parent is no rank, or its ancestors run in a circle.
+    BadParent {
+        rank: u32,
+    },
+}
+
+impl fmt::Display for TreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadTopology { text } => write!(f, "tbon.topo={text}: use kary:N, binomial or custom"),
+            Self::BadSize { size } => write!(f, "an instance of {size} brokers cannot be: 1 to {SIZE_MAX} can"),
+            Self::BadParent { rank } => write!(f, "rank {rank} has no way to rank 0"),
+        }
+    }
+}
+
+impl std::error::Error for TreeError {}
+
+/// A tree of ranks `0..size`, with rank 0 at its root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    parents: Vec<u32>,
+    children: Vec<Vec<u32>>,
+}
+
+impl Tree {
+    /// A tree by its name: `kary:N` (`kary:0`: all below rank 0) or `binomial`.
+    ///
+    /// # Errors
+    /// A name or size that means nothing.
+    pub fn named(topology: &str, size: u32) -> Result<Tree, TreeError> {
+        if size == 0 || size > SIZE_MAX {
+            return Err(TreeError::BadSize { size });
+        }
+        let bad = || TreeError::BadTopology { text: topology.to_owned() };
+        let parent: Box<dyn Fn(u32) -> u32> = match topology.split_once(':') {
+            Some(("kary", fanout)) => match fanout.parse::<u32>().map_err(|_| bad())? {
+                0 => Box::new(|_| 0),
+                fanout => Box::new(move |rank| (rank - 1) / fanout),
+            },
+            None if topology == "binomial" => Box::new(|rank| rank & (rank - 1)),
+            _ => return Err(bad()),
+        };
+        Tree::from_parents((1..size).map(parent))
+    }
+
+    /// A tree from the parents of ranks 1, 2 ...
+    ///
+    /// # Errors
+    /// A rank that has no way to rank 0.
+    pub fn from_parents(parents: impl IntoIterator<Item = u32>) -> Result<Tree, TreeError> {
+        let parents: Vec<u32> = std::iter::once(0).chain(parents).collect();
+        let size = u32::try_from(parents.len()).ok().filter(|size| *size <= SIZE_MAX);
+        let size = size.ok_or(TreeError::BadSize { size: u32::MAX })?;
+        let mut children = vec![Vec::new(); parents.len()];
+        for rank in 1..size {
+            let parent = parents[rank as usize];
+            children.get_mut(parent as usize).ok_or(TreeError::BadParent { rank })?.push(rank);
+        }
+        let tree = Tree { parents, children };
+        let reached = tree.subtree(0);
+        match (0..size).find(|rank| !reached.contains(*rank)) {
+            Some(rank) => Err(TreeError::BadParent { rank }),
+            None => Ok(tree),
+        }
+    }
+
+    pub fn size(&self) -> u32 {
+        self.parents.len() as u32
+    }
+
+    /// `None` for rank 0, and for what is no rank.
+    pub fn parent(&self, rank: u32) -> Option<u32> {
+        if rank == 0 { None } else { self.parents.get(rank as usize).copied() }
+    }
+
+    pub fn children(&self, rank: u32) -> &[u32] {
+        self.children.get(rank as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// The child of `from` that is `to` or above it; `None` if `to` is not below `from`.
+    pub fn child_towards(&self, from: u32, to: u32) -> Option<u32> {
+        let mut at = to;
+        loop {
+            match self.parent(at)? {
+                parent if parent == from => return Some(at),
+                parent => at = parent,
+            }
+        }
+    }
+
+    /// The rank and all below it.
+    pub fn subtree(&self, rank: u32) -> Idset {
+        let mut all = Idset::new();
+        let mut open = vec![rank];
+        while let Some(rank) = open.pop() {
+            if all.insert(rank) {
+                open.extend_from_slice(self.children(rank));
+            }
+        }
+        all
+    }
+
+    /// Edges between rank 0 and this one.
+    pub fn level(&self, rank: u32) -> u32 {
+        std::iter::successors(self.parent(rank), |rank| self.parent(*rank)).count() as u32
+    }
+
+    /// The level of the ranks that are furthest from rank 0.
+    pub fn level_max(&self) -> u32 {
+        (0..self.size()).map(|rank| self.level(rank)).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_trees_have_the_shapes_of_their_names() {
+        let rows: &[(&str, u32, u32, &[u32])] = &[
+            ("kary:2", 7, 1, &[3, 4]),
+            ("kary:2", 7, 0, &[1, 2]),
+            ("kary:32", 4, 0, &[1, 2, 3]),
+            ("kary:1", 3, 1, &[2]),
+            ("kary:0", 4, 0, &[1, 2, 3]),
+            ("binomial", 8, 0, &[1, 2, 4]),
+            ("binomial", 8, 4, &[5, 6]),
+            ("kary:2", 1, 0, &[]),
+        ];
+        for (name, size, rank, children) in rows {
+            let tree = Tree::named(name, *size).unwrap();
+            assert_eq!(tree.children(*rank), *children, "{name} {size} {rank}");
+            for child in *children {
+                assert_eq!(tree.parent(*child), Some(*rank));
+            }
+        }
+        for bad in ["", "kary", "kary:x", "kary:-1", "binomial:2", "ring"] {
+            assert!(Tree::named(bad, 4).is_err(), "{bad}");
+        }
+        assert!(Tree::named("binomial", 0).is_err());
+    }
+
+    #[test]
+    fn every_rank_is_reached_over_the_right_child() {
+        for name in ["kary:1", "kary:2", "kary:3", "kary:0", "binomial"] {
+            for size in 1..40 {
+                let tree = Tree::named(name, size).unwrap();
+                assert_eq!(tree.subtree(0).count(), size as usize);
+                for from in 0..size {
+                    for to in 0..size {
+                        let child = tree.child_towards(from, to);
+                        let below = from != to && tree.subtree(from).contains(to);
+                        assert_eq!(child.is_some(), below, "{name} {size}: {from} to {to}");
+                        assert!(child.is_none_or(|child| tree.subtree(child).contains(to)));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_custom_tree_has_one_root_and_no_circle() {
+        let tree = Tree::from_parents([0, 1, 1]).unwrap();
+        assert_eq!((tree.level(3), tree.level_max(), tree.children(1)), (2, 2, &[2, 3][..]));
+        assert_eq!(Tree::from_parents([2, 1]), Err(TreeError::BadParent { rank: 1 }));
+        assert_eq!(Tree::from_parents([9]), Err(TreeError::BadParent { rank: 1 }));
+    }
+}
