@@ -16,3 +16,7 @@ pub const TURN_PASSES_MAX: usize = 10_000;
 pub const PROCESSES_MAX: usize = 16_384;
 /// Bytes of background output kept for `wait`, per process.
 pub const EXEC_RETAINED_MAX: usize = 64 * 1024;
+/// Messages that wait for the parent broker to let us in.
+pub const UPWARD_MAX: usize = 65_536;
+/// Groups that have members.
+pub const GROUPS_MAX: usize = 4096;

@@ -16,6 +16,7 @@ use crate::event::Subscriptions;
 use crate::limits::TURN_PASSES_MAX;
 use crate::log::{LogConfig, LogLine};
 use crate::modules::{Loader, Slot};
+use crate::overlay::{LinkId, Links, OverlaySetup, Side};
 use crate::route::Endpoint;
 
 /// A connection of the local connector, named by the runtime.
@@ -51,6 +52,20 @@ pub enum Input {
         tag: Tag,
         completion: Completion,
     },
+    /// A link to another broker is open: it proved its key. Nothing is known of it yet but on which side it is.
+    LinkUp {
+        link: LinkId,
+        side: Side,
+    },
+    LinkMessage {
+        link: LinkId,
+        message: Message,
+    },
+    /// The link is gone, for the reason given.
+    LinkDown {
+        link: LinkId,
+        why: String,
+    },
     /// SIGINT, SIGTERM, SIGHUP ...: somebody wants something of the broker process.
     Signal {
         signum: i32,
@@ -66,6 +81,15 @@ pub enum Output {
     },
     Close {
         conn: ConnId,
+    },
+    /// To another broker.
+    LinkSend {
+        link: LinkId,
+        message: Message,
+    },
+    /// What was sent before is still to go out. No [`Input::LinkDown`] follows.
+    LinkClose {
+        link: LinkId,
     },
     Store {
         owner: Owner,
@@ -95,6 +119,8 @@ pub enum Output {
 pub struct NodeSetup {
     pub rank: Rank,
     pub size: u32,
+    /// The tree of brokers.
+    pub overlay: OverlaySetup,
     pub hostname: String,
     /// The instance owner's user id.
     pub owner: u32,
@@ -132,6 +158,7 @@ pub(crate) struct Client {
 pub(crate) enum Hop {
     Client(ConnId),
     Slot(Owner),
+    Link(LinkId),
     Core,
 }
 
@@ -145,6 +172,7 @@ pub struct Node {
     pub(crate) slots: BTreeMap<Owner, Slot>,
     pub(crate) next_owner: u32,
     pub(crate) names: BTreeMap<String, Endpoint>,
+    pub(crate) links: Links,
     pub(crate) clients: BTreeMap<ConnId, Client>,
     pub(crate) hops: BTreeMap<RouteId, Hop>,
     pub(crate) queue: VecDeque<(Hop, Message)>,
@@ -178,6 +206,7 @@ impl Node {
         };
         let loader = std::mem::replace(&mut setup.loader, Box::new(|_| None));
         let attrs = std::mem::take(&mut setup.attrs);
+        let links = Links::new(setup.rank, setup.overlay.clone(), now);
         let core = Core::new(setup, rng.uuid().into(), LogConfig::from_attrs(&attrs), now);
         let mut node = Node {
             now,
@@ -188,6 +217,7 @@ impl Node {
             slots: BTreeMap::new(),
             next_owner: 1,
             names: BTreeMap::new(),
+            links,
             clients: BTreeMap::new(),
             hops: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -216,6 +246,9 @@ impl Node {
             Input::Completion { owner, tag, completion } => {
                 self.call(owner, |service, cx| service.on_completion(cx, tag, completion));
             }
+            Input::LinkUp { link, side } => self.link_up(link, side),
+            Input::LinkMessage { link, message } => self.link_message(link, message),
+            Input::LinkDown { link, why } => self.link_down(link, &why),
             Input::Signal { signum } => self.on_signal(signum),
         }
         self.drain();

@@ -141,9 +141,10 @@ impl Node {
         match message.body {
             Body::Request { target, .. } => self.route_request(from, target, message),
             Body::Response { .. } => self.route_response(message),
-            Body::Event { .. } => {
+            Body::Event { .. } if self.info.rank.is_root() => {
                 self.publish(message);
             }
+            Body::Event { .. } => self.send_up(message),
             Body::Control { .. } => {} // Between brokers only; from a client it means nothing.
         }
     }
@@ -156,13 +157,8 @@ impl Node {
         let here = self.info.rank;
         let reachable = match target {
             Target::Any => true,
-            Target::Rank(rank) => {
-                if rank != here {
-                    self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH)));
-                    return;
-                }
-                true
-            }
+            Target::Rank(rank) if rank != here => return self.send_to_rank(rank, message),
+            Target::Rank(_) => true,
             Target::UpstreamOf(rank) => rank != here,
         };
         let endpoint = if reachable { self.names.get(message.service()).copied() } else { None };
@@ -175,6 +171,8 @@ impl Node {
                 }
                 self.outputs.push(Output::Send { conn, message });
             }
+            // The nearest broker above that offers the service is asked.
+            None if !here.is_root() && !matches!(target, Target::Rank(_)) => self.send_up(message),
             None => self.no_service(&message),
         }
     }
@@ -206,7 +204,7 @@ impl Node {
         self.route_response(response);
     }
 
-    fn route_response(&mut self, mut message: Message) {
+    pub(crate) fn route_response(&mut self, mut message: Message) {
         loop {
             let Some(id) = message.pop_route() else {
                 // Only the node's own requests have an empty route.
@@ -229,6 +227,10 @@ impl Node {
                     let tag = flux_service::Tag(message.matchtag());
                     self.call(owner, |service, cx| service.on_reply(cx, tag, &message));
                 }
+                Some(Hop::Link(link)) => {
+                    let link = *link;
+                    self.send_link(link, message);
+                }
                 Some(Hop::Core) | None => {} // Who asked is gone.
             }
             return;
@@ -245,7 +247,9 @@ impl Node {
         seq
     }
 
-    fn distribute(&mut self, message: &Message) {
+    /// Hands an event to the brokers below, to clients and to services.
+    pub(crate) fn distribute(&mut self, message: &Message) {
+        self.send_down(message);
         let private = message.flags.has(Flags::PRIVATE);
         for (conn, client) in &self.clients {
             let allowed = !private || client.cred.is_owner() || client.cred.userid == message.cred.userid;

@@ -7,13 +7,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use flux_service::{Completion, Fault, LogLevel, Mono, Now, ProcessEvent, ProcessOp, SpawnSpec, StdStream, Tag};
-use flux_wire::{Errno, Message, Payload, Target};
+use flux_types::Idset;
+use flux_wire::{Errno, Message, Payload, Rank, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::core::{Waiting, end_streams};
 use crate::limits::WAITERS_MAX;
 use crate::node::{Node, Output, Owner};
+use crate::service::ONLINE;
 
 type Answer = Result<Option<Payload>, Fault>;
 
@@ -92,6 +94,12 @@ pub(crate) struct State {
     waiters: Vec<Message>,
     shutdowns: Vec<Message>,
     deadline: Option<Mono>,
+    /// What rank 0 was told of this node has arrived.
+    announced: bool,
+    /// The parent's run level, as its number.
+    parent_level: u32,
+    /// Brokers that are there, as rank 0 counts them.
+    online: usize,
 }
 
 impl State {
@@ -112,7 +120,14 @@ impl State {
             waiters: Vec::new(),
             shutdowns: Vec::new(),
             deadline: None,
+            announced: false,
+            parent_level: 0,
+            online: 1,
         }
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.level > RunLevel::Run
     }
 
     pub(crate) fn next_timer(&self) -> Option<Mono> {
@@ -139,13 +154,14 @@ impl Node {
         let reaped = self.reap_modules(false);
         let next = match self.core.state.level {
             RunLevel::LoadBuiltins => Some(RunLevel::Join),
-            RunLevel::Join => Some(RunLevel::ConfigSync),
-            RunLevel::ConfigSync => Some(RunLevel::Init),
+            RunLevel::Join => (self.info.rank.is_root() || self.links.is_joined()).then_some(RunLevel::ConfigSync),
+            RunLevel::ConfigSync => self.core.state.announced.then_some(RunLevel::Init),
             RunLevel::Init => self.init_is_over().then_some(RunLevel::Quorum),
-            RunLevel::Quorum => Some(RunLevel::Run),
-            RunLevel::Run | RunLevel::Exit => None,
+            RunLevel::Quorum => self.quorum_is_there().then_some(RunLevel::Run),
+            RunLevel::Run => self.parent_is_leaving().then_some(RunLevel::Cleanup),
+            RunLevel::Exit => None,
             RunLevel::Cleanup => self.cleanup_is_over().then_some(RunLevel::Shutdown),
-            RunLevel::Shutdown => Some(RunLevel::Finalize),
+            RunLevel::Shutdown => self.children_are_gone().then_some(RunLevel::Finalize),
             RunLevel::Finalize => self.finalize_is_over().then_some(RunLevel::Goodbye),
             RunLevel::Goodbye => Some(RunLevel::UnloadBuiltins),
             RunLevel::UnloadBuiltins => Some(RunLevel::Exit),
@@ -168,6 +184,10 @@ impl Node {
             self.answer(&request, Ok(json!({"state": level.number()}).into()));
         }
         match level {
+            RunLevel::ConfigSync => self.announce(),
+            RunLevel::Quorum => self.enter_quorum(),
+            RunLevel::Shutdown => self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT)),
+            RunLevel::Goodbye => self.say_goodbye(),
             RunLevel::Init => self.start_rc("broker.rc1_path"),
             RunLevel::Run => self.enter_run(),
             RunLevel::Cleanup => self.enter_cleanup(),
@@ -190,6 +210,83 @@ impl Node {
 
     fn init_is_over(&self) -> bool {
         self.core.state.rc_done && self.slots.values().all(|slot| slot.service.is_ready())
+    }
+
+    /// Tells rank 0 what this node has.
+    fn announce(&mut self) {
+        let Some(body) = self.links.take_announce() else {
+            self.core.state.announced = true;
+            return;
+        };
+        let tag = self.core_cx(|cx| cx.request("resource.topo-reduce", Target::Rank(Rank::ROOT), body));
+        self.core.waiting.insert(tag, Waiting::Announced);
+    }
+
+    pub(crate) fn announced(&mut self, response: &Message) {
+        self.core.state.announced = true;
+        if let Some(fault) = Fault::of(response) {
+            self.log(LogLevel::Err, "broker", &format!("rank 0 does not take this node's resources: {fault}"));
+        }
+    }
+
+    fn enter_quorum(&mut self) {
+        let name = json!({"name": ONLINE});
+        if !self.info.rank.is_root() {
+            let tag = self.core_cx(|cx| cx.request("groups.join", Target::Rank(cx.node.rank), name));
+            self.core.waiting.insert(tag, Waiting::Ignored);
+        } else if self.info.size > 1 {
+            let tag = self.core_cx(|cx| cx.request_stream("groups.get", Target::Rank(Rank::ROOT), name));
+            self.core.waiting.insert(tag, Waiting::Online);
+        }
+    }
+
+    pub(crate) fn online_changed(&mut self, response: &Message) {
+        #[derive(Deserialize)]
+        struct Body {
+            members: Idset,
+        }
+        if let Ok(body) = response.decode::<Body>() {
+            self.core.state.online = body.members.count();
+        }
+    }
+
+    /// Rank 0 counts; the others take its word, passed down from level to level.
+    fn quorum_is_there(&self) -> bool {
+        if !self.info.rank.is_root() {
+            return self.core.state.parent_level >= RunLevel::Run.number();
+        }
+        let quorum = self.attrs.get("broker.quorum").and_then(|text| text.parse().ok());
+        self.core.state.online >= quorum.unwrap_or(self.info.size as usize)
+    }
+
+    pub(crate) fn parent_state(&mut self, response: &Message) {
+        #[derive(Deserialize)]
+        struct Body {
+            state: u32,
+        }
+        if let Ok(body) = response.decode::<Body>() {
+            self.core.state.parent_level = body.state;
+        }
+    }
+
+    fn parent_is_leaving(&self) -> bool {
+        !self.info.rank.is_root() && self.core.state.parent_level >= RunLevel::Shutdown.number()
+    }
+
+    fn children_are_gone(&self) -> bool {
+        !self.links.has_children()
+    }
+
+    /// Without its parent a broker is not part of the instance: it ends, for its starter to start it again.
+    pub(crate) fn parent_lost(&mut self, why: &str) {
+        if self.core.state.level >= RunLevel::Goodbye {
+            return;
+        }
+        self.log(LogLevel::Crit, "broker", &format!("the parent broker is gone: {why}"));
+        self.core.state.exit_code = 1;
+        if self.core.state.level <= RunLevel::Run {
+            self.enter(RunLevel::Shutdown);
+        }
     }
 
     fn enter_run(&mut self) {
@@ -346,6 +443,7 @@ impl Node {
 
     fn enter_exit(&mut self) {
         self.core.state.deadline = None;
+        self.end_overlay_monitors();
         for request in std::mem::take(&mut self.core.state.shutdowns) {
             self.answer(&request, Err(Fault::from(Errno::ENODATA)));
         }
@@ -359,6 +457,13 @@ impl Node {
         let due = self.core.state.deadline.is_some_and(|at| at <= self.now.mono);
         if due {
             self.core.state.deadline = None;
+            if self.core.state.level == RunLevel::Shutdown {
+                let left = self.links.family.online().to_string();
+                let text =
+                    format!("brokers {left} have not left after {} s; leaving without them", STOP_TIMEOUT.as_secs());
+                self.log(LogLevel::Err, "broker", &text);
+                return self.enter(RunLevel::Finalize);
+            }
             let names: Vec<&str> = self.slots.values().map(|slot| slot.service.name()).collect();
             let text =
                 format!("not at rest after {} s: {}; leaving without them", STOP_TIMEOUT.as_secs(), names.join(" "));

@@ -2,6 +2,10 @@
 
 /// Characters of an output format, given or configured.
 pub const FORMAT_MAX_CHARS: usize = 16 << 10;
+/// Brokers that `flux start --test-size` runs.
+pub const TEST_SIZE_MAX: u32 = 1024;
+/// Longest line that a broker may say to the PMI server.
+pub const PMI_LINE_MAX: usize = 16 * 1024;
 /// Width or precision of one field of an output format.
 pub const FIELD_WIDTH_MAX: usize = 4096;
 /// Bytes read from a configuration file of a command (`flux-NAME.toml` and `.json`).

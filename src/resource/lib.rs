@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod drain;
+mod gather;
 mod inventory;
 pub mod limits;
 mod log;

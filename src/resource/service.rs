@@ -20,7 +20,7 @@ use crate::targets::{nodelist, parse_targets};
 /// Flag of `kvs.commit` operations: append to the value (RFC 11).
 const KVS_APPEND: u32 = 32;
 
-enum Waiting {
+pub(crate) enum Waiting {
     /// The file that `resource.path` names.
     ConfigFile,
     /// The eventlog of an earlier run.
@@ -31,6 +31,8 @@ enum Waiting {
     Allocated(Message),
     /// A file given to `resource.reload`.
     Reload(Message),
+    /// A stream: the ranks in `broker.online`.
+    Members,
     Ignored,
 }
 
@@ -46,10 +48,15 @@ struct TargetsBody {
 /// The inventory of the instance (RFC 20), drained and excluded targets, who is up (RFC 28), and the log of it all (RFC 44).
 pub struct Resource {
     /// What was found on this node, should the configuration name nothing else.
-    found: Inventory,
-    set: ResourceSet,
-    method: Method,
-    online: Idset,
+    pub(crate) found: Inventory,
+    /// Of several brokers: what some of them have told, as long as others are waited for.
+    pub(crate) gathered: Option<ResourceSet>,
+    /// Of several brokers: those that are there.
+    pub(crate) members: Idset,
+    size: u32,
+    pub(crate) set: ResourceSet,
+    pub(crate) method: Method,
+    pub(crate) online: Idset,
     excluded: Idset,
     drains: Drains,
     log: EventLog,
@@ -60,8 +67,8 @@ pub struct Resource {
     told_up: Idset,
     muted: bool,
     waitup: Vec<(Message, usize)>,
-    waiting: BTreeMap<Tag, Waiting>,
-    ready: bool,
+    pub(crate) waiting: BTreeMap<Tag, Waiting>,
+    pub(crate) ready: bool,
 }
 
 impl Service for Resource {
@@ -70,6 +77,7 @@ impl Service for Resource {
         Handler::owner("resource.acquire", Resource::acquire),
         Handler::owner("resource.acquire-cancel", Resource::acquire_cancel),
         Handler::owner("resource.acquire-mute", Resource::acquire_mute),
+        Handler::owner("resource.topo-reduce", Resource::topo_reduce),
         Handler::owner("resource.drain", Resource::drain),
         Handler::owner("resource.undrain", Resource::undrain),
         Handler::owner("resource.reload", Resource::reload),
@@ -88,12 +96,17 @@ impl Service for Resource {
         if let Some(max) = cx.node.config_at("resource.journal-max").and_then(Value::as_u64) {
             self.journal_max = max as usize;
         }
+        if self.size > 1 {
+            self.follow_members(cx);
+        }
         if let Some(entries) = cx.node.config_at("resource.config") {
             let set = from_config(entries).map_err(|error| Fault::new(Errno::EINVAL, error.to_string()))?;
             self.inventory_known(cx, Inventory { set, method: Method::Configuration });
         } else if let Some(path) = cx.node.config_at("resource.path").and_then(Value::as_str) {
             let tag = cx.file(FileOp::Read { path: path.to_owned() });
             self.waiting.insert(tag, Waiting::ConfigFile);
+        } else if self.size > 1 {
+            self.begin_gathering(cx);
         } else {
             let found = self.found.clone();
             self.inventory_known(cx, found);
@@ -118,6 +131,7 @@ impl Service for Resource {
                 Some(fault) => cx.respond_error(&request, &fault),
                 None => cx.respond_empty(&request),
             },
+            Some(Waiting::Members) => self.members_changed(cx, tag, reply),
             Some(Waiting::Allocated(request)) => self.finish_sched_status(cx, &request, reply),
             _ => {}
         }
@@ -161,11 +175,15 @@ impl Service for Resource {
 
 impl Resource {
     /// `found` is this node's own inventory: what there is unless the configuration says otherwise.
-    pub fn new(found: Inventory) -> Resource {
+    /// `size` is that of the instance.
+    pub fn new(found: Inventory, size: u32) -> Resource {
         Resource {
             set: ResourceSet::new(),
             method: found.method,
             found,
+            gathered: None,
+            members: Idset::new(),
+            size,
             online: Idset::new(),
             excluded: Idset::new(),
             drains: Drains::default(),
@@ -181,7 +199,7 @@ impl Resource {
         }
     }
 
-    fn inventory_known(&mut self, cx: &mut Cx<'_>, inventory: Inventory) {
+    pub(crate) fn inventory_known(&mut self, cx: &mut Cx<'_>, inventory: Inventory) {
         self.set = inventory.set;
         self.method = inventory.method;
         let body = json!({"key": "resource.eventlog", "namespace": "primary", "flags": 0});
@@ -207,7 +225,8 @@ impl Resource {
         let define = self.event(cx, "resource-define", json!({"method": self.method.name()}));
         self.commit(cx, &[restart, define], true, Waiting::Ignored);
         let me = Idset::range(cx.node.rank.0, cx.node.rank.0);
-        self.went_online(cx, &me);
+        let here = if self.size > 1 { self.members.clone() } else { me };
+        self.went_online(cx, &here);
         self.ready = true;
         self.begin_acquire(cx);
     }
@@ -246,7 +265,7 @@ impl Resource {
         self.tell_scheduler(cx);
     }
 
-    fn went_online(&mut self, cx: &mut Cx<'_>, ranks: &Idset) {
+    pub(crate) fn went_online(&mut self, cx: &mut Cx<'_>, ranks: &Idset) {
         let new = ranks.subtract(&self.online).intersect(&self.set.ranks());
         if new.is_empty() {
             return;
@@ -264,7 +283,7 @@ impl Resource {
     }
 
     /// Makes an event, keeps it in memory and shows it to the journal's readers.
-    fn event(&mut self, cx: &mut Cx<'_>, name: &str, context: Value) -> Entry {
+    pub(crate) fn event(&mut self, cx: &mut Cx<'_>, name: &str, context: Value) -> Entry {
         let Value::Object(context) = context else { panic!("an event's context is an object") };
         let entry = Entry { timestamp: cx.now.wall.timestamp(), name: name.to_owned(), context: Some(context) };
         self.log.append(entry.clone(), self.journal_max);
@@ -278,7 +297,7 @@ impl Resource {
         entry
     }
 
-    fn commit(&mut self, cx: &mut Cx<'_>, events: &[Entry], define: bool, then: Waiting) {
+    pub(crate) fn commit(&mut self, cx: &mut Cx<'_>, events: &[Entry], define: bool, then: Waiting) {
         let text: String = events.iter().map(Entry::encode).collect();
         let op = |key: &str, flags: u32, text: &str| {
             let data = STANDARD.encode(text);
@@ -299,7 +318,7 @@ impl Resource {
         self.online.subtract(&self.drains.ranks()).subtract(&self.excluded)
     }
 
-    fn tell_scheduler(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn tell_scheduler(&mut self, cx: &mut Cx<'_>) {
         let Some(request) = &self.acquire else { return };
         if self.muted || !self.ready {
             return;

@@ -3,13 +3,15 @@
 mod args;
 mod config;
 mod dirs;
+mod place;
+mod pmi;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flux_broker::{Attrs, Node, NodeSetup};
+use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup};
 use flux_service::Recovered;
 use flux_sys::signal::Name as Signal;
 use flux_wire::Rank;
@@ -18,6 +20,7 @@ use serde_json::Value;
 use self::args::{Args, ArgsError, HELP};
 use self::config::LoadError;
 use self::dirs::{DirError, Dirs, Wishes};
+use self::place::{Place, PlaceError};
 use crate::stderr;
 use crate::store::{StoreError, open_store};
 use crate::{Listener, Reactor};
@@ -30,6 +33,7 @@ enum BootError {
     Config(LoadError),
     Dir(DirError),
     Store(StoreError),
+    Place(PlaceError),
     LocalUri(String),
     Listen { path: PathBuf, error: io::Error },
     Start(String),
@@ -44,6 +48,7 @@ impl fmt::Display for BootError {
             Self::Config(error) => error.fmt(f),
             Self::Dir(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::Place(error) => error.fmt(f),
             Self::LocalUri(uri) => write!(f, "local-uri {uri}: must be local:// and an absolute path"),
             Self::Listen { path, error } if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(f, "another broker listens at {}", path.display())
@@ -80,10 +85,16 @@ fn run(args: Args) -> Result<u8, BootError> {
     flux_sys::signal::ignore(Signal::SIGPIPE as i32).map_err(io_error("ignore SIGPIPE"))?;
     flux_sys::process::set_name("flux-broker");
     let env = environment();
-    let attrs = given_attrs(&args)?;
+    let mut attrs = given_attrs(&args)?;
     let config_path = args.config_path.clone().or_else(|| variable(&env, "FLUX_CONF_DIR").map(str::to_owned));
     let config = Arc::new(config::load(config_path.as_deref(), &args.confs).map_err(BootError::Config)?);
-    let dirs = Dirs::prepare(&wishes(&attrs, &env)).map_err(BootError::Dir)?;
+    let hostname = match attrs.get("hostname") {
+        Some(name) => name.to_owned(),
+        None => flux_sys::ids::hostname().map_err(io_error("ask for the host's name"))?,
+    };
+    let mut place = Place::find(&mut attrs, &hostname, |name| variable(&env, name)).map_err(BootError::Place)?;
+    let (rank, peers) = (place.rank, place.peers.take());
+    let dirs = Dirs::prepare(&wishes(&attrs, &env, rank)).map_err(BootError::Dir)?;
     let (store, recovered) = open_store(dirs.statedir.as_deref(), &dirs.rundir).map_err(BootError::Store)?;
     dirs.remember().map_err(BootError::Dir)?;
     if store.report().torn_bytes > 0 {
@@ -94,14 +105,19 @@ fn run(args: Args) -> Result<u8, BootError> {
     }
     let owner = flux_sys::ids::Ids::current().euid;
     let mut reactor = Reactor::new(store, owner).map_err(io_error("start the loop"))?;
-    let setup = setup(&args, attrs, config, config_path, env, &dirs, recovered)?;
+    let given = Given { args: &args, attrs, config, config_path, env, hostname };
+    let setup = setup(given, place, &dirs, recovered)?;
     let listener = listen(setup.attrs.get("local-uri").unwrap_or_default())?;
     // After the limit that children get was noted.
     flux_sys::rlimit::raise_open_files().map_err(io_error("raise the limit of open files"))?;
     if args.verbose > 0 {
-        stderr::line(&format!("flux-broker: rank 0 of 1 on {}, rundir {}", setup.hostname, setup.rundir));
+        let (size, host, rundir) = (setup.size, &setup.hostname, &setup.rundir);
+        stderr::line(&format!("flux-broker: rank {rank} of {size} on {host}, rundir {rundir}"));
     }
     let mut node = Node::new(setup, reactor.now()).map_err(BootError::Start)?;
+    if let Some(peers) = peers {
+        reactor.link(peers).map_err(io_error("listen for brokers"))?;
+    }
     reactor.listen(listener).map_err(io_error("listen"))?;
     let code = reactor.run(&mut node).map_err(io_error("wait for events"))?;
     drop(dirs);
@@ -129,40 +145,42 @@ fn given_attrs(args: &Args) -> Result<Attrs, BootError> {
     Ok(attrs)
 }
 
-fn wishes<'a>(attrs: &'a Attrs, env: &'a [(String, String)]) -> Wishes<'a> {
+/// Only rank 0 of an instance that is started as a whole keeps state: it has the log and the store.
+fn wishes<'a>(attrs: &'a Attrs, env: &'a [(String, String)], rank: u32) -> Wishes<'a> {
     Wishes {
         rundir: attrs.get("rundir"),
         rundir_cleanup: attrs.get("rundir-cleanup"),
-        statedir: attrs.get("statedir"),
+        statedir: attrs.get("statedir").filter(|_| rank == 0),
         statedir_cleanup: attrs.get("statedir-cleanup"),
         tmpdir: variable(env, "TMPDIR"),
     }
 }
 
-fn setup(
-    args: &Args,
-    mut attrs: Attrs,
+/// What the command line, the environment and the files say.
+struct Given<'a> {
+    args: &'a Args,
+    attrs: Attrs,
     config: Arc<Value>,
     config_path: Option<String>,
     env: Vec<(String, String)>,
-    dirs: &Dirs,
-    recovered: Recovered,
-) -> Result<NodeSetup, BootError> {
-    let hostname = match attrs.get("hostname") {
-        Some(name) => name.to_owned(),
-        None => flux_sys::ids::hostname().map_err(io_error("ask for the host's name"))?,
-    };
-    complete(&mut attrs, &env, dirs, config_path.as_deref());
+    hostname: String,
+}
+
+fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> Result<NodeSetup, BootError> {
+    let Given { args, mut attrs, config, config_path, env, hostname } = given;
+    let (rank, size) = (place.rank, place.tree.size());
+    complete(&mut attrs, &env, (dirs, rank), config_path.as_deref());
     let text = |path: &Path| {
         let text = path.to_str().ok_or_else(|| BootError::Dir(DirError::NotText { path: path.to_owned() }));
         text.map(str::to_owned)
     };
-    let program = program(&args.program, &attrs, &env);
+    let program = if rank == 0 { program(&args.program, &attrs, &env) } else { None };
     let hash = attrs.get("content.hash").unwrap_or("sha1");
-    let composed = crate::compose::compose(hash, &hostname, recovered).map_err(BootError::Start)?;
+    let composed = crate::compose::compose(hash, &hostname, (rank, size), recovered).map_err(BootError::Start)?;
     Ok(NodeSetup {
-        rank: Rank::ROOT,
-        size: 1,
+        rank: Rank(rank),
+        size,
+        overlay: OverlaySetup { tree: place.tree, announce: composed.announce },
         hostname,
         owner: flux_sys::ids::Ids::current().euid,
         rundir: text(&dirs.rundir)?,
@@ -180,9 +198,9 @@ fn setup(
 }
 
 /// Attributes that only the process knows.
-fn complete(attrs: &mut Attrs, env: &[(String, String)], dirs: &Dirs, config_path: Option<&str>) {
+fn complete(attrs: &mut Attrs, env: &[(String, String)], (dirs, rank): (&Dirs, u32), config_path: Option<&str>) {
     attrs.set("broker.pid", std::process::id().to_string());
-    attrs.set_default("local-uri", format!("local://{}", dirs.socket_path(0).display()));
+    attrs.set_default("local-uri", format!("local://{}", dirs.socket_path(rank).display()));
     if let Some(path) = config_path {
         attrs.set("config.path", path);
     }

@@ -11,6 +11,7 @@ mod file;
 pub mod limits;
 mod listener;
 mod node;
+mod peers;
 mod process;
 mod reactor;
 mod stderr;
@@ -20,6 +21,7 @@ mod tokens;
 pub use boot::broker_main;
 pub use listener::Listener;
 pub use node::{ConnId, Input, NodeLike, Output, Owner};
+pub use peers::PeersSetup;
 pub use reactor::Reactor;
 pub use store::{OpenReport, StoreError, StoreHandle, open_store};
 

@@ -57,3 +57,16 @@ pub const EXIT_DRAIN_MS: u64 = 1000;
 pub const CONFIG_FILE_BYTES_MAX: u64 = 16 << 20;
 /// Configuration files in one directory.
 pub const CONFIG_FILES_MAX: usize = 1024;
+
+/// Brokers that connect and have not yet proved who they are.
+pub const STRANGERS_MAX: usize = 1024;
+/// How long a broker that connects may take to prove who it is.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+/// Bytes waiting for another broker, beyond which the link is given up.
+pub const PEER_OUTPUT_BYTES_MAX: usize = 1 << 30;
+/// The first pause before the parent broker is tried again; it doubles up to [`CONNECT_PAUSE_MS_MAX`].
+pub const CONNECT_PAUSE_MS: u64 = 20;
+pub const CONNECT_PAUSE_MS_MAX: u64 = 5_000;
+
+/// Longest answer of a PMI server.
+pub const PMI_LINE_MAX: usize = 64 * 1024;

@@ -24,6 +24,7 @@ use crate::limits::{
 };
 use crate::listener::Listener;
 use crate::node::{ConnId, Input, NodeLike, Output};
+use crate::peers::{Peers, PeersSetup};
 use crate::process::Processes;
 use crate::stderr;
 use crate::store::StoreHandle;
@@ -43,6 +44,8 @@ pub struct Reactor {
     owner: u32,
     store: StoreHandle,
     processes: Processes,
+    /// `None` in an instance of one broker.
+    peers: Option<Peers>,
     tokens: Tokens,
     connections: HashMap<Token, Connection>,
     /// Clients with bytes to read, perhaps.
@@ -74,6 +77,7 @@ impl Reactor {
             owner,
             store,
             processes: Processes::new(),
+            peers: None,
             tokens: Tokens::new(),
             connections: HashMap::new(),
             readable: Ring::default(),
@@ -97,6 +101,15 @@ impl Reactor {
     pub fn listen(&mut self, mut listener: Listener) -> io::Result<()> {
         self.poll.registry().register(&mut listener.socket, LISTENER, Interest::READABLE)?;
         self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// Goes to other brokers and lets them in.
+    ///
+    /// # Errors
+    /// As epoll_ctl(2).
+    pub fn link(&mut self, setup: PeersSetup) -> io::Result<()> {
+        self.peers = Some(Peers::new(setup, self.poll.registry(), &mut self.tokens)?);
         Ok(())
     }
 
@@ -173,6 +186,16 @@ impl Reactor {
                 let _ = connection.flush();
                 self.forget(token);
             }
+            Output::LinkSend { link, message } => {
+                if let Some(peers) = &mut self.peers {
+                    peers.send(link, &message);
+                }
+            }
+            Output::LinkClose { link } => {
+                if let Some(peers) = &mut self.peers {
+                    peers.close(link);
+                }
+            }
             Output::Store { owner, tag, op } => {
                 if let Some(completion) = self.store.submit(owner, tag, op) {
                     self.inbox.push_back(Input::Completion { owner, tag, completion });
@@ -206,6 +229,7 @@ impl Reactor {
                         self.readable.insert(token);
                         self.unsent.insert(token);
                     }
+                    None if self.peers.as_mut().is_some_and(|peers| peers.note(event)) => (),
                     None => self.processes.note(event),
                 },
             }
@@ -215,6 +239,9 @@ impl Reactor {
             self.accept(mono, &Access::new(self.owner, node.config()));
         }
         self.processes.service(mono, &mut self.chunk, &mut self.inbox);
+        if let Some(peers) = &mut self.peers {
+            peers.service(mono, (self.poll.registry(), &mut self.tokens), &mut self.chunk, &mut self.inbox);
+        }
         self.receive();
     }
 
@@ -317,10 +344,12 @@ impl Reactor {
     /// How long nothing needs to be done, as far as we know.
     fn timeout(&self, node: &impl NodeLike) -> Option<Duration> {
         let reading = !self.readable.is_empty() && self.store.bytes_in_flight() <= STORE_BYTES_MAX;
-        if reading || !self.inbox.is_empty() || self.processes.has_ready() {
+        let linked = self.peers.as_ref().is_some_and(Peers::has_ready);
+        if reading || linked || !self.inbox.is_empty() || self.processes.has_ready() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [node.next_timer(), self.processes.next_deadline(), self.accept_at];
+        let peers = self.peers.as_ref().and_then(Peers::next_deadline);
+        let deadlines = [node.next_timer(), self.processes.next_deadline(), self.accept_at, peers];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(self.clock.mono()))
     }
@@ -339,10 +368,11 @@ impl Reactor {
                 }
                 sent && !connection.is_hung_up()
             });
+            let linked = self.peers.as_mut().map_or(0, |peers| peers.flush_at_exit(self.clock.mono()));
             // Who has all that was sent may take a moment to go by itself; who has not, longer.
-            let all_sent = self.connections.values().all(|connection| connection.queued() == 0);
+            let all_sent = linked == 0 && self.connections.values().all(|connection| connection.queued() == 0);
             let left = if all_sent { farewell } else { until }.since(self.clock.mono());
-            if self.connections.is_empty() || left.is_zero() {
+            if self.connections.is_empty() && linked == 0 || left.is_zero() {
                 return;
             }
             if self.poll.poll(&mut events, Some(left)).is_err() {
@@ -351,6 +381,8 @@ impl Reactor {
             for event in &events {
                 if let Some(connection) = self.connections.get_mut(&event.token()) {
                     connection.note(event);
+                } else if let Some(peers) = &mut self.peers {
+                    peers.note(event);
                 }
             }
         }

@@ -48,7 +48,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    fn next_tag(&mut self) -> Tag {
+    /// A tag that was not given out before.
+    pub fn next_tag(&mut self) -> Tag {
         // After 2^32 operations the counter comes round; what old tags named is long gone. 0 means "none" in RFC 6.
         self.last_tag = self.last_tag.checked_add(1).unwrap_or(1);
         Tag(self.last_tag)

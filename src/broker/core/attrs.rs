@@ -56,7 +56,12 @@ impl Node {
 
 /// Fills in what the command line left open. What the broker itself determines is never open.
 pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) {
+    let (tree, rank) = (&setup.overlay.tree, setup.rank.0);
+    let place = [tree.level(rank), tree.level_max(), tree.subtree(rank).count() as u32 - 1];
     let attrs = &mut setup.attrs;
+    for (name, value) in ["tbon.level", "tbon.maxlevel", "tbon.descendants"].into_iter().zip(place) {
+        attrs.set(name, value.to_string());
+    }
     for (name, value) in [
         ("rank", setup.rank.to_string()),
         ("size", setup.size.to_string()),
@@ -91,9 +96,6 @@ pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) {
         ("log-stderr-level", "3".to_owned()),
         ("log-level", "7".to_owned()),
         ("tbon.topo", "kary:32".to_owned()),
-        ("tbon.level", "0".to_owned()),
-        ("tbon.maxlevel", "0".to_owned()),
-        ("tbon.descendants", "0".to_owned()),
     ] {
         attrs.set_default(name, value);
     }

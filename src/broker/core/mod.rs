@@ -85,6 +85,13 @@ const TABLE: &[CoreRow] = &[
     user("config.disconnect", Node::config_cancel),
     user("config.get-cancel", Node::config_cancel),
     user("config.cancel", Node::config_cancel),
+    user("overlay.health", Node::overlay_health),
+    user("overlay.topology", Node::overlay_topology),
+    user("overlay.stats-get", Node::overlay_stats),
+    owner("overlay.monitor", Node::overlay_monitor),
+    owner("overlay.disconnect", Node::overlay_disconnect),
+    owner("overlay.disconnect-parent", Node::overlay_disconnect_parent),
+    owner("overlay.disconnect-subtree", Node::overlay_disconnect_subtree),
     owner("runat.push", Node::runat_push),
     owner("shutdown.start", Node::shutdown_start),
     owner("shutdown.disconnect", Node::shutdown_disconnect),
@@ -114,6 +121,15 @@ pub(crate) enum Waiting {
     Rusage(Message),
     /// The process of an external module.
     External(ConnId),
+    /// The parent's answer to our hello.
+    Hello,
+    /// What we told rank 0 of this node has arrived there.
+    Announced,
+    /// A stream: the parent's run level.
+    ParentState,
+    /// A stream: the ranks in `broker.online`.
+    Online,
+    Ignored,
 }
 
 /// The state of the node's own services.
@@ -150,6 +166,15 @@ impl Core {
         }
     }
 
+    pub(crate) fn next_tag(&mut self) -> Tag {
+        self.outbox.next_tag()
+    }
+
+    /// Nobody new is let in any more.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.state.is_leaving()
+    }
+
     pub(crate) fn next_timer(&self) -> Option<Mono> {
         self.state.next_timer()
     }
@@ -157,7 +182,9 @@ impl Core {
 
 impl Node {
     pub(crate) fn register_core_names(&mut self) {
-        for row in TABLE {
+        // Events get their numbers on rank 0, so that is where they are published.
+        let here = |row: &&CoreRow| self.info.rank.is_root() || !row.topic.starts_with("event.");
+        for row in TABLE.iter().filter(here) {
             let service = row.topic.rsplit_once('.').expect("core topics have a method").0;
             self.names.insert(service.to_owned(), Endpoint::Core);
         }
@@ -205,6 +232,18 @@ impl Node {
         let tag = Tag(message.matchtag());
         match self.core.waiting.remove(&tag) {
             Some(Waiting::Cleanup) => self.cleanup_step_done(Fault::of(message)),
+            Some(Waiting::Hello) => self.hello_answered(message),
+            Some(Waiting::Announced) => self.announced(message),
+            Some(stream @ (Waiting::ParentState | Waiting::Online)) => {
+                match &stream {
+                    Waiting::ParentState => self.parent_state(message),
+                    _ => self.online_changed(message),
+                }
+                if message.errno().is_none() {
+                    self.core.waiting.insert(tag, stream);
+                }
+            }
+            Some(Waiting::Ignored) => {}
             Some(other) => {
                 self.core.waiting.insert(tag, other);
             }
@@ -218,7 +257,7 @@ impl Node {
             Some(Waiting::Reload(reload)) => self.reload_step(reload, completion),
             Some(Waiting::Rusage(request)) => self.finish_rusage(&request, completion),
             Some(Waiting::External(conn)) => self.external_event(conn, tag, completion),
-            Some(Waiting::Cleanup) | None => {}
+            _ => {}
         }
     }
 }

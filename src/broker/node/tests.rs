@@ -68,6 +68,7 @@ fn node_with(program: Option<Vec<String>>) -> Node {
     let setup = NodeSetup {
         rank: Rank(0),
         size: 1,
+        overlay: OverlaySetup::single(),
         hostname: "host".into(),
         owner: 1000,
         rundir: "/run/x".into(),

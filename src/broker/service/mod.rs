@@ -2,10 +2,9 @@
 
 mod groups;
 mod heartbeat;
-mod overlay;
 mod rexec;
 
 pub use groups::Groups;
+pub(crate) use groups::ONLINE;
 pub use heartbeat::Heartbeat;
-pub use overlay::Overlay;
 pub use rexec::Rexec;

@@ -1,16 +1,21 @@
 //! `flux start`: becomes the broker of a new instance.
 
+mod session;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 
 use crate::frame::args::{command_line, flag, many, option, text, texts, verbose, verbosity};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult, install};
+
+use self::session::Session;
 
 /// Where the configuration of a system instance lies.
 const SYSTEM_CONFIG_DIR: &str = "/etc/flux/system/conf.d";
@@ -55,7 +60,12 @@ fn test_options() -> [Arg; 8] {
 }
 
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
-    let argv = broker_arguments(matches)?;
+    let Arguments { options, program, session } = broker_arguments(matches)?;
+    let mut argv = options.clone();
+    if !program.is_empty() {
+        argv.push("--".to_owned());
+        argv.extend(program.iter().cloned());
+    }
     let exe = install::executable().ok_or_else(|| CmdError::new("cannot find this program's own file"))?;
     let wrap: Vec<&str> = texts(matches, "wrap").into_iter().flat_map(|list| list.split(',')).collect();
     if verbosity(matches) > 0 {
@@ -67,26 +77,41 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         return Ok(ExitCode::SUCCESS);
     }
     cx.out.flush()?;
-    let mut broker = match wrap.split_first() {
-        None => {
-            let mut broker = std::process::Command::new(&exe);
-            broker.arg0("flux-broker");
-            broker
-        }
-        Some((program, args)) => {
-            // Whatever wraps the broker cannot be told to give it another name.
-            let mut wrapped = std::process::Command::new(program);
-            wrapped.args(args).arg(&exe).arg("broker");
-            wrapped
-        }
+    let bare = || {
+        let mut broker = match wrap.split_first() {
+            None => {
+                let mut broker = std::process::Command::new(&exe);
+                broker.arg0("flux-broker");
+                broker
+            }
+            Some((program, args)) => {
+                // Whatever wraps the broker cannot be told to give it another name.
+                let mut wrapped = std::process::Command::new(program);
+                wrapped.args(args).arg(&exe).arg("broker");
+                wrapped
+            }
+        };
+        cx.dress(&mut broker);
+        broker
     };
-    cx.dress(&mut broker);
+    if let Some(session) = session {
+        return session::run(&session, bare, &options, &program);
+    }
+    let mut broker = bare();
     let error = broker.args(argv.iter().map(OsString::from)).exec();
     Err(CmdError::about(broker.get_program().display(), error))
 }
 
-/// The broker's arguments, the initial program included.
-fn broker_arguments(matches: &ArgMatches) -> Result<Vec<String>, CmdError> {
+/// What the brokers are given.
+#[derive(Debug)]
+struct Arguments {
+    options: Vec<String>,
+    program: Vec<String>,
+    /// More than one broker.
+    session: Option<Session>,
+}
+
+fn broker_arguments(matches: &ArgMatches) -> Result<Arguments, CmdError> {
     let mut argv: Vec<String> = Vec::new();
     let mut push = |option: &str, value: &str| argv.extend([option.to_owned(), value.to_owned()]);
     if matches.get_flag("sysconfig") || text(matches, "recovery") == Some("") {
@@ -97,7 +122,7 @@ fn broker_arguments(matches: &ArgMatches) -> Result<Vec<String>, CmdError> {
     }
     texts(matches, "conf").into_iter().for_each(|value| push("--conf", value));
     texts(matches, "setattr").into_iter().for_each(|value| push("-S", value));
-    test_arguments(matches, &mut push)?;
+    let session = test_arguments(matches, &mut push)?;
     if let Some(target) = text(matches, "recovery") {
         push("-S", "broker.recovery-mode=1");
         match target {
@@ -112,27 +137,21 @@ fn broker_arguments(matches: &ArgMatches) -> Result<Vec<String>, CmdError> {
     if verbosity(matches) > 1 {
         argv.push("-v".to_owned());
     }
-    let program = texts(matches, "COMMAND");
-    if !program.is_empty() {
-        argv.push("--".to_owned());
-        argv.extend(program.into_iter().map(str::to_owned));
-    }
-    Ok(argv)
+    let program = texts(matches, "COMMAND").into_iter().map(str::to_owned).collect();
+    Ok(Arguments { options: argv, program, session })
 }
 
-/// What the `--test-*` options mean for a single broker.
-fn test_arguments(matches: &ArgMatches, push: &mut impl FnMut(&str, &str)) -> Result<(), CmdError> {
+/// What the `--test-*` options mean: options of a single broker, or a session of several.
+fn test_arguments(matches: &ArgMatches, push: &mut impl FnMut(&str, &str)) -> Result<Option<Session>, CmdError> {
     let Some(size) = text(matches, "test-size") else {
         return match test_options().iter().map(|arg| arg.get_id().as_str()).find(|id| given(matches, id)) {
             Some(id) => Err(CmdError::usage(format!("--{id} only makes sense with --test-size"))),
-            None => Ok(()),
+            None => Ok(None),
         };
     };
     match size.parse::<u32>() {
         Ok(1) => {}
-        Ok(n) if n > 1 => {
-            return Err(CmdError::new(format!("--test-size={n}: this version starts one broker; use --test-size=1")));
-        }
+        Ok(size) if size > 1 => return session_of(matches, size).map(Some),
         _ => return Err(CmdError::usage(format!("--test-size={size}: give a number above zero"))),
     }
     if let Some(dir) = text(matches, "test-rundir") {
@@ -149,7 +168,44 @@ fn test_arguments(matches: &ArgMatches, push: &mut impl FnMut(&str, &str)) -> Re
         let first = hosts.first().ok_or_else(|| CmdError::usage("--test-hosts: the list is empty"))?;
         push("-S", &format!("hostname={first}"));
     }
-    Ok(())
+    Ok(None)
+}
+
+fn session_of(matches: &ArgMatches, size: u32) -> Result<Session, CmdError> {
+    /// How long brokers may outlive the first that ended.
+    const EXIT_TIMEOUT: Duration = Duration::from_secs(20);
+    let rundir = text(matches, "test-rundir").map(PathBuf::from);
+    if let Some(dir) = rundir.as_ref().filter(|dir| !dir.is_dir()) {
+        return Err(CmdError::new(format!("--test-rundir: {} is no directory", dir.display())));
+    }
+    let hosts = text(matches, "test-hosts").map(flux_types::Hostlist::parse).transpose();
+    let exit_timeout = match text(matches, "test-exit-timeout") {
+        None => Some(EXIT_TIMEOUT),
+        Some(text) => {
+            let seconds = flux_types::parse_fsd(text);
+            let bad = || CmdError::usage(format!("--test-exit-timeout={text}: is no duration"));
+            // What does not fit a duration is for ever.
+            Duration::try_from_secs_f64(seconds.ok_or_else(bad)?).ok()
+        }
+    };
+    match text(matches, "test-start-mode") {
+        None | Some("all") => {}
+        Some(mode) => return Err(CmdError::usage(format!("--test-start-mode={mode}: only all is possible"))),
+    }
+    Ok(Session {
+        size,
+        hosts: hosts.map_err(|error| CmdError::about("--test-hosts", error))?,
+        exit_timeout,
+        leader_only: match text(matches, "test-exit-mode") {
+            None | Some("any") => false,
+            Some("leader") => true,
+            Some(mode) => return Err(CmdError::usage(format!("--test-exit-mode={mode}: any or leader"))),
+        },
+        rundir: rundir.map(std::path::absolute).transpose().map_err(|error| CmdError::about("--test-rundir", error))?,
+        cleanup: matches.get_flag("test-rundir-cleanup"),
+        clique: text(matches, "test-pmi-clique").map(str::to_owned),
+        verbose: verbosity(matches) > 0,
+    })
 }
 
 fn given(matches: &ArgMatches, id: &str) -> bool {
@@ -163,7 +219,16 @@ mod tests {
     fn arguments(args: &[&str]) -> Result<Vec<String>, String> {
         let argv = std::iter::once("start").chain(args.iter().copied());
         let matches = command().try_get_matches_from(argv).map_err(|error| error.to_string())?;
-        broker_arguments(&matches).map_err(|error| error.to_string())
+        let Arguments { mut options, program, session } =
+            broker_arguments(&matches).map_err(|error| error.to_string())?;
+        if let Some(session) = session {
+            session.check().map_err(|error| error.to_string())?;
+        }
+        if !program.is_empty() {
+            options.push("--".to_owned());
+            options.extend(program);
+        }
+        Ok(options)
     }
 
     #[test]
@@ -186,8 +251,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_said() {
-        for args in [&["-s2"][..], &["-s0"], &["-sx"], &["--test-hosts=a"], &["--recovery=/nonexistent"], &["--nosuch"]]
-        {
+        for args in [
+            &["-s9999"][..],
+            &["-s3", "--test-hosts=a"],
+            &["-s0"],
+            &["-sx"],
+            &["--test-hosts=a"],
+            &["--recovery=/nonexistent"],
+            &["--nosuch"],
+        ] {
             assert!(arguments(args).is_err(), "{args:?}");
         }
     }

@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-sys", &[]),
     ("flux-topo", &["types", "sys"]),
     ("flux-client", &["types", "wire", "service", "sys"]),
-    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion"]),
+    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell"]),
     (
         "flux-runtime",
         &[

@@ -1,0 +1,171 @@
+//! How a broker is let in: `overlay.hello` and its answer.
+
+use flux_overlay::Status;
+use flux_service::{Fault, LogLevel};
+use flux_wire::{Errno, Message, Payload, RouteId, Target};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{LinkId, control};
+use crate::core::{VERSION, Waiting};
+use crate::node::{Hop, Node, Output};
+
+#[derive(Deserialize)]
+struct Hello {
+    rank: u32,
+    version: String,
+    uuid: String,
+    hostname: String,
+    status: u32,
+}
+
+#[derive(Deserialize)]
+struct Welcome {
+    rank: u32,
+    uuid: String,
+    seq: u32,
+    hostlist: String,
+}
+
+/// Brokers whose versions differ by at most one in the second place understand each other.
+fn check_version(theirs: &str) -> Result<(), Fault> {
+    let parse = |text: &str| -> Option<(u32, u32)> {
+        let mut numbers = text.split('.').map(|part| part.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    };
+    let ours = parse(VERSION).expect("our own version is well formed");
+    match parse(theirs) {
+        Some((major, minor)) if major == ours.0 && minor.abs_diff(ours.1) <= 1 => Ok(()),
+        _ => Err(Fault::new(Errno::EINVAL, format!("client ({theirs}) version mismatch with ours ({VERSION})"))),
+    }
+}
+
+impl Node {
+    pub(super) fn say_hello(&mut self, link: LinkId) {
+        let body = json!({
+            "rank": self.info.rank.0,
+            "version": VERSION,
+            "uuid": &*self.info.uuid,
+            "hostname": self.info.hostname,
+            "status": self.links.family.status() as u32,
+        });
+        // It is sent by hand: what goes through the router waits for the answer to this.
+        let tag = self.core.next_tag();
+        self.core.waiting.insert(tag, Waiting::Hello);
+        let mut hello = Message::request("overlay.hello", Target::UpstreamOf(self.info.rank), tag.0, body.into());
+        hello.cred = self.owner_cred();
+        self.send_link(link, hello);
+    }
+
+    /// A child asks to be let in.
+    pub(super) fn greet(&mut self, link: LinkId, request: &Message) {
+        let outcome = self.check_hello(request);
+        let Ok(hello) = outcome.map_err(|fault| self.turn_away(link, request, &fault)) else { return };
+        if let Some(former) = self.links.children.get(&hello.rank).copied() {
+            // It has restarted before we noticed that it was gone.
+            self.outputs.push(Output::LinkClose { link: former });
+            self.child_gone(former, Some("it came again"));
+        }
+        let uuid: RouteId = hello.uuid.into();
+        let status = Status::from_number(hello.status).unwrap_or(Status::Degraded);
+        self.links.family.joined(hello.rank, uuid.clone(), status, self.now.mono);
+        self.links.children.insert(hello.rank, link);
+        self.links.links.get_mut(&link).expect("the link is there").peer = Some((hello.rank, uuid.clone()));
+        self.hops.insert(uuid, Hop::Link(link));
+        self.log(LogLevel::Debug, "overlay", &format!("rank {} ({}) joined", hello.rank, hello.hostname));
+        let body = json!({
+            "rank": self.info.rank.0,
+            "uuid": &*self.info.uuid,
+            "seq": self.core.event_seq,
+            "hostlist": self.attrs.get("hostlist").unwrap_or_default(),
+        });
+        self.answer(request, Ok(body.into()));
+        self.family_changed();
+    }
+
+    fn check_hello(&self, request: &Message) -> Result<Hello, Fault> {
+        let hello: Hello = request.decode()?;
+        check_version(&hello.version)?;
+        if self.links.family.child(hello.rank).is_none() {
+            let text = format!("rank {} is no child of rank {}", hello.rank, self.info.rank);
+            return Err(Fault::new(Errno::EINVAL, text));
+        }
+        let route = request.route.as_deref().unwrap_or(&[]);
+        if hello.uuid.is_empty() || route != [RouteId::from(&*hello.uuid)] || self.hops.contains_key(&*hello.uuid) {
+            return Err(Fault::new(Errno::EPROTO, "the hello has a wrong identity"));
+        }
+        if self.core.is_leaving() {
+            return Err(Fault::new(Errno::EAGAIN, "the instance is shutting down"));
+        }
+        Ok(hello)
+    }
+
+    fn turn_away(&mut self, link: LinkId, request: &Message, fault: &Fault) {
+        self.log(LogLevel::Err, "overlay", &format!("a broker was turned away: {fault}"));
+        let mut response = request.error_response(fault.errno, &fault.text);
+        response.cred = self.owner_cred();
+        response.route = Some(Vec::new());
+        self.links.links.remove(&link);
+        self.outputs.push(Output::LinkSend { link, message: response });
+        self.outputs.push(Output::LinkClose { link });
+    }
+
+    /// The parent lets us in, or says why not.
+    pub(crate) fn hello_answered(&mut self, response: &Message) {
+        let welcome = match Fault::of(response) {
+            Some(fault) => Err(fault),
+            None => response.decode::<Welcome>().map_err(Fault::from),
+        };
+        match welcome {
+            Ok(welcome) => self.joined(welcome),
+            Err(fault) => {
+                self.log(LogLevel::Crit, "overlay", &format!("the parent broker does not let us in: {fault}"));
+                self.links.orphaned = true;
+                self.parent_lost("it refused us");
+            }
+        }
+    }
+
+    fn joined(&mut self, welcome: Welcome) {
+        let sides = self.links.links.iter_mut();
+        let Some((link, state)) = sides.into_iter().find(|(_, link)| link.side == super::Side::Parent) else { return };
+        let link = *link;
+        let uuid: RouteId = welcome.uuid.into();
+        state.peer = Some((welcome.rank, uuid.clone()));
+        self.hops.insert(uuid, Hop::Link(link));
+        self.links.parent = Some(link);
+        self.core.event_seq = welcome.seq;
+        self.attrs.set("hostlist", welcome.hostlist);
+        self.info.attrs = self.attrs.to_map();
+        let upstream = Target::UpstreamOf(self.info.rank);
+        let tag = self.core_cx(|cx| cx.request_stream("state-machine.monitor", upstream, Payload::None));
+        self.core.waiting.insert(tag, Waiting::ParentState);
+        let status = self.links.family.status();
+        if status != self.links.told_parent {
+            self.links.told_parent = status;
+            self.send_link(link, Message::control(control::STATUS, status as u32));
+        }
+        for message in std::mem::take(&mut self.links.upward) {
+            self.send_link(link, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_versions_understand_each_other() {
+        for (version, ok) in [
+            ("0.88.0", true),
+            ("0.87.1-5-gabc", true),
+            ("0.89.0", true),
+            ("0.86.0", false),
+            ("1.88.0", false),
+            ("", false),
+        ] {
+            assert_eq!(check_version(version).is_ok(), ok, "{version}");
+        }
+    }
+}

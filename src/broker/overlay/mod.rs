@@ -1,0 +1,280 @@
+//! The links to other brokers: what goes over which, and what happens when one comes or goes.
+//!
+//! A broker connects to its parent and says `overlay.hello`; the answer lets it in. From then on requests go up and down by
+//! rank or service, responses go back by their route (RFC 3), events go up to rank 0 and from there down to all.
+
+mod hello;
+mod requests;
+
+use std::collections::BTreeMap;
+
+use flux_overlay::{Family, Status, Tracker, Tree};
+use flux_service::{Fault, LogLevel, Now};
+use flux_wire::{Body, Errno, Kind, Message, Rank, RouteId};
+use serde_json::Value;
+
+use crate::limits::UPWARD_MAX;
+use crate::node::{Hop, Node, Output};
+
+/// A connection to another broker, named by the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Which way a link leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Parent,
+    Child,
+}
+
+/// A node's place among the brokers.
+#[derive(Clone, Debug)]
+pub struct OverlaySetup {
+    pub tree: Tree,
+    /// What rank 0 is told of this node before it counts as there: the payload of `resource.topo-reduce`.
+    pub announce: Option<Value>,
+}
+
+impl OverlaySetup {
+    /// An instance of one broker.
+    pub fn single() -> OverlaySetup {
+        OverlaySetup { tree: Tree::named("kary:0", 1).expect("one is a size"), announce: None }
+    }
+}
+
+/// Control messages between brokers (RFC 3): what their `kind` says.
+mod control {
+    /// `status` is the sender's, with all below it.
+    pub(super) const STATUS: u32 = 1;
+    /// The sender leaves for good.
+    pub(super) const GOODBYE: u32 = 2;
+}
+
+struct Link {
+    side: Side,
+    /// The peer, once it was greeted.
+    peer: Option<(u32, RouteId)>,
+    tracker: Tracker,
+}
+
+/// All that the node knows of its neighbours.
+pub(crate) struct Links {
+    pub(crate) tree: Tree,
+    pub(crate) family: Family,
+    announce: Option<Value>,
+    links: BTreeMap<LinkId, Link>,
+    /// The parent, once it has let us in.
+    parent: Option<LinkId>,
+    children: BTreeMap<u32, LinkId>,
+    /// What goes up once the parent is there.
+    upward: Vec<Message>,
+    told_parent: Status,
+    monitors: Vec<Message>,
+    /// The parent has gone: there is nothing to wait for any more.
+    pub(crate) orphaned: bool,
+}
+
+impl Links {
+    pub(crate) fn new(rank: Rank, setup: OverlaySetup, now: Now) -> Links {
+        let family = Family::new(&setup.tree, rank.0, now.mono);
+        Links {
+            told_parent: family.status(),
+            family,
+            tree: setup.tree,
+            announce: setup.announce,
+            links: BTreeMap::new(),
+            parent: None,
+            children: BTreeMap::new(),
+            upward: Vec::new(),
+            monitors: Vec::new(),
+            orphaned: false,
+        }
+    }
+
+    pub(crate) fn is_joined(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    pub(crate) fn has_children(&self) -> bool {
+        !self.children.is_empty()
+    }
+
+    pub(crate) fn take_announce(&mut self) -> Option<Value> {
+        self.announce.take()
+    }
+}
+
+impl Node {
+    pub(crate) fn link_up(&mut self, link: LinkId, side: Side) {
+        self.links.links.insert(link, Link { side, peer: None, tracker: Tracker::default() });
+        if side == Side::Parent {
+            self.say_hello(link);
+        }
+    }
+
+    pub(crate) fn link_message(&mut self, link: LinkId, message: Message) {
+        let Some(Link { side, peer, tracker }) = self.links.links.get_mut(&link) else { return };
+        let side = *side;
+        let Some((rank, uuid)) = peer.clone() else {
+            return match (side, message.kind()) {
+                (Side::Parent, Kind::Response) => self.route_response(message),
+                (Side::Child, Kind::Request) if message.topic() == "overlay.hello" => self.greet(link, &message),
+                _ => self.drop_link(link, "it did not say hello first"),
+            };
+        };
+        match message.body {
+            Body::Request { .. } if message.route.as_ref().and_then(|route| route.last()) == Some(&uuid) => {
+                self.queue.push_back((Hop::Link(link), message));
+            }
+            Body::Request { .. } => self.drop_link(link, "it sent a request in another's name"),
+            Body::Response { .. } => {
+                // The tracker's entry has the route as it was before it left here.
+                tracker.answered(&message);
+                self.route_response(message);
+            }
+            Body::Event { .. } if side == Side::Child => self.queue.push_back((Hop::Link(link), message)),
+            Body::Event { seq } => self.event_from_parent(seq, &message),
+            Body::Control { kind: control::STATUS, status } if side == Side::Child => {
+                let status = Status::from_number(status).unwrap_or(Status::Degraded);
+                self.links.family.reported(rank, status, self.now.mono);
+                self.family_changed();
+            }
+            Body::Control { kind: control::GOODBYE, .. } if side == Side::Child => self.child_gone(link, None),
+            Body::Control { .. } => {} // A later broker may know more of them.
+        }
+    }
+
+    fn event_from_parent(&mut self, seq: u32, message: &Message) {
+        let want = self.core.event_seq.wrapping_add(1);
+        if seq != want {
+            let text = format!("event {seq} came where {want} was next");
+            self.log(LogLevel::Err, "overlay", &text);
+        }
+        self.core.event_seq = seq;
+        self.distribute(message);
+    }
+
+    pub(crate) fn link_down(&mut self, link: LinkId, why: &str) {
+        match self.links.links.get(&link).map(|link| link.side) {
+            Some(Side::Child) => self.child_gone(link, Some(why)),
+            Some(Side::Parent) => self.parent_gone(link, why),
+            None => {}
+        }
+    }
+
+    /// Ends a link whose peer is not to be trusted.
+    fn drop_link(&mut self, link: LinkId, why: &str) {
+        self.log(LogLevel::Err, "overlay", &format!("link {} dropped: {why}", link.0));
+        self.outputs.push(Output::LinkClose { link });
+        self.link_down(link, why);
+    }
+
+    /// A child left: with a word, or lost for the reason `why`.
+    pub(crate) fn child_gone(&mut self, link: LinkId, why: Option<&str>) {
+        let Some(Link { peer, mut tracker, .. }) = self.links.links.remove(&link) else { return };
+        if why.is_none() {
+            self.outputs.push(Output::LinkClose { link });
+        }
+        let Some((rank, uuid)) = peer else { return };
+        self.links.children.remove(&rank);
+        self.hops.remove(&uuid);
+        self.links.family.left(rank, why.map(str::to_owned), self.now.mono);
+        match why {
+            Some(why) => self.log(LogLevel::Err, "overlay", &format!("rank {rank} lost: {why}")),
+            None => self.log(LogLevel::Debug, "overlay", &format!("rank {rank} left")),
+        }
+        self.answer_lost(&mut tracker);
+        let ranks = self.links.tree.subtree(rank).to_string();
+        self.core_cx(|cx| {
+            let here = flux_wire::Target::Rank(cx.node.rank);
+            cx.notify("groups.lost", here, serde_json::json!({"ranks": ranks}));
+        });
+        self.family_changed();
+    }
+
+    fn parent_gone(&mut self, link: LinkId, why: &str) {
+        let Some(Link { peer, mut tracker, .. }) = self.links.links.remove(&link) else { return };
+        if let Some((_, uuid)) = peer {
+            self.hops.remove(&uuid);
+        }
+        self.links.parent = None;
+        self.links.orphaned = true;
+        self.answer_lost(&mut tracker);
+        for message in std::mem::take(&mut self.links.upward) {
+            self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH)));
+        }
+        self.parent_lost(why);
+    }
+
+    fn answer_lost(&mut self, tracker: &mut Tracker) {
+        for request in tracker.take() {
+            self.answer(&request, Err(Fault::from(Errno::EHOSTUNREACH)));
+        }
+    }
+
+    /// Sends over a link; what asks for an answer is remembered.
+    pub(crate) fn send_link(&mut self, link: LinkId, mut message: Message) {
+        let Some(known) = self.links.links.get_mut(&link) else { return };
+        if message.kind() == Kind::Request {
+            known.tracker.sent(&message);
+            let own = &self.info.uuid;
+            if message.route.as_ref().and_then(|route| route.last()) != Some(own) {
+                message.push_route(own.clone());
+            }
+        }
+        self.outputs.push(Output::LinkSend { link, message });
+    }
+
+    /// Towards rank 0. Before the parent is there it waits; after it has gone it fails.
+    pub(crate) fn send_up(&mut self, message: Message) {
+        match self.links.parent {
+            Some(link) => self.send_link(link, message),
+            None if self.links.orphaned => self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH))),
+            None if self.links.upward.len() >= UPWARD_MAX => {
+                let text = format!("more than {UPWARD_MAX} messages wait for the parent broker");
+                self.answer(&message, Err(Fault::new(Errno::EAGAIN, text)));
+            }
+            None => self.links.upward.push(message),
+        }
+    }
+
+    pub(crate) fn send_to_rank(&mut self, rank: Rank, message: Message) {
+        if rank.0 >= self.links.tree.size() {
+            return self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH)));
+        }
+        match self.links.tree.child_towards(self.info.rank.0, rank.0) {
+            None if self.info.rank.is_root() => self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH))),
+            None => self.send_up(message),
+            Some(child) => match self.links.children.get(&child) {
+                Some(link) => self.send_link(*link, message),
+                None => self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH))),
+            },
+        }
+    }
+
+    /// An event goes on to all children.
+    pub(crate) fn send_down(&mut self, event: &Message) {
+        for link in self.links.children.values() {
+            self.outputs.push(Output::LinkSend { link: *link, message: event.clone() });
+        }
+    }
+
+    /// Tells the parent, and who watches, how it stands below.
+    fn family_changed(&mut self) {
+        let status = self.links.family.status();
+        if status != self.links.told_parent {
+            self.links.told_parent = status;
+            if let Some(link) = self.links.parent {
+                self.send_link(link, Message::control(control::STATUS, status as u32));
+            }
+        }
+        self.tell_monitors();
+    }
+
+    /// The last word to the parent.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Some(link) = self.links.parent {
+            self.send_link(link, Message::control(control::GOODBYE, 0));
+        }
+    }
+}

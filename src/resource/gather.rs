@@ -1,0 +1,92 @@
+//! An instance of several brokers: their inventories become one set, and who is up follows `broker.online`.
+
+use flux_service::{Cx, Fault, LogLevel, Outcome, Tag};
+use flux_types::{Idset, ResourceSet};
+use flux_wire::{Errno, Message, Target};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::inventory::{Inventory, Method};
+use crate::service::{Resource, Waiting};
+
+/// What a broker has, as it tells rank 0.
+#[derive(Deserialize)]
+struct Found {
+    rank: u32,
+    #[serde(rename = "R")]
+    set: Value,
+}
+
+impl Resource {
+    /// Hears of brokers that come and go.
+    pub(crate) fn follow_members(&mut self, cx: &mut Cx<'_>) {
+        let tag = cx.request_stream("groups.get", Target::Rank(cx.node.rank), json!({"name": "broker.online"}));
+        self.waiting.insert(tag, Waiting::Members);
+    }
+
+    /// Waits for the inventories of the other brokers; ours is the first.
+    pub(crate) fn begin_gathering(&mut self, cx: &mut Cx<'_>) {
+        self.gathered = Some(self.found.set.clone());
+        self.gathered_more(cx);
+    }
+
+    pub(crate) fn topo_reduce(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let Found { rank, set } = request.decode()?;
+        let set = ResourceSet::from_value(&set).map_err(|error| Fault::new(Errno::EPROTO, error.to_string()))?;
+        if set.ranks() != Idset::range(rank, rank) || rank >= cx.node.size {
+            return Err(Fault::new(Errno::EPROTO, format!("rank {rank} tells of ranks {}", set.ranks())));
+        }
+        cx.respond_empty(request);
+        match &mut self.gathered {
+            Some(gathered) => {
+                // A broker that restarted meanwhile counts with what it has now.
+                gathered.remove_ranks(&set.ranks());
+                gathered.append(&set).map_err(|error| Fault::new(Errno::EINVAL, error.to_string()))?;
+                self.gathered_more(cx);
+            }
+            None if self.set.get(rank).is_none() && self.method == Method::DynamicDiscovery => {
+                let text = format!("rank {rank} came after the resources were settled; its own are not used");
+                cx.log(LogLevel::Warning, text);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn gathered_more(&mut self, cx: &mut Cx<'_>) {
+        let quorum = cx.node.attr("broker.quorum").and_then(|text| text.parse().ok()).unwrap_or(cx.node.size);
+        let wanted = quorum.clamp(1, cx.node.size) as usize;
+        if let Some(set) = self.gathered.take_if(|set| set.nnodes() >= wanted) {
+            self.inventory_known(cx, Inventory { set, method: Method::DynamicDiscovery });
+        }
+    }
+
+    pub(crate) fn members_changed(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+        #[derive(Deserialize)]
+        struct Members {
+            members: Idset,
+        }
+        if reply.errno().is_some() {
+            return;
+        }
+        self.waiting.insert(tag, Waiting::Members);
+        let Ok(Members { members }) = reply.decode() else { return };
+        let gone = self.members.subtract(&members);
+        self.members = members.clone();
+        if self.ready {
+            self.went_offline(cx, &gone);
+            self.went_online(cx, &members);
+        }
+    }
+
+    fn went_offline(&mut self, cx: &mut Cx<'_>, ranks: &Idset) {
+        let gone = ranks.intersect(&self.online);
+        if gone.is_empty() {
+            return;
+        }
+        self.online.remove_all(&gone);
+        let event = self.event(cx, "offline", json!({"idset": gone.to_string()}));
+        self.commit(cx, &[event], false, Waiting::Ignored);
+        self.tell_scheduler(cx);
+    }
+}

@@ -1,0 +1,211 @@
+//! Which rank this broker has, of how many, and how it reaches the others.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+
+use flux_broker::Attrs;
+use flux_overlay::{Tree, TreeError};
+use flux_types::Hostlist;
+use flux_wire::crypto::{KEY_LEN, KeyPair, PublicKey};
+
+use super::pmi::{Client, Group, PmiError};
+use crate::PeersSetup;
+
+/// Why the brokers did not find one another.
+#[derive(Debug)]
+pub(super) enum PlaceError {
+    Pmi(PmiError),
+    Tree(TreeError),
+    /// What another broker says of itself is malformed.
+    Card {
+        rank: u32,
+        text: String,
+    },
+    Listen {
+        address: IpAddr,
+        error: io::Error,
+    },
+    Random(io::Error),
+}
+
+impl fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pmi(error) => error.fmt(f),
+            Self::Tree(error) => error.fmt(f),
+            Self::Card { rank, text } => write!(f, "rank {rank} says of itself {text:?}, which is malformed"),
+            Self::Listen { address, error } => write!(f, "could not listen at {address}: {error}"),
+            Self::Random(error) => write!(f, "could not draw a key: {error}"),
+        }
+    }
+}
+
+impl From<PmiError> for PlaceError {
+    fn from(error: PmiError) -> PlaceError {
+        PlaceError::Pmi(error)
+    }
+}
+
+impl From<TreeError> for PlaceError {
+    fn from(error: TreeError) -> PlaceError {
+        PlaceError::Tree(error)
+    }
+}
+
+/// The place of this broker.
+pub(super) struct Place {
+    pub(super) rank: u32,
+    pub(super) tree: Tree,
+    /// `None` where there is nobody else.
+    pub(super) peers: Option<PeersSetup>,
+}
+
+impl Place {
+    fn single() -> Place {
+        let tree = Tree::named("kary:0", 1).expect("one is a size");
+        Place { rank: 0, tree, peers: None }
+    }
+
+    /// Finds the place, and notes in `attrs` what follows from it.
+    pub(super) fn find<'a>(
+        attrs: &mut Attrs,
+        hostname: &str,
+        env: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<Place, PlaceError> {
+        if attrs.get("broker.boot-method") == Some("single") {
+            return Ok(Place::single());
+        }
+        match Group::from_env(env)? {
+            None => Ok(Place::single()),
+            Some(group) => by_pmi(group, attrs, hostname),
+        }
+    }
+}
+
+/// What a broker tells the others of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Card {
+    host: String,
+    key: PublicKey,
+    /// Empty if it has no children.
+    address: String,
+}
+
+impl Card {
+    fn encode(&self) -> String {
+        let key: String = self.key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{},{key},{}", self.host, self.address)
+    }
+
+    fn decode(text: &str) -> Option<Card> {
+        let mut words = text.split(',');
+        let (host, key, address) = (words.next()?, words.next()?, words.next()?);
+        let mut bytes = [0; KEY_LEN];
+        if !key.is_ascii() || key.len() != KEY_LEN * 2 || words.next().is_some() {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&key[at * 2..at * 2 + 2], 16).ok()?;
+        }
+        Some(Card { host: host.to_owned(), key: PublicKey(bytes), address: address.to_owned() })
+    }
+}
+
+fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, PlaceError> {
+    let Group { rank, size, .. } = group;
+    let tree = Tree::named(attrs.get("tbon.topo").unwrap_or("kary:32"), size)?;
+    let mut client = group.connect()?;
+    let own = new_key()?;
+    let has_children = !tree.children(rank).is_empty();
+    let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"))).transpose()?;
+    let address = listener.as_ref().map_or(String::new(), |(_, address)| address.to_string());
+    let card = Card { host: hostname.to_owned(), key: own.public, address: address.clone() };
+    client.put(&key_of(rank), &card.encode())?;
+    client.barrier()?;
+    let parent = match tree.parent(rank) {
+        Some(parent) => {
+            let card = look_up(&mut client, parent)?;
+            attrs.set("tbon.parent-endpoint", format!("tcp://{}", card.address));
+            Some((card.address, card.key))
+        }
+        None => None,
+    };
+    if rank == 0 {
+        let cards: Vec<Card> = (0..size).map(|rank| look_up(&mut client, rank)).collect::<Result<_, _>>()?;
+        let mut hosts = Hostlist::new();
+        for (rank, card) in cards.iter().enumerate() {
+            let bad = || PlaceError::Card { rank: rank as u32, text: card.encode() };
+            hosts.push(&card.host).map_err(|_| bad())?;
+        }
+        let one_host = cards.iter().all(|card| card.host == cards[0].host);
+        let mapping = if one_host { format!("[[0,1,{size},1]]") } else { format!("[[0,{size},1,1]]") };
+        attrs.set("hostlist", hosts.to_string());
+        attrs.set("broker.mapping", mapping);
+    }
+    let mut allowed = std::collections::BTreeSet::new();
+    for child in tree.children(rank) {
+        allowed.insert(look_up(&mut client, *child)?.key);
+    }
+    client.finalize()?;
+    attrs.set("broker.boot-method", "simple");
+    if has_children {
+        attrs.set("tbon.endpoint", format!("tcp://{address}"));
+    }
+    let listener = listener.map(|(socket, _)| socket);
+    Ok(Place { rank, tree, peers: Some(PeersSetup { own, allowed, listener, parent }) })
+}
+
+fn key_of(rank: u32) -> String {
+    format!("flux.broker.{rank}")
+}
+
+fn look_up(client: &mut Client, rank: u32) -> Result<Card, PlaceError> {
+    let text = client.get(&key_of(rank))?;
+    Card::decode(&text).ok_or(PlaceError::Card { rank, text })
+}
+
+fn new_key() -> Result<KeyPair, PlaceError> {
+    let mut seed = [0; KEY_LEN];
+    flux_sys::random::fill(&mut seed).map_err(PlaceError::Random)?;
+    Ok(KeyPair::from_seed(seed))
+}
+
+/// Listens on a free port of the address that other hosts reach: the one named, or that of the default route.
+fn listen(hint: Option<&str>) -> Result<(TcpListener, SocketAddr), PlaceError> {
+    let address = match hint {
+        Some("lo") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(hint) => hint.parse().ok().unwrap_or_else(default_route),
+        None => default_route(),
+    };
+    let bound = TcpListener::bind((address, 0)).and_then(|socket| {
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    });
+    bound.map_err(|error| PlaceError::Listen { address, error })
+}
+
+/// The address from which this host would talk to the world; nothing is sent to find out.
+fn default_route() -> IpAddr {
+    const ANYWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
+    let found = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect(ANYWHERE)?;
+        socket.local_addr()
+    });
+    found.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_comes_back_as_it_was_and_nonsense_does_not() {
+        let card = Card { host: "n1".into(), key: PublicKey([171; 32]), address: "10.0.0.1:77".into() };
+        assert_eq!(Card::decode(&card.encode()), Some(card.clone()));
+        let text = card.encode();
+        for bad in ["", "a,b,c", &text[1..70], &format!("{text},"), &text.replace("ab", "zz")] {
+            assert_eq!(Card::decode(bad), None, "{bad}");
+        }
+    }
+}
