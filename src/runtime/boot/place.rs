@@ -204,7 +204,7 @@ mod tests {
         let card = Card { host: "n1".into(), key: PublicKey([171; 32]), address: "10.0.0.1:77".into() };
         assert_eq!(Card::decode(&card.encode()), Some(card.clone()));
         let text = card.encode();
-        for bad in ["", "a,b,c", &text[1..70], &format!("{text},"), &text.replace("ab", "zz")] {
+        for bad in ["", "a,b,c", &text[..60], &format!("{text},"), &text.replace("ab", "zz")] {
             assert_eq!(Card::decode(bad), None, "{bad}");
         }
     }
