@@ -5,6 +5,7 @@
 //! submits. After the restart every id that was printed is known. The oracle is arithmetic on the jobs' numbers; it
 //! shares no code with the broker.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -94,6 +95,8 @@ struct Site {
     flux: PathBuf,
     dir: PathBuf,
     broker: Option<Child>,
+    /// What commands that failed said, for the report.
+    complaints: RefCell<String>,
 }
 
 impl Drop for Site {
@@ -120,7 +123,7 @@ impl Site {
         std::fs::create_dir(&dir)
             .and_then(|()| std::fs::write(dir.join("flux.toml"), config))
             .map_err(|error| format!("{}: {error}", dir.display()))?;
-        Ok(Site { flux: flux.to_owned(), dir, broker: None })
+        Ok(Site { flux: flux.to_owned(), dir, broker: None, complaints: RefCell::new(String::new()) })
     }
 
     fn uri(&self) -> String {
@@ -134,7 +137,10 @@ impl Site {
     }
 
     fn output(&self, args: &[&str]) -> Result<(i32, String), String> {
-        let output = self.command(args).stderr(Stdio::null()).output().map_err(|error| error.to_string())?;
+        let output = self.command(args).output().map_err(|error| error.to_string())?;
+        if !output.status.success() && !output.stderr.is_empty() {
+            self.complaints.borrow_mut().push_str(&String::from_utf8_lossy(&output.stderr));
+        }
         Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
@@ -153,6 +159,7 @@ impl Site {
             .spawn()
             .map_err(|error| error.to_string())?;
         self.broker = Some(child);
+        self.complaints.borrow_mut().clear();
         let begin = Instant::now();
         while self.output(&["uptime"])?.0 != 0 {
             if begin.elapsed() > PATIENCE {
@@ -175,7 +182,10 @@ impl Site {
     }
 
     fn stop(&mut self) -> Outcome {
-        self.output(&["shutdown", "--quiet"])?;
+        let (code, _) = self.output(&["shutdown", "--quiet"])?;
+        if code != 0 {
+            return Err(format!("shutdown: exit {code}: {}", self.complaints.borrow()));
+        }
         let Some(mut broker) = self.broker.take() else { return Ok(()) };
         let status = broker.wait().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("the broker ended with {status}:\n{}", self.broker_log())) }
@@ -183,8 +193,9 @@ impl Site {
 
     /// Jobs that each print where they begin and end, and exit with their number modulo 3. They end at different times.
     fn submit_running(&self, random: &mut Random) -> Result<BTreeMap<String, u32>, String> {
+        // No braces: `flux submit --cc` takes them for its own.
         let script = format!(
-            "echo begin $FLUX_JOB_CC; ms=$((FLUX_JOB_CC * {} % 3000)); sleep $(printf %d.%03d $((ms / 1000)) $((ms % 1000))); \
+            "n=$((FLUX_JOB_CC * {} % 3000)); echo begin $FLUX_JOB_CC; sleep $((n / 1000)).$(printf %03d $((n % 1000))); \
              echo end $FLUX_JOB_CC; exit $((FLUX_JOB_CC % 3))",
             1 + random.below(997)
         );
@@ -192,7 +203,8 @@ impl Site {
         let (code, text) = self.output(&["submit", &cc, "sh", "-c", &script])?;
         let ids: BTreeMap<String, u32> = text.lines().map(str::to_owned).zip(1..).collect();
         if code != 0 || ids.len() != JOBS as usize {
-            return Err(format!("submit answered {code} and printed {} ids of {JOBS}", ids.len()));
+            let said = self.complaints.borrow();
+            return Err(format!("submit answered {code} and printed {} ids of {JOBS}: {said}", ids.len()));
         }
         Ok(ids)
     }
@@ -232,7 +244,7 @@ impl Site {
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
         let stdout = client.stdout.take().expect("stdout was piped");
         let reader = std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).collect());
-        std::thread::sleep(random.millis(400));
+        std::thread::sleep(random.millis(1500));
         self.kill();
         let _ = client.kill();
         let _ = client.wait();
