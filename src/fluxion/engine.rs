@@ -180,8 +180,12 @@ impl Engine {
     /// # Errors
     /// As `Reader::grow`.
     pub fn grow(&mut self, reader: Reader, text: &str) -> Result<(), GraphError> {
-        reader.grow(&mut self.graph, text)?;
-        self.prime()
+        let (graph, prune) = (self.graph.clone(), self.prune.clone());
+        let grown = reader.grow(&mut self.graph, text).and_then(|()| self.prime());
+        if grown.is_err() {
+            (self.graph, self.prune) = (graph, prune);
+        }
+        grown
     }
 
     /// Takes everything at and below a path out of the graph; jobs lose what they hold there.

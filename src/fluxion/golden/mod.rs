@@ -1,6 +1,7 @@
 //! Command files of our own against small recipes, with what must come out.
 
 mod formats;
+mod hostile;
 mod policies;
 mod release;
 mod state;

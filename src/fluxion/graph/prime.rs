@@ -1,6 +1,6 @@
 //! Counting what exists below every vertex.
 
-use super::{Graph, PruneTypes, VertexId};
+use super::{Edge, Graph, PruneTypes, VertexId};
 use crate::error::GraphError;
 use crate::intern::{Subsystem, TypeId};
 use crate::limits::GRAPH_DEPTH_MAX;
@@ -29,7 +29,15 @@ impl Graph {
         };
         self.begin_marks();
         let mut total = Amounts::new();
-        self.prime_below(subsystem, prune, root, 1, &mut total)
+        self.prime_below(subsystem, prune, root, 1, &mut total)?;
+        let is_lost = |edge: &Edge| edge.subsystem == subsystem && !self.marks.is_seen(edge.source);
+        match self.edges().find(|(_, edge)| is_lost(edge)) {
+            None => Ok(()),
+            Some((_, edge)) => {
+                let name = &self.vertex(edge.source).name;
+                Err(GraphError::Malformed(format!("{name} cannot be come to from the root of its subsystem")))
+            }
+        }
     }
 
     fn prime_below(
@@ -57,8 +65,14 @@ impl Graph {
         }
         let mut below = Amounts::new();
         for index in 0..self.vertex(at).out.len() {
-            let edge = self.edge(self.vertex(at).out[index]);
+            let id = self.vertex(at).out[index];
+            let edge = self.edge(id);
             if edge.subsystem == subsystem && !self.marks.is_seen(edge.target) {
+                // The first way to a vertex is the one all walks take.
+                let into = &mut self.vertex_mut(edge.target).into;
+                if let Some(place) = into.iter().position(|other| *other == id) {
+                    into[..=place].rotate_right(1);
+                }
                 self.prime_below(subsystem, prune, edge.target, depth + 1, &mut below)?;
             }
         }

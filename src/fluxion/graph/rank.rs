@@ -150,8 +150,7 @@ impl Graph {
         let mut found: Vec<(i64, VertexId)> = Vec::new();
         match &key {
             RankKey::Children(parent) => {
-                let edges = self.out_edges(*parent).iter().map(|edge| self.edge(*edge));
-                let children = edges.filter(|edge| edge.subsystem == subsystem).map(|edge| edge.target);
+                let children = self.children(*parent, subsystem).map(|(_, child)| child);
                 // Siblings have the same ancestors: what these add makes no difference.
                 found.extend(children.map(|child| (policy.score(self.vertex(child), 0), child)));
             }
@@ -218,8 +217,8 @@ impl Graph {
             _ => {}
         }
         if depth < crate::limits::GRAPH_DEPTH_MAX {
-            for edge in vertex.out.iter().map(|edge| self.edge(*edge)).filter(|edge| edge.subsystem == subsystem) {
-                self.collect_ranked(key, policy, subsystem, (edge.target, inside, depth + 1), found);
+            for (_, child) in self.children(at, subsystem) {
+                self.collect_ranked(key, policy, subsystem, (child, inside, depth + 1), found);
             }
         }
     }

@@ -85,6 +85,19 @@ impl Graph {
         self.vertex(at).into.iter().copied().find(|edge| self.edge(*edge).subsystem == subsystem)
     }
 
+    /// Whether an edge is the one a walk down its subsystem follows: every vertex is come to from one parent.
+    pub fn is_tree_edge(&self, at: EdgeId) -> bool {
+        let edge = self.edge(at);
+        self.parent_edge(edge.target, edge.subsystem) == Some(at)
+    }
+
+    /// The children of a vertex in a subsystem, with the edges to them.
+    pub fn children(&self, at: VertexId, subsystem: Subsystem) -> impl Iterator<Item = (EdgeId, VertexId)> + '_ {
+        let edges = self.out_edges(at).iter().copied().map(|id| (id, self.edge(id)));
+        let edges = edges.filter(move |(id, edge)| edge.subsystem == subsystem && self.is_tree_edge(*id));
+        edges.map(|(id, edge)| (id, edge.target))
+    }
+
     pub fn parent(&self, at: VertexId, subsystem: Subsystem) -> Option<VertexId> {
         self.parent_edge(at, subsystem).map(|edge| self.edge(edge).source)
     }
@@ -156,8 +169,7 @@ impl Graph {
             let vertex = self.vertex(from);
             if vertex.status == Status::Up {
                 count += i64::from(vertex.kind == TypeId::NODE);
-                let targets = vertex.out.iter().map(|edge| self.edge(*edge));
-                next.extend(targets.filter(|edge| edge.subsystem == subsystem).map(|edge| edge.target));
+                next.extend(self.children(from, subsystem).map(|(_, child)| child));
             }
         }
         count
@@ -170,9 +182,8 @@ impl Graph {
         while next < found.len() {
             let from = found[next];
             next += 1;
-            let targets = self.out_edges(from).iter().map(|edge| self.edge(*edge));
-            found.extend(targets.filter(|edge| edge.subsystem == subsystem).map(|edge| edge.target));
-            assert!(found.len() <= self.vertices.len(), "a subsystem is a tree");
+            found.extend(self.children(from, subsystem).map(|(_, child)| child));
+            assert!(found.len() <= self.vertices.len(), "a walk comes to every vertex once");
         }
         found
     }

@@ -63,11 +63,9 @@ fn freed_ranks(document: &Value) -> Result<Option<Idset>, GraphError> {
 
 fn claim_below(graph: &Graph, at: VertexId, claim: &mut Claim) {
     for source in graph.subtree(at, Subsystem::CONTAINMENT) {
-        for edge in graph.out_edges(source).iter().map(|edge| graph.edge(*edge)) {
-            if edge.subsystem == Subsystem::CONTAINMENT {
-                claim.exclusive.push(edge.target);
-                claim.edges.push((source, edge.target, graph.vertex(edge.target).size, true));
-            }
+        for (_, child) in graph.children(source, Subsystem::CONTAINMENT) {
+            claim.exclusive.push(child);
+            claim.edges.push((source, child, graph.vertex(child).size, true));
         }
     }
 }

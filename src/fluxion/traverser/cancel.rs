@@ -49,10 +49,9 @@ impl Engine {
         while let Some(at) = next.pop() {
             stats.preorder += 1;
             stats.postorder += 1;
-            let edges = self.graph.out_edges(at).iter().map(|edge| self.graph.edge(*edge));
-            for edge in edges.filter(|edge| edge.subsystem == dominant) {
-                match is_tagged(edge.target) {
-                    true => next.push(edge.target),
+            for (_, child) in self.graph.children(at, dominant) {
+                match is_tagged(child) {
+                    true => next.push(child),
                     false => stats.preorder += 1,
                 }
             }

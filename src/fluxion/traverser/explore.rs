@@ -54,7 +54,7 @@ impl<'s> Search<'s> {
         self.explore(at, requests, is_pristine, is_exclusive, here, 1);
         for index in 1..self.subsystems.len() {
             let subsystem = self.subsystems[index];
-            self.explore_sideways(at, subsystem, requests, is_exclusive, here, 0);
+            self.explore_sideways(at, subsystem, requests, is_exclusive, here);
         }
     }
 
@@ -135,7 +135,7 @@ impl<'s> Search<'s> {
         here: &mut Scores,
     ) -> bool {
         let (target, subsystem) = (self.graph.edge(edge).target, self.graph.edge(edge).subsystem);
-        if subsystem != self.dominant() || self.graph.marks.is_seen(target) {
+        if subsystem != self.dominant() || self.graph.marks.is_seen(target) || !self.graph.is_tree_edge(edge) {
             return false;
         }
         let Some(found) = self.visit(target, requests, is_pristine, is_exclusive, here) else { return false };
@@ -158,24 +158,14 @@ impl<'s> Search<'s> {
         requests: &[Request],
         is_exclusive: bool,
         here: &mut Scores,
-        depth: usize,
     ) {
-        if depth > crate::limits::GRAPH_DEPTH_MAX {
-            return;
-        }
-        let root = self.graph.root(subsystem);
         for index in 0..self.graph.out_edges(at).len() {
             let edge_id = self.graph.out_edges(at)[index];
             let edge = self.graph.edge(edge_id);
-            if edge.subsystem != subsystem || !self.may_enter(edge.target, is_exclusive, requests, false) {
-                continue;
+            if edge.subsystem == subsystem && self.may_enter(edge.target, is_exclusive, requests, false) {
+                let (free, score) = here.last;
+                self.keep(subsystem, edge_id, edge.target, Found { free, score, is_exclusive }, here);
             }
-            if root != Some(edge.target) {
-                let mut beyond = Scores::default();
-                self.explore_sideways(edge.target, subsystem, requests, is_exclusive, &mut beyond, depth + 1);
-            }
-            let (free, score) = here.last;
-            self.keep(subsystem, edge_id, edge.target, Found { free, score, is_exclusive }, here);
         }
     }
 }

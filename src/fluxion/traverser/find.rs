@@ -185,14 +185,10 @@ impl Engine {
             is_reserved: above.is_reserved || vertex.reservation_count > 0,
         };
         let mut count = 0;
-        for edge in self.graph.out_edges(at) {
-            let to = self.graph.edge(*edge);
-            if to.subsystem != self.dominant() {
-                continue;
-            }
-            let found = self.find_below(expression, to.target, level + 1, here, filters, writer);
+        for (edge, child) in self.graph.children(at, self.dominant()) {
+            let found = self.find_below(expression, child, level + 1, here, filters, writer);
             if found > 0 {
-                writer.edge(&self.graph, *edge, false);
+                writer.edge(&self.graph, edge, false);
                 count += found;
             }
         }

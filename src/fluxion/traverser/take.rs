@@ -110,12 +110,11 @@ impl Walk<'_, '_> {
     fn edges_of(&self, at: VertexId, is_shadow: bool) -> Vec<EdgeId> {
         let graph = &self.engine.graph;
         if is_shadow {
-            let all = graph.out_edges(at).iter().copied();
-            return all.filter(|edge| graph.edge(*edge).subsystem == self.dominant).collect();
+            return graph.children(at, self.dominant).map(|(edge, _)| edge).collect();
         }
         let from = self.chosen.partition_point(|(source, _)| *source < at);
         let mine = self.chosen[from..].iter().take_while(|(source, _)| *source == at).map(|(_, edge)| *edge);
-        mine.filter(|edge| graph.edge(*edge).subsystem == self.dominant).collect()
+        mine.filter(|edge| graph.edge(*edge).subsystem == self.dominant && graph.is_tree_edge(*edge)).collect()
     }
 
     /// Plans and records one vertex, passes its use up and writes it.
