@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         ids::distrust_environment(); // The IMP has stricter rules of its own.
     }
     match role {
+        Role::Imp => flux_imp::main(std::env::args_os().collect()),
         Role::Refuse(why) => {
             eprintln!("flux: {why}: refusing to run");
             ExitCode::from(126)
@@ -50,10 +51,6 @@ fn main() -> ExitCode {
         Role::Cli => {
             let programs = flux_cmd::Programs { broker: |args| flux_runtime::broker_main(args) };
             flux_cmd::main(std::env::args_os().collect(), programs)
-        }
-        role => {
-            eprintln!("flux: this build has no {role:?} in it");
-            ExitCode::from(127)
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Bounds of this crate.
 
-/// Bytes of a signed job request (`J`); a jobspec carries an environment and files given on the command line.
-pub const SIGNED_REQUEST_LEN_MAX: usize = 16 << 20;
 /// Jobs in one `job-manager.submit` request.
 pub const SUBMIT_BATCH_MAX: usize = 1024;
 /// Submissions that wait for the manager's answer; more are refused with EAGAIN.
@@ -38,8 +36,6 @@ pub const ALLOC_PER_TURN_MAX: usize = 4096;
 pub const LOOKUP_KEYS_MAX: usize = 64;
 /// Streams that watch job data.
 pub const WATCHERS_MAX: usize = 1 << 16;
-/// Entries of a signed request's header; the mechanisms there are have fewer than 20.
-pub const SIGNED_HEADER_ENTRIES_MAX: usize = 64;
 /// Operators and values of one `job-list` constraint.
 pub const LIST_CONSTRAINT_TERMS_MAX: usize = 1 << 14;
 /// Operators inside each other in one `job-list` constraint.

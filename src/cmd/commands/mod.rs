@@ -11,6 +11,7 @@ pub mod env;
 pub mod event;
 pub mod help;
 pub mod hostlist;
+pub mod keygen;
 pub mod kvs;
 pub mod logger;
 pub mod lptest;

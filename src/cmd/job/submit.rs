@@ -38,9 +38,7 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
             text.parse::<i64>().map_err(|_| CmdError::new("Option 'urgency' requires an integer argument"))?
         }
     };
-    if let Some(kind) = text(matches, "sign-type").filter(|kind| *kind != "none") {
-        return Err(CmdError::new(format!("cannot sign with mechanism '{kind}': this build has 'none'")));
-    }
+    let kind = text(matches, "sign-type");
     let bytes = match text(matches, "file") {
         None | Some("-") => cx.read_stdin()?,
         Some(path) => {
@@ -55,7 +53,7 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         return Err(CmdError::new("required jobspec is empty"));
     }
     let signed = match mask & submit_flags::PRE_SIGNED {
-        0 => sign::unsigned(Ids::current().ruid, &spec),
+        0 => sign::wrap_as(kind, Ids::current().ruid, &spec)?,
         _ => spec.trim().to_owned(),
     };
     let body = submit_request(&signed, urgency, mask & !submit_flags::PRE_SIGNED);

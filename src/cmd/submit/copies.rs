@@ -171,7 +171,7 @@ impl<'c> Copies<'c> {
         let (out, err) = places(&request, sinks)?;
         Ok(Some(Submission {
             label: if self.kind == Kind::Single { String::new() } else { format!("cc={id}: ") },
-            signed: sign::unsigned(self.userid, &spec.encode()),
+            signed: sign::wrap(self.userid, &spec.encode())?,
             urgency: request.urgency().map_err(refused)?,
             flags: request.flags().map_err(refused)?,
             out,

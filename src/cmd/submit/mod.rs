@@ -58,6 +58,6 @@ pub(crate) fn caller(cx: &Context) -> Result<Caller, CmdError> {
 }
 
 /// J of a jobspec, for this user.
-pub(crate) fn signed(spec: &Jobspec) -> String {
-    sign::unsigned(Ids::current().ruid, &spec.encode())
+pub(crate) fn signed(spec: &Jobspec) -> Result<String, CmdError> {
+    sign::wrap(Ids::current().ruid, &spec.encode())
 }

@@ -94,7 +94,7 @@ fn submit(
         return Ok(None);
     }
     let mut flux = cx.open()?;
-    let id = submit_one(&mut flux, request, &signed(&spec))?;
+    let id = submit_one(&mut flux, request, &signed(&spec)?)?;
     Ok(Some((flux, id)))
 }
 

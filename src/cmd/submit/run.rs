@@ -27,7 +27,7 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         return Ok(ExitCode::SUCCESS);
     }
     let mut flux = cx.open()?;
-    let id = submit_one(&mut flux, &request, &signed(&spec))?;
+    let id = submit_one(&mut flux, &request, &signed(&spec)?)?;
     let verbose = matches.get_count("verbose");
     if verbose > 0 {
         writeln!(std::io::stderr(), "jobid: {}", shown(id))?;

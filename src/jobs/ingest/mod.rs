@@ -3,7 +3,6 @@
 //! All that came in one turn goes as one request, and so one commit stores it (ADR 2). The user has the id when it is on disk.
 
 mod defaults;
-pub mod sign;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::{SUBMIT_BATCH_MAX, SUBMITS_WAITING_MAX};
 use crate::state::JobFlags;
-use sign::Mechanism;
+use flux_sign::Mechanism;
 
 /// The manager may come up after us.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -302,9 +301,11 @@ fn check_rights(request: &Message, body: &Submit) -> Result<u32, Fault> {
 
 /// The jobspec inside a signed request, if its signer is who sent it.
 fn unwrap(cx: &Cx<'_>, request: &Message, signed: &str) -> Result<Value, Fault> {
-    let unwrapped = sign::unwrap(signed).map_err(|error| Fault::new(error.errno(), error.to_string()))?;
+    let now = i64::try_from(cx.now.wall.0.as_secs()).unwrap_or(i64::MAX);
+    let unwrapped =
+        flux_sign::check_sent(signed, now).map_err(|error| Fault::new(Errno(error.errno()), error.to_string()))?;
     let requestor = request.cred.userid;
-    if unwrapped.userid != i64::from(requestor) {
+    if unwrapped.userid != requestor {
         let text = format!("signer={} != requestor={requestor}", unwrapped.userid);
         return Err(Fault::new(Errno::EPERM, text));
     }

@@ -13,7 +13,6 @@ use serde_json::Value;
 
 use super::raise::Exception;
 use super::{JobManager, Pending};
-use crate::ingest::sign;
 use crate::kvs;
 use crate::limits::ENVIRONMENTS_LEN_MAX;
 
@@ -112,7 +111,7 @@ impl JobManager {
 }
 
 fn environment_in(signed: &str) -> Result<Environment, Fault> {
-    let unwrapped = sign::unwrap(signed).map_err(|error| Fault::new(error.errno(), error.to_string()))?;
+    let unwrapped = flux_sign::parse(signed).map_err(|error| Fault::new(Errno(error.errno()), error.to_string()))?;
     let jobspec: Value = serde_json::from_slice(&unwrapped.payload)
         .map_err(|error| Fault::new(Errno::EINVAL, format!("jobspec: invalid JSON: {error}")))?;
     let environment = jobspec.pointer("/attributes/system/environment");

@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-kvs", &["types", "wire", "service"]),
     ("flux-resource", &["types", "wire", "service"]),
     ("flux-fluxion", &["types", "wire", "service"]),
-    ("flux-jobs", &["types", "wire", "service"]),
+    ("flux-jobs", &["types", "wire", "service", "sign"]),
     ("flux-broker", &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs"]),
     ("flux-shell", &["types", "wire", "service"]),
     ("flux-shellrun", &["types", "wire", "client", "shell", "sys", "topo"]),
@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-sys", &[]),
     ("flux-topo", &["types", "sys"]),
     ("flux-client", &["types", "wire", "service", "sys"]),
-    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell"]),
+    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell", "sign"]),
     (
         "flux-runtime",
         &[
@@ -39,7 +39,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("flux-sim", &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell"]),
-    ("flux-imp", &["types"]),
+    ("flux-imp", &[]),
+    ("flux-sign", &["imp"]),
     ("flux", &["types", "wire", "sys", "topo", "client", "cmd", "runtime", "shellrun", "ionquery", "imp"]),
     // Beside the house: nothing in it may use these.
     ("xtask", &[]),

@@ -1,0 +1,79 @@
+//! `flux-imp casign`: certifies that a signing key is the caller's. The public certificate comes in on standard input, the same
+//! key with our metadata and signature goes out.
+
+use crate::cert::{Cert, secret_from_toml};
+use crate::child::collect;
+use crate::config::{self, CaConfig, IMP_CONFIG_DIR, ImpConfig, read_trusted};
+use crate::kv::{Kind, Kv, format_time};
+use crate::limits::FILE_LEN_MAX;
+use crate::privileged::{Ids, become_caller};
+use crate::{audit, cert};
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// Runs the command.
+///
+/// # Errors
+/// A text.
+pub(crate) fn casign(ids: Ids) -> Result<u8, String> {
+    let imp: ImpConfig = config::load(IMP_CONFIG_DIR)?;
+    let ca = imp.ca.ok_or("[ca] is not configured")?;
+    let frame = collect(|| become_caller(ids), FILE_LEN_MAX, -1, read_key)?;
+    let mut cert =
+        Cert::from_header(&Kv::decode(&frame).ok_or("malformed frame")?).ok_or("the input is no certificate")?;
+    let secret = secret_from_toml(&read_trusted(Path::new(&ca.cert_path))?).ok_or("the CA's key is malformed")?;
+    let authority = read_trusted(Path::new(&format!("{}.pub", ca.cert_path)))?;
+    let authority = Cert::from_toml(&authority).ok_or("the CA's certificate is malformed")?;
+    if !cert::is_pair(&authority, &secret) {
+        return Err("the CA's key and certificate do not belong together".into());
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(|error| error.to_string())?;
+    let now = i64::try_from(now.as_secs()).map_err(|error| error.to_string())?;
+    let issuer = authority.meta.text("uuid").ok_or("the CA's certificate has no uuid")?;
+    cert.meta =
+        metadata(&ca, (&uuid(), issuer), ids.ruid, now, false).ok_or("[ca] has values that no certificate can have")?;
+    cert.sign_by(&secret).ok_or("the certificate is too long")?;
+    let text = cert.to_toml();
+    audit(&format!("casign: certified a signing key of user id {}", ids.ruid));
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("writing the certificate: {error}"))?;
+    Ok(0)
+}
+
+/// In the child: nothing but the key passes.
+fn read_key(mut out: std::fs::File) -> u8 {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(FILE_LEN_MAX).read_to_string(&mut text);
+    let key = Cert::from_toml(&text).map(|cert| Cert { meta: Kv::default(), signature: None, ..cert });
+    let mut kv = Kv::default();
+    let put = key.and_then(|key| key.put_header(&mut kv));
+    u8::from(read.is_err() || put.is_none() || out.write_all(&kv.encode()).is_err())
+}
+
+/// The metadata of a certificate made now. `ids` are its uuid and that of its issuer.
+pub fn metadata(ca: &CaConfig, ids: (&str, &str), userid: u32, now: i64, is_ca: bool) -> Option<Kv> {
+    let mut meta = Kv::default();
+    let time = format_time(now);
+    let entries = [
+        ("algorithm", Kind::Text, "ed25519"),
+        ("uuid", Kind::Text, ids.0),
+        ("not-valid-before-time", Kind::Time, &time),
+        ("ctime", Kind::Time, &time),
+        ("xtime", Kind::Time, &format_time(now.checked_add(ca.max_cert_ttl)?)),
+        ("userid", Kind::Integer, &userid.to_string()),
+        ("max-sign-ttl", Kind::Integer, &ca.max_sign_ttl.to_string()),
+        ("issuer", Kind::Text, ids.1),
+        ("domain", Kind::Text, &ca.domain),
+        ("ca-capability", Kind::Boolean, if is_ca { "true" } else { "false" }),
+    ];
+    entries.into_iter().try_for_each(|(key, kind, value)| meta.put(key, kind, value))?;
+    Some(meta)
+}
+
+/// A random UUID (version 4).
+pub fn uuid() -> String {
+    let mut bytes = sodiumoxide::randombytes::randombytes(16);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}

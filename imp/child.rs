@@ -1,0 +1,76 @@
+//! Work that is done without privilege: a child becomes another user for good, and what it writes is read, bounded, here.
+
+use crate::privileged::{self, Unprivileged};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// Runs `work` in a child that gave up root with `give_up` before, that can never get it back, and that has no capability in
+/// its bounding set. Answers what it writes, if that is at most `max` bytes, in time (`ms_max`, -1 is for ever), and its exit code
+/// is 0.
+///
+/// # Errors
+/// A text.
+pub(crate) fn collect(
+    give_up: impl FnOnce() -> Result<Unprivileged, Errno>,
+    max: u64,
+    ms_max: i32,
+    work: impl FnOnce(File) -> u8,
+) -> Result<Vec<u8>, String> {
+    let (reader, writer) =
+        nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|error| format!("pipe: {error}"))?;
+    let child = privileged::fork(|| {
+        drop(reader.try_clone()); // The parent's end closes when this process ends; the child never reads it.
+        let prepared = nix::sys::prctl::set_no_new_privs().is_ok() && caps::clear(None, caps::CapSet::Bounding).is_ok();
+        if prepared && give_up().is_ok() {
+            work(File::from(writer.try_clone().unwrap_or_else(|_| std::process::abort())))
+        } else {
+            126
+        }
+    });
+    let child = child.map_err(|error| format!("fork: {error}"))?;
+    drop(writer);
+    let mut out = Vec::new();
+    let read = read_bounded(&mut File::from(reader), max, ms_max, &mut out);
+    if read.is_err() {
+        let _ = kill(child, Signal::SIGKILL); // It may have ended by itself; it is ours, and not yet waited for.
+    }
+    let status = loop {
+        match waitpid(child, None) {
+            Err(Errno::EINTR) => {}
+            status => break status.map_err(|error| format!("waitpid: {error}"))?,
+        }
+    };
+    read?;
+    if status == WaitStatus::Exited(child, 0) {
+        Ok(out)
+    } else {
+        Err(format!("the unprivileged child failed: {status:?}"))
+    }
+}
+
+fn read_bounded(from: &mut File, max: u64, ms_max: i32, out: &mut Vec<u8>) -> Result<(), String> {
+    let deadline = u64::try_from(ms_max).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
+    let mut buffer = [0; 64 << 10];
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
+        let timeout = left.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms + 1).unwrap_or(PollTimeout::MAX));
+        match poll(&mut [PollFd::new(from.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => return Err(format!("no answer within {ms_max} ms")),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(format!("poll: {error}")),
+        }
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) if (out.len() + len) as u64 > max => return Err(format!("more than {max} bytes")),
+            Ok(len) => out.extend_from_slice(&buffer[..len]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(format!("read: {error}")),
+        }
+    }
+}

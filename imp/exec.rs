@@ -1,0 +1,115 @@
+//! `flux-imp exec SHELL ARGS...`: runs the job shell as the user who signed the request, if all rules allow it (RFC 15).
+
+use crate::cert::Cert;
+use crate::child::collect;
+use crate::config::{self, IMP_CONFIG_DIR, ImpConfig, SIGN_CONFIG_DIR, SecurityConfig, read_small, read_trusted};
+use crate::input::{self, Request};
+use crate::j::{self, Mechanism, SignError, Signed};
+use crate::limits::{FILE_LEN_MAX, INPUT_LEN_MAX};
+use crate::policy::{self, User};
+use crate::privileged::{self, Ids, become_caller, become_user};
+use crate::supervise::{Files, supervise};
+use crate::verify::{Authority, Rules, verify_curve, verify_none};
+use crate::{audit, users};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::io::Write;
+use std::path::Path;
+
+/// The descriptor (named by a variable, too) from which the job shell reads the jobspec that the user signed.
+const SIGNED_JOBSPEC_FD: i32 = 3;
+
+/// Runs the command; answers the exit code of the job shell.
+///
+/// # Errors
+/// A text that says what was refused.
+pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) -> Result<u8, String> {
+    let imp: ImpConfig = config::load(IMP_CONFIG_DIR)?;
+    let caller = users::by_uid(ids.ruid)?;
+    policy::may_exec(&imp.exec, &caller).map_err(|denied| denied.to_string())?;
+    let security: SecurityConfig = config::load(SIGN_CONFIG_DIR)?;
+    let helper = environment.iter().find(|(name, _)| name == "FLUX_IMP_EXEC_HELPER").map(|(_, value)| value.as_str());
+    let max = INPUT_LEN_MAX as u64 + 1024; // The frame is no longer than the JSON but for a few names.
+    let frame = collect(|| become_caller(ids), max, -1, |out| input::produce(helper, environment, out))?;
+    let request = Request::from_frame(&frame)?;
+    drop(frame);
+    let signed = j::parse(&request.j).map_err(|error| error.to_string())?;
+    let user = verified(&signed, &security, ids.ruid)?;
+    let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment).map_err(|denied| denied.to_string())?;
+    plan.environment.push(("FLUX_IMP_JOBSPEC_FD".into(), SIGNED_JOBSPEC_FD.to_string()));
+    let sealed = |content: &[u8]| privileged::sealed_file(content).map_err(|error| format!("sealed file: {error}"));
+    let mut files: Files = vec![(sealed(&signed.payload)?, SIGNED_JOBSPEC_FD)];
+    if let Some(input) = &request.shell_input {
+        files.push((sealed(input.as_bytes())?, 0));
+    }
+    let (name, uid, job) = (&user.name, user.uid, job_id(environment));
+    audit(&format!(
+        "exec: user {} ({}) starts job {job} of {name} ({uid}) with {}",
+        caller.name, caller.uid, plan.path
+    ));
+    supervise(&plan, files)
+}
+
+/// For the log only.
+fn job_id(environment: &[(String, String)]) -> &str {
+    environment.iter().find(|(name, _)| name == "FLUX_JOB_ID").map_or("unknown", |(_, id)| id)
+}
+
+/// The user who signed the request, when the signature, its age, and the key are good.
+fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Result<User, String> {
+    let sign = security.sign.as_ref().ok_or("[sign] is not configured")?;
+    let known =
+        |name: &String| Mechanism::from_name(name).ok_or_else(|| format!("sign.allowed-types: unknown {name:?}"));
+    let rules =
+        Rules { allowed: sign.allowed_types.iter().map(known).collect::<Result<_, _>>()?, max_ttl: sign.max_ttl };
+    if signed.userid == 0 {
+        return Err(policy::Denied::RootJob.to_string()); // Before anything is looked up for it.
+    }
+    let refused = |error: SignError| format!("signature: {error}");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(|error| error.to_string())?;
+    let now = i64::try_from(now.as_secs()).map_err(|error| error.to_string())?;
+    match signed.mechanism {
+        Mechanism::None => verify_none(signed, &rules, caller).map_err(refused)?,
+        Mechanism::Munge => return Err(refused(SignError::NotAllowed { mechanism: Mechanism::Munge })),
+        Mechanism::Curve if sign.curve.require_ca => {
+            let ca = security.ca.as_ref().ok_or("[ca] is not configured")?;
+            let cert = read_trusted(Path::new(&format!("{}.pub", ca.cert_path)))?;
+            let cert = Cert::from_toml(&cert).ok_or_else(|| format!("{}.pub is no certificate", ca.cert_path))?;
+            let revoked = |uuid: &str| is_revoked(&ca.revoke_dir, uuid);
+            let authority = Authority::Ca { cert: &cert, domain: &ca.domain, revoked: &revoked };
+            verify_curve(signed, &rules, now, &authority).map_err(refused)?;
+        }
+        Mechanism::Curve => {
+            let user = users::by_uid(signed.userid)?;
+            let cert = home_cert(&user)?;
+            verify_curve(signed, &rules, now, &Authority::Home(&cert)).map_err(refused)?;
+            return Ok(user);
+        }
+    }
+    users::by_uid(signed.userid)
+}
+
+/// A certificate is revoked by a file of its uuid; one that cannot be looked up is taken as revoked.
+fn is_revoked(directory: &str, uuid: &str) -> bool {
+    let plain = !uuid.is_empty() && uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let path = Path::new(directory).join(uuid);
+    !plain || !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Reads `~/.flux/curve/sig.pub` as its user, so that no path of theirs can show us what they may not read.
+fn home_cert(user: &User) -> Result<Cert, String> {
+    if user.uid == 0 || user.gid == 0 {
+        return Err(policy::Denied::RootJob.to_string());
+    }
+    let path = format!("{}/.flux/curve/sig.pub", user.home);
+    let read = |mut out: std::fs::File| {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let opened = nix::fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|error| error.to_string());
+        let written = opened.and_then(read_small).map(|text| out.write_all(text.as_bytes()));
+        u8::from(!matches!(written, Ok(Ok(()))))
+    };
+    let bytes = collect(|| become_user(user.uid, user.gid, &user.groups), FILE_LEN_MAX, 10_000, read);
+    let text = bytes.map_err(|error| format!("{path}: {error}"))?;
+    let cert = std::str::from_utf8(&text).ok().and_then(Cert::from_toml);
+    cert.ok_or_else(|| format!("{path} is no certificate"))
+}

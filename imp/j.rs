@@ -1,0 +1,221 @@
+//! The signed request `J` (RFC 39): `HEADER.PAYLOAD.SIGNATURE`, the header in RFC 38's encoding, the first two in base64.
+
+use crate::cert::{Cert, encode64};
+use crate::kv::{Kind, Kv, format_time};
+use crate::limits::{HEADER_LEN_MAX, SIGNED_REQUEST_LEN_MAX};
+use sodiumoxide::base64::{self, Variant};
+use sodiumoxide::crypto::hash::sha256;
+use sodiumoxide::crypto::sign::ed25519::{self, SecretKey};
+use std::fmt;
+
+/// How a request is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Not at all: it must be otherwise known who sends it.
+    None,
+    /// By the user's Ed25519 key.
+    Curve,
+    /// By munged.
+    Munge,
+}
+
+impl Mechanism {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mechanism::None => "none",
+            Mechanism::Curve => "curve",
+            Mechanism::Munge => "munge",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Mechanism> {
+        [Mechanism::None, Mechanism::Curve, Mechanism::Munge].into_iter().find(|known| known.name() == name)
+    }
+}
+
+/// Why a signed request was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignError {
+    TooLong {
+        len: usize,
+        max: usize,
+    },
+    NotThreeParts,
+    BadBase64 {
+        part: &'static str,
+    },
+    BadHeader,
+    MissingHeader {
+        key: &'static str,
+    },
+    Version {
+        got: i64,
+    },
+    UserId {
+        got: i64,
+    },
+    BadSignature,
+    UnknownMechanism {
+        name: String,
+    },
+    NotAllowed {
+        mechanism: Mechanism,
+    },
+    NotCaller {
+        userid: u32,
+        caller: u32,
+    },
+    Expired,
+    FromTheFuture,
+    /// The signature is good, but nothing says that the key is this user's.
+    NotTheKeyOf {
+        userid: u32,
+        why: String,
+    },
+    /// Munged did not answer as it should.
+    Munge {
+        why: String,
+    },
+}
+
+impl SignError {
+    /// The Linux errno for a client.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::TooLong { .. } => libc::EMSGSIZE,
+            Self::UnknownMechanism { .. } => libc::ENOTSUP,
+            Self::NotAllowed { .. } | Self::NotCaller { .. } | Self::NotTheKeyOf { .. } => libc::EPERM,
+            _ => libc::EINVAL,
+        }
+    }
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { len, max } => write!(f, "signed request of {len} bytes is over the limit of {max}"),
+            Self::NotThreeParts => f.write_str("signed request is not HEADER.PAYLOAD.SIGNATURE"),
+            Self::BadBase64 { part } => write!(f, "signed request: {part} is not base64"),
+            Self::BadHeader => f.write_str("signed request: malformed header"),
+            Self::MissingHeader { key } => write!(f, "signed request: header has no {key}"),
+            Self::Version { got } => write!(f, "signed request: unknown header version {got}"),
+            Self::UserId { got } => write!(f, "signed request: {got} is no user id"),
+            Self::BadSignature => f.write_str("signed request: signature does not match sign-type"),
+            Self::UnknownMechanism { name } => write!(f, "sign-type={name} is not supported"),
+            Self::NotAllowed { mechanism } => write!(f, "sign-type={} is not allowed here", mechanism.name()),
+            Self::NotCaller { userid, caller } => {
+                write!(f, "sign-type=none: signed by user {userid}, but the caller is user {caller}")
+            }
+            Self::Expired => f.write_str("signed request has expired"),
+            Self::FromTheFuture => f.write_str("signed request is from the future"),
+            Self::NotTheKeyOf { userid, why } => {
+                write!(f, "signed request: not known as the key of user {userid}: {why}")
+            }
+            Self::Munge { why } => write!(f, "munge: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for SignError {}
+
+/// A request with its outer shell off. Nothing in it is verified yet, except that a `none` request says `none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// `HEADER.PAYLOAD`, what the signature is over.
+    pub signed_part: &'a str,
+    pub header: Kv,
+    pub payload: Vec<u8>,
+    pub signature: &'a str,
+    pub mechanism: Mechanism,
+    /// Who it says has signed it.
+    pub userid: u32,
+}
+
+/// Takes a signed request apart, strictly: three parts, canonical base64, a well-formed header of version 1.
+///
+/// # Errors
+/// The first of [`SignError`] that applies.
+pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
+    if signed.len() > SIGNED_REQUEST_LEN_MAX {
+        return Err(SignError::TooLong { len: signed.len(), max: SIGNED_REQUEST_LEN_MAX });
+    }
+    let mut parts = signed.split('.');
+    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(SignError::NotThreeParts);
+    };
+    let decode = |part, text: &str| base64::decode(text, Variant::Original).map_err(|()| SignError::BadBase64 { part });
+    if header.len() > HEADER_LEN_MAX * 4 / 3 {
+        return Err(SignError::BadHeader);
+    }
+    let signed_part = &signed[..header.len() + 1 + payload.len()];
+    let header = Kv::decode(&decode("HEADER", header)?).ok_or(SignError::BadHeader)?;
+    let missing = |key| SignError::MissingHeader { key };
+    let version = header.integer("version").ok_or(missing("version"))?;
+    if version != 1 {
+        return Err(SignError::Version { got: version });
+    }
+    let name = header.text("mechanism").ok_or(missing("mechanism"))?;
+    let unknown = || SignError::UnknownMechanism { name: name.chars().take(32).collect() };
+    let mechanism = Mechanism::from_name(name).ok_or_else(unknown)?;
+    let userid = header.integer("userid").ok_or(missing("userid"))?;
+    let userid = u32::try_from(userid).ok().filter(|id| *id != u32::MAX).ok_or(SignError::UserId { got: userid })?;
+    if (mechanism == Mechanism::None) != (signature == "none") {
+        return Err(SignError::BadSignature);
+    }
+    let payload = decode("PAYLOAD", payload)?;
+    Ok(Signed { signed_part, header, payload, signature, mechanism, userid })
+}
+
+/// The header every request begins with.
+pub fn header(mechanism: Mechanism, userid: u32) -> Kv {
+    let mut kv = Kv::default();
+    let entries = [
+        ("version", Kind::Integer, "1"),
+        ("mechanism", Kind::Text, mechanism.name()),
+        ("userid", Kind::Integer, &userid.to_string()),
+    ];
+    entries.into_iter().try_for_each(|(key, kind, value)| kv.put(key, kind, value)).expect("well-formed constants");
+    kv
+}
+
+/// `HEADER.PAYLOAD`, to be signed.
+pub fn unsigned_part(header: &Kv, payload: &[u8]) -> String {
+    format!("{}.{}", encode64(&header.encode()), encode64(payload))
+}
+
+/// A request with mechanism `none`: only who it comes from says whose it is.
+pub fn wrap_none(userid: u32, payload: &[u8]) -> String {
+    format!("{}.none", unsigned_part(&header(Mechanism::None, userid), payload))
+}
+
+/// A request signed with a user's key, good from `now` for `ttl` seconds. The nonce makes it different from every other:
+/// without one, the same jobspec signed twice in a second would be one request, and its second job a replay.
+///
+/// `None` if the certificate is too long for a header.
+pub fn wrap_curve(keys: (&Cert, &SecretKey), userid: u32, payload: &[u8], now: i64, ttl: i64) -> Option<String> {
+    let mut header = header(Mechanism::Curve, userid);
+    keys.0.put_header(&mut header)?;
+    header.put("curve.ctime", Kind::Time, &format_time(now))?;
+    header.put("curve.xtime", Kind::Time, &format_time(now.saturating_add(ttl)))?;
+    header.put("nonce", Kind::Text, &nonce())?;
+    let part = unsigned_part(&header, payload);
+    let signature = ed25519::sign_detached(part.as_bytes(), keys.1);
+    Some(format!("{part}.{}", encode64(&signature.to_bytes())))
+}
+
+/// 128 random bits.
+pub fn nonce() -> String {
+    encode64(&sodiumoxide::randombytes::randombytes(16))
+}
+
+/// What munged signs for us: RFC 39's hash type 1 and the SHA-256 of `HEADER.PAYLOAD`.
+pub fn munge_payload(part: &str) -> [u8; 33] {
+    let mut out = [1; 33];
+    out[1..].copy_from_slice(&sha256::hash(part.as_bytes()).0);
+    out
+}
+
+#[cfg(test)]
+#[path = "j_tests.rs"]
+mod tests;

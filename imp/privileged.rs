@@ -1,0 +1,289 @@
+//! System calls that need privilege or that nix has no safe form of: one call per block. It decides nothing.
+
+use crate::policy::User;
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use nix::unistd::{ForkResult, Gid, Pid, Uid};
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+type Checked = Result<(), Errno>;
+
+/// Whom this process started for and what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ids {
+    pub(crate) ruid: u32,
+    pub(crate) euid: u32,
+    pub(crate) suid: u32,
+    pub(crate) rgid: u32,
+    pub(crate) egid: u32,
+    pub(crate) sgid: u32,
+}
+
+impl Ids {
+    pub(crate) fn current() -> Ids {
+        let (users, groups) = (nix::unistd::getresuid(), nix::unistd::getresgid());
+        let (Ok(users), Ok(groups)) = (users, groups) else { std::process::abort() };
+        let (ruid, euid, suid) = (users.real.as_raw(), users.effective.as_raw(), users.saved.as_raw());
+        Ids {
+            ruid,
+            euid,
+            suid,
+            rgid: groups.real.as_raw(),
+            egid: groups.effective.as_raw(),
+            sgid: groups.saved.as_raw(),
+        }
+    }
+}
+
+/// Proof that this process can no longer become root. Only [`become_user`] makes one.
+#[derive(Debug)]
+pub(crate) struct Unprivileged(());
+
+/// Gives up root for good: groups, then gid, then uid, as only root may change the first two; then reads all of it back.
+///
+/// # Errors
+/// The first call that failed. The process is then half-changed: the caller must exit, never retry.
+pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<Unprivileged, Errno> {
+    assert!(uid != 0 && gid != 0, "policy refuses root before this point");
+    let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    nix::unistd::setgroups(&groups)?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)?;
+    let ids = Ids::current();
+    let users = [ids.ruid, ids.euid, ids.suid] == [uid.as_raw(); 3];
+    let all = users && [ids.rgid, ids.egid, ids.sgid] == [gid.as_raw(); 3];
+    let mut now = nix::unistd::getgroups()?;
+    let mut want = groups;
+    now.sort_by_key(|gid| gid.as_raw());
+    want.sort_by_key(|gid| gid.as_raw());
+    want.dedup();
+    now.dedup();
+    let capable = [caps::CapSet::Permitted, caps::CapSet::Effective, caps::CapSet::Inheritable, caps::CapSet::Ambient];
+    let none_left = capable.into_iter().all(|set| caps::read(None, set).is_ok_and(|left| left.is_empty()));
+    // It must fail; success means a way back exists, and we stop dead.
+    let way_back = nix::unistd::setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok();
+    if !all || now != want || !none_left || way_back {
+        std::process::abort();
+    }
+    Ok(Unprivileged(()))
+}
+
+/// As [`become_user`], for the user who called us; its supplementary groups are already those of the caller.
+///
+/// # Errors
+/// As [`become_user`].
+pub(crate) fn become_caller(ids: Ids) -> Result<Unprivileged, Errno> {
+    let groups: Vec<u32> = nix::unistd::getgroups()?.into_iter().map(Gid::as_raw).collect();
+    become_user(ids.ruid, ids.rgid, &groups)
+}
+
+/// What a caller can hand down to a set-id program besides arguments and environment, made as it should be: descriptors,
+/// limits, umask, signals, timers, the working directory.
+///
+/// # Errors
+/// The step that failed.
+pub(crate) fn clean_process() -> Result<(), String> {
+    let step = |name: &'static str| move |error: Errno| format!("{name}: {error}");
+    fill_standard_descriptors().map_err(step("standard descriptors"))?;
+    // SAFETY: takes integers. No descriptor above 2 is owned by anything yet: this runs first thing in the process.
+    Errno::result(unsafe { libc::close_range(3, libc::c_uint::MAX, 0) }).map_err(step("close_range")).map(drop)?;
+    nix::sys::prctl::set_dumpable(false).map_err(step("dumpable"))?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    nix::unistd::chdir("/").map_err(step("chdir"))?;
+    reset_limits().map_err(step("limits"))?;
+    // SAFETY: takes an integer.
+    unsafe { libc::alarm(0) };
+    for which in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+        let zero = libc::timeval { tv_sec: 0, tv_usec: 0 };
+        let off = libc::itimerval { it_interval: zero, it_value: zero };
+        // SAFETY: the pointer is to a live value that is only read; the other may be null.
+        Errno::result(unsafe { libc::setitimer(which, &off, std::ptr::null_mut()) })
+            .map_err(step("timers"))
+            .map(drop)?;
+    }
+    reset_signals().map_err(step("signals"))
+}
+
+/// [`clean_process`] where there is privilege to protect.
+///
+/// # Errors
+/// As there.
+pub(crate) fn clean_process_if(privileged: bool) -> Result<(), String> {
+    if privileged { clean_process() } else { Ok(()) }
+}
+
+/// Gives root the real ids of somebody else, as a set-id start would have them.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn pretend_caller(uid: u32, gid: u32) -> Result<Ids, Errno> {
+    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    nix::unistd::setgroups(&[group])?;
+    nix::unistd::setresgid(group, group, group)?;
+    nix::unistd::setresuid(user, Uid::from_raw(0), Uid::from_raw(0))?;
+    Ok(Ids::current())
+}
+
+/// Descriptors 0 to 2 are open, so that no file we open becomes one of them.
+fn fill_standard_descriptors() -> Checked {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    for fd in 0..3 {
+        // SAFETY: the descriptor is only asked for its flags, and not closed.
+        let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+        if fcntl(borrowed, FcntlArg::F_GETFD).is_err() {
+            let opened = nix::fcntl::open("/dev/null", OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
+            if opened.as_raw_fd() != fd {
+                return Err(Errno::EBADF);
+            }
+            std::mem::forget(opened); // It stays for the life of the process.
+        }
+    }
+    Ok(())
+}
+
+/// A caller may have lowered limits to make us fail half way; what a site sets for jobs (memory locking, priorities) is left.
+fn reset_limits() -> Checked {
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+    let unlimited = [
+        Resource::RLIMIT_CPU,
+        Resource::RLIMIT_FSIZE,
+        Resource::RLIMIT_AS,
+        Resource::RLIMIT_DATA,
+        Resource::RLIMIT_NPROC,
+    ];
+    let wanted = unlimited.into_iter().map(|resource| (resource, RLIM_INFINITY));
+    for (resource, soft) in wanted.chain([(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_STACK, 8 << 20)]) {
+        // In a container root may be without CAP_SYS_RESOURCE: then as high as there is.
+        let (_, hard) = getrlimit(resource)?;
+        setrlimit(resource, soft, RLIM_INFINITY).or_else(|_| setrlimit(resource, soft.min(hard), hard))?;
+    }
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(1024).min(hard), hard)
+}
+
+/// Default dispositions and an empty mask: a caller may have us ignore or block what we rely on.
+pub(crate) fn reset_signals() -> Checked {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: the default disposition runs no code of ours.
+        unsafe { sigaction(signal, &default) }?;
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+}
+
+/// Throws away the whole environment. Must be called while there is one thread.
+pub(crate) fn clear_environment() {
+    // SAFETY: there is one thread, and nothing holds a pointer into the environment: copies were made before.
+    unsafe { libc::clearenv() };
+}
+
+/// Leaves this process, which stays with euid 0, only these capabilities.
+///
+/// # Errors
+/// What `caps` says.
+pub(crate) fn keep_only(kept: &[caps::Capability]) -> Result<(), caps::errors::CapsError> {
+    let set: caps::CapsHashSet = kept.iter().copied().collect();
+    for capability in caps::all().difference(&set) {
+        if caps::has_cap(None, caps::CapSet::Bounding, *capability).unwrap_or(false) {
+            caps::drop(None, caps::CapSet::Bounding, *capability)?;
+        }
+    }
+    caps::set(None, caps::CapSet::Effective, &set)?;
+    caps::set(None, caps::CapSet::Permitted, &set)
+}
+
+/// Starts a child that runs `work` and exits with what it returns.
+///
+/// # Errors
+/// That of fork(2).
+pub(crate) fn fork(work: impl FnOnce() -> u8) -> Result<Pid, Errno> {
+    // SAFETY: there is one thread, so the child may go on as if nothing had happened.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            let abort = AbortOnDrop; // A panic must not unwind into what the parent was doing.
+            let code = work();
+            std::mem::forget(abort);
+            // SAFETY: ends this process without running what the parent registered for its own end.
+            unsafe { libc::_exit(i32::from(code)) }
+        }
+    }
+}
+
+struct AbortOnDrop;
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
+/// Becomes `user` for good and `path`; returns only if that failed.
+pub(crate) fn execute(
+    user: Option<&User>,
+    path: &str,
+    args: &[String],
+    environment: &[(String, String)],
+    no_new_privs: bool,
+) -> io::Error {
+    let text = |text: String| CString::new(text).map_err(|_| io::Error::from(Errno::EINVAL));
+    let prepare = || -> io::Result<(CString, Vec<CString>, Vec<CString>)> {
+        reset_signals()?;
+        if let Some(user) = user {
+            become_user(user.uid, user.gid, &user.groups)?;
+        }
+        if no_new_privs {
+            nix::sys::prctl::set_no_new_privs()?;
+        }
+        let args = args.iter().cloned().map(text).collect::<io::Result<_>>()?;
+        let variables = environment.iter().map(|(name, value)| text(format!("{name}={value}")));
+        Ok((text(path.into())?, args, variables.collect::<io::Result<_>>()?))
+    };
+    match prepare() {
+        Err(error) => error,
+        Ok((path, args, environment)) => match nix::unistd::execve(&path, &args, &environment) {
+            Err(error) => error.into(),
+            Ok(never) => match never {},
+        },
+    }
+}
+
+/// Descriptors that a process is given are below this, those of sealed files are not.
+const PLACED_BELOW: i32 = 10;
+
+/// A sealed file in memory with this content, to be read from the beginning: what the job shell gets from us, and no one else
+/// can change.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn sealed_file(content: &[u8]) -> io::Result<OwnedFd> {
+    use std::io::{Seek, Write};
+    // SAFETY: the name is a constant that ends with NUL.
+    let fd = Errno::result(unsafe {
+        libc::memfd_create(c"flux-imp".as_ptr(), libc::MFD_ALLOW_SEALING | libc::MFD_CLOEXEC)
+    })?;
+    // SAFETY: the descriptor is new and nobody else's.
+    let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
+    file.write_all(content)?;
+    file.rewind()?;
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    // SAFETY: takes integers.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_ADD_SEALS, seals) })?;
+    use nix::fcntl::{FcntlArg, fcntl};
+    let above = fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(PLACED_BELOW))?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(above) })
+}
+
+/// Makes `fd` the descriptor `number`, which stays open over execve(2).
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn place(fd: OwnedFd, number: i32) -> Checked {
+    assert_ne!(fd.as_raw_fd(), number, "files are opened above those that a process is given");
+    // SAFETY: takes integers; the process owns what `number` was.
+    Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
+}

@@ -1,0 +1,105 @@
+//! Whether a signed request was signed by the user it names. Pure: keys, time and configuration are arguments.
+
+use crate::cert::Cert;
+use crate::j::{Mechanism, SignError, Signed};
+
+/// What the site's configuration says (`[sign]` and `[ca]` of flux-security).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    pub allowed: Vec<Mechanism>,
+    /// Seconds.
+    pub max_ttl: i64,
+}
+
+/// What says that a key is a user's.
+pub enum Authority<'a> {
+    /// The site's CA signed the certificate.
+    Ca { cert: &'a Cert, domain: &'a str, revoked: &'a dyn Fn(&str) -> bool },
+    /// The certificate in the user's home directory is the same.
+    Home(&'a Cert),
+    /// The request came from that user, over a connection the kernel vouches for.
+    Sender,
+}
+
+/// Checks a `none` request: only for the caller itself (RFC 39).
+///
+/// # Errors
+/// [`SignError::NotAllowed`], [`SignError::NotCaller`].
+pub fn verify_none(signed: &Signed<'_>, rules: &Rules, caller: u32) -> Result<(), SignError> {
+    allowed(signed, rules, Mechanism::None)?;
+    if signed.userid == caller { Ok(()) } else { Err(SignError::NotCaller { userid: signed.userid, caller }) }
+}
+
+/// Checks a `curve` request: the enclosed key made the signature, the times hold, and the key is the user's.
+///
+/// `now` is in seconds since 1970.
+///
+/// # Errors
+/// The first of [`SignError`] that applies.
+pub fn verify_curve(signed: &Signed<'_>, rules: &Rules, now: i64, authority: &Authority<'_>) -> Result<(), SignError> {
+    allowed(signed, rules, Mechanism::Curve)?;
+    let cert = Cert::from_header(&signed.header).ok_or(SignError::MissingHeader { key: "curve.cert" })?;
+    if !cert.verifies(signed.signature, signed.signed_part.as_bytes()) {
+        return Err(SignError::BadSignature);
+    }
+    let time = |key| signed.header.time(key).ok_or(SignError::MissingHeader { key });
+    let (ctime, xtime) = (time("curve.ctime")?, time("curve.xtime")?);
+    if ctime > now {
+        return Err(SignError::FromTheFuture);
+    }
+    if xtime < now || ctime.saturating_add(rules.max_ttl) < now {
+        return Err(SignError::Expired);
+    }
+    let not_theirs = |why: &str| SignError::NotTheKeyOf { userid: signed.userid, why: why.into() };
+    match authority {
+        Authority::Sender => Ok(()),
+        Authority::Home(own) if own.public == cert.public && own.meta == cert.meta => Ok(()),
+        Authority::Home(_) => Err(not_theirs("another one is in the home directory")),
+        Authority::Ca { cert: ca, domain, revoked } => {
+            let ttl = by_ca(&cert, ca, domain, signed.userid, now, *revoked).map_err(not_theirs)?;
+            if ctime.saturating_add(ttl) < now { Err(SignError::Expired) } else { Ok(()) }
+        }
+    }
+}
+
+/// Whether the CA says that the certificate is the user's, now; answers how long its signatures are good, in seconds.
+fn by_ca(
+    cert: &Cert,
+    ca: &Cert,
+    domain: &str,
+    userid: u32,
+    now: i64,
+    revoked: &dyn Fn(&str) -> bool,
+) -> Result<i64, &'static str> {
+    if ca.meta.boolean("ca-capability") != Some(true) {
+        return Err("the CA's certificate is none of a CA");
+    }
+    if !cert.is_signed_by(ca) {
+        return Err("the CA did not sign it");
+    }
+    let incomplete = "the certificate lacks metadata";
+    let time = |key| cert.meta.time(key).ok_or(incomplete);
+    let (valid_from, ctime, xtime) = (time("not-valid-before-time")?, time("ctime")?, time("xtime")?);
+    let ttl = cert.meta.integer("max-sign-ttl").ok_or(incomplete)?;
+    if xtime < now {
+        return Err("the certificate has expired");
+    }
+    if valid_from > now || ctime > now {
+        return Err("the certificate is not valid yet");
+    }
+    if cert.meta.text("domain").ok_or(incomplete)? != domain {
+        return Err("the certificate is of another domain");
+    }
+    if cert.meta.integer("userid").ok_or(incomplete)? != i64::from(userid) {
+        return Err("the certificate is of another user");
+    }
+    if revoked(cert.meta.text("uuid").ok_or(incomplete)?) {
+        return Err("the certificate has been revoked");
+    }
+    Ok(ttl)
+}
+
+fn allowed(signed: &Signed<'_>, rules: &Rules, mechanism: Mechanism) -> Result<(), SignError> {
+    assert_eq!(signed.mechanism, mechanism, "the caller chooses the check by the mechanism");
+    if rules.allowed.contains(&mechanism) { Ok(()) } else { Err(SignError::NotAllowed { mechanism }) }
+}

@@ -1,0 +1,42 @@
+//! Signing job requests (RFC 39) as their user, and reading them where they arrive.
+//!
+//! What is shared with the IMP, which verifies them again with privilege, is the IMP's: there is one codec of each kind.
+#![forbid(unsafe_code)]
+
+mod keys;
+
+pub use flux_imp::config::{SIGN_CONFIG_DIR, SecurityConfig, SignConfig};
+pub use flux_imp::j::{Mechanism, SignError, Signed, parse, wrap_none};
+pub use flux_imp::limits::SIGNED_REQUEST_LEN_MAX;
+pub use flux_imp::verify::{Authority, Rules, verify_curve};
+pub use keys::{KeyError, KeyPair, key_path};
+
+/// How long a request without a configured `max-ttl` is good, in seconds: two weeks, as flux-security recommends.
+pub const TTL_DEFAULT: i64 = 1_209_600;
+
+/// The site's `[sign]` table; `None` where flux-security is not configured.
+///
+/// # Errors
+/// A text, if there is configuration but it cannot be trusted or read.
+pub fn site() -> Result<Option<SignConfig>, String> {
+    match std::fs::symlink_metadata(SIGN_CONFIG_DIR) {
+        Err(_) => Ok(None),
+        Ok(_) => Ok(flux_imp::config::load::<SecurityConfig>(SIGN_CONFIG_DIR)?.sign),
+    }
+}
+
+/// Checks what can be checked of a request that came over a connection which vouches for its sender `requestor`: whose it is, its
+/// age, and, of `curve`, that the enclosed key made the signature. Whether the key is the user's the IMP asks, where it matters.
+///
+/// `now` is in seconds since 1970.
+///
+/// # Errors
+/// The first of [`SignError`] that applies.
+pub fn check_sent<'a>(signed: &'a str, now: i64) -> Result<Signed<'a>, SignError> {
+    let request = parse(signed)?;
+    if request.mechanism == Mechanism::Curve {
+        let rules = Rules { allowed: vec![Mechanism::Curve], max_ttl: i64::MAX };
+        verify_curve(&request, &rules, now, &Authority::Sender)?;
+    }
+    Ok(request)
+}
