@@ -60,7 +60,13 @@ impl Queue {
             let may_reserve = reservations < reservation_depth;
             let op = if may_reserve { MatchOp::AllocateOrElseReserve } else { MatchOp::Allocate };
             let jobspec = self.jobs[&id].jobspec.clone();
-            match fluxion.match_jobspec(op, id, &jobspec, now) {
+            let mut answer = fluxion.match_jobspec(op, id, &jobspec, now);
+            if policy == QueuePolicy::Fcfs && answer == Err(MatchError::Busy) {
+                // Nobody passes it: it must not be one that waits for ever. What is down does not count as never.
+                let ever = fluxion.match_jobspec(MatchOp::Satisfiability, id, &jobspec, now);
+                answer = Err(ever.err().unwrap_or(MatchError::Busy));
+            }
+            match answer {
                 Ok(allocation) if allocation.is_reserved => {
                     reservations += 1;
                     self.reserve(id, allocation.at, &mut cycle);

@@ -1,6 +1,7 @@
 //! Queues over a small cluster.
 
 use super::*;
+use crate::error::MatchError;
 use crate::fluxion::{Fluxion, FluxionConfig};
 use serde_json::{Value, json};
 
@@ -103,6 +104,19 @@ fn what_never_fits_is_rejected_and_what_is_down_is_waited_for() {
     queue.notice_status();
     let cycle = queue.cycle(&mut fluxion, 0);
     assert_eq!(queue.why(2), Some(Why::Reserved { at: 10 }), "{cycle:?}");
+}
+
+#[test]
+fn under_fcfs_the_impossible_holds_up_nobody() {
+    let (mut fluxion, mut queue) = (cluster(), queue("fcfs"));
+    fluxion.set_down(&flux_types::Idset::parse("3").expect("an idset"));
+    for (id, count) in [(1, 5), (2, 1), (3, 4), (4, 1)] {
+        queue.submit(id, 16, id, &nodes(count, 10)).expect("room in the queue");
+    }
+    let cycle = queue.cycle(&mut fluxion, 0);
+    assert_eq!(cycle.decisions[0], Decision::Reject { id: 1, error: MatchError::Unsatisfiable });
+    assert_eq!(started(&cycle), [(2, Selection::Immediate)]);
+    assert_eq!((queue.why(3), queue.why(4)), (Some(Why::Busy), Some(Why::BehindAnother)));
 }
 
 #[test]
