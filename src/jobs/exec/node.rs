@@ -324,6 +324,11 @@ impl JobExec {
         for stream in [&shell.hello, &shell.leader].into_iter().flatten() {
             cx.end_stream(stream);
         }
+        if !shell.finished {
+            // A shell that was lost could not take its temporary directory away.
+            let path = format!("{}/jobtmp-{}-{}", cx.node.rundir, shell.shell_rank, id.encode(JobIdForm::F58));
+            cx.file(FileOp::Remove { path });
+        }
         if let Some(path) = shell.dir {
             cx.file(FileOp::Remove { path });
         }
