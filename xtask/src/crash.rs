@@ -15,37 +15,44 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::run::target;
 
+const RUNS: u32 = 10;
 const JOBS: u32 = 200;
 /// How long anything may take before the run counts as failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Options {
-    runs: u32,
-    seed: u64,
-    flux: PathBuf,
+pub(crate) struct Options {
+    pub(crate) runs: u32,
+    pub(crate) seed: u64,
+    pub(crate) flux: PathBuf,
 }
 
-fn options(args: &[String]) -> Result<Options, String> {
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
-    let mut options = Options { runs: 10, seed, flux: target().join("dist/flux") };
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
-        match arg.as_str() {
-            "--runs" => options.runs = value()?.parse().map_err(|_| "--runs wants a number".to_owned())?,
-            "--seed" => options.seed = value()?.parse().map_err(|_| "--seed wants a number".to_owned())?,
-            "--flux" => options.flux = PathBuf::from(value()?),
-            _ => return Err(format!("{arg} is unknown: use --runs N, --seed N, --flux PROGRAM")),
+impl Options {
+    pub(crate) fn parse(args: &[String], runs: u32) -> Result<Options, String> {
+        let seed =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
+        let mut options = Options { runs, seed, flux: target().join("dist/flux") };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
+            match arg.as_str() {
+                "--runs" => options.runs = value()?.parse().map_err(|_| "--runs wants a number".to_owned())?,
+                "--seed" => options.seed = value()?.parse().map_err(|_| "--seed wants a number".to_owned())?,
+                "--flux" => options.flux = PathBuf::from(value()?),
+                _ => return Err(format!("{arg} is unknown: use --power, --runs N, --seed N, --flux PROGRAM")),
+            }
         }
+        if !options.flux.exists() {
+            return Err(format!("{} is not there: run `cargo xtask dist` first", options.flux.display()));
+        }
+        Ok(options)
     }
-    if !options.flux.exists() {
-        return Err(format!("{} is not there: run `cargo xtask dist` first", options.flux.display()));
-    }
-    Ok(options)
 }
 
 pub(crate) fn main(args: &[String]) -> Outcome {
-    let options = options(args)?;
+    if let Some(at) = args.iter().position(|arg| arg == "--power") {
+        return crate::power::main(&[&args[..at], &args[at + 1..]].concat());
+    }
+    let options = Options::parse(args, RUNS)?;
     for run in 0..options.runs {
         let seed = options.seed.wrapping_add(u64::from(run));
         one_run(&options.flux, seed).map_err(|why| format!("run {run}, seed {seed}: {why}"))?;
@@ -55,23 +62,27 @@ pub(crate) fn main(args: &[String]) -> Outcome {
 }
 
 /// Xorshift: which moment, which job.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % bound
     }
 
-    fn millis(&mut self, bound: u64) -> Duration {
+    pub(crate) fn millis(&mut self, bound: u64) -> Duration {
         Duration::from_millis(self.below(bound))
     }
 }
 
 fn one_run(flux: &Path, seed: u64) -> Outcome {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed);
     let mut site = Site::new(flux)?;
     site.start()?;
     let ids = site.submit_running(&mut random)?;

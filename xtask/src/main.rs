@@ -5,6 +5,7 @@ mod ci;
 mod crash;
 mod dist;
 mod policy;
+mod power;
 mod run;
 mod statics;
 mod tidy;
@@ -23,7 +24,11 @@ const COMMANDS: &[Command] = &[
     ("tidy", "check the layout: sizes, dependencies, words", tidy::main),
     ("policy", "check the dependencies: licences, sources, bans", policy::main),
     ("bench", "what the program costs, as a table [OTHER-FLUX] [--jobs N]", bench::main),
-    ("crash", "kill -9 the broker at random moments; nothing may be lost [--runs N] [--seed N]", crash::main),
+    (
+        "crash",
+        "kill -9 the broker at random moments, or cut its [--power]; nothing may be lost [--runs N]",
+        crash::main,
+    ),
     ("imp-size", "count the lines that run with privilege", tidy::imp_size),
 ];
 
