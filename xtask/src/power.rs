@@ -20,6 +20,8 @@ const IDS_MAX: u64 = 120;
 const LATER_MAX_MS: u64 = 300;
 /// How long recovery may take until a cut that is to hit it.
 const RECOVERY_MS: u64 = 2000;
+/// How long the guest may be silent before it counts as stuck. It runs without hardware support, perhaps beside a build.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) fn main(args: &[String]) -> Outcome {
     let options = Options::parse(args, RUNS)?;
@@ -79,6 +81,3 @@ fn check_known(guest: &mut Guest, printed: &BTreeSet<String>) -> Result<usize, S
         }
     }
 }
-
-/// How long the guest may be silent before it counts as stuck. It runs without hardware support, perhaps beside a build.
-const PATIENCE: Duration = Duration::from_secs(180);

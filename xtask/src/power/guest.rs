@@ -35,7 +35,7 @@ impl Image {
         let Some(kernel) = kernel.filter(|_| missing.is_empty()) else {
             return Err(format!("run `apt-get install --no-install-recommends {}` first", missing.join(" ")));
         };
-        let image = Image { kernel, dir: target().join("power") };
+        let image = Image { kernel, dir: target().join(format!("power-{}", std::process::id())) };
         image.fill(flux).map_err(|error| format!("{}: {error}", image.dir.display()))?;
         let tree = image.dir.join("root");
         let mut mke2fs = Command::new("mke2fs");

@@ -1,7 +1,8 @@
 # Runs in the instance: which jobs are known, then new ones until the power is cut.
 echo "@list"
-flux job list --all | sed -n 's/^{"id": *\([0-9]*\),.*/\1/p' >/tmp/known || echo "@end job list: $?"
-flux job id --to=f58 </tmp/known
+flux job list --all >/tmp/jobs || echo "@end job list: $?"
+sed -n 's/^{"id": *\([0-9]*\),.*/\1/p' /tmp/jobs >/tmp/ids
+flux job id --to=f58 </tmp/ids || echo "@end job id: $?"
 echo "@submit"
 while :; do
     for count in 2 5 20 100; do
