@@ -18,6 +18,9 @@ const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
 const BUSYBOX_NAMES: &[&str] = &["sh", "mount", "hostname", "ip", "sed", "poweroff"];
 const CONFIG: &str = "[resource]\nnoverify = true\n[[resource.config]]\nhosts = \"guest\"\ncores = \"0-1\"\n";
 const DISK_SIZE: &str = "1g";
+/// `no_timer_check`: on a busy host the emulated timer may be late, and the kernel would give up.
+const KERNEL_ARGS: &str =
+    "console=ttyS0 loglevel=4 no_timer_check panic=-1 root=/dev/nvme0n1 rw rootwait init=/bin/sh -- /init.sh";
 
 /// The kernel, and the disk that outlives the cuts.
 pub(super) struct Image {
@@ -139,10 +142,7 @@ impl Guest {
             .args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"])
             .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-kernel"])
             .arg(&image.kernel)
-            .args([
-                "-append",
-                "console=ttyS0 loglevel=4 panic=-1 root=/dev/nvme0n1 rw rootwait init=/bin/sh -- /init.sh",
-            ])
+            .args(["-append", KERNEL_ARGS])
             .args(["-drive", &drive, "-device", "nvme,drive=disk,serial=flux"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
