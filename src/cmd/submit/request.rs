@@ -309,3 +309,7 @@ pub(crate) fn key_values(option: &str, texts: &[String]) -> Result<Vec<(String, 
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

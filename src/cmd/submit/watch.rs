@@ -268,3 +268,7 @@ fn sorted(context: &serde_json::Map<String, Value>) -> Value {
     let ordered: BTreeMap<_, _> = context.iter().collect();
     ordered.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect::<serde_json::Map<_, _>>().into()
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -495,3 +495,7 @@ pub(crate) fn watch_request(id: JobId, log: Log, sentinel: bool) -> Map<String, 
     let Value::Object(payload) = json!({"id": id, "path": log.path(), "flags": flags}) else { unreachable!() };
     payload
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
