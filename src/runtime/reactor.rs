@@ -157,6 +157,9 @@ impl Reactor {
             self.perform(output);
         }
         self.store.flush();
+        if let Some(peers) = &mut self.peers {
+            peers.flush(now.mono, &mut self.inbox);
+        }
         for token in std::mem::take(&mut self.unsent) {
             let Some(connection) = self.connections.get_mut(&token) else { continue };
             match connection.flush() {
