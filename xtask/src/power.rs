@@ -16,12 +16,12 @@ use guest::{Guest, Image, Said};
 
 const RUNS: u32 = 50;
 /// A cut comes after at most this many new ids, and then at most this much later.
-const IDS_MAX: u64 = 120;
+const IDS_MAX: u64 = 70;
 const LATER_MAX_MS: u64 = 300;
 /// How long recovery may take until a cut that is to hit it.
 const RECOVERY_MS: u64 = 2000;
 /// How long the guest may be silent before it counts as stuck. It runs without hardware support, perhaps beside a build.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) fn main(args: &[String]) -> Outcome {
     let options = Options::parse(args, RUNS)?;
