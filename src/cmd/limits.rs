@@ -34,3 +34,5 @@ pub const LOG_FILES_MAX: usize = 1024;
 pub const PROCTABLE_MAX: usize = 1 << 24;
 /// Jobs of one bulk submission.
 pub const BULK_JOBS_MAX: usize = 1 << 24;
+/// Instances within instances that `flux top` goes into.
+pub const TOP_DEPTH_MAX: usize = 64;

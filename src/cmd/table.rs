@@ -31,6 +31,8 @@ commands! {
     Jobs 2 "watch" crate::submit::follow, "monitor one or more Flux jobs";
     Jobs 2 "jobs" crate::jobs, "list jobs submitted to Flux";
     Jobs 2 "cancel" crate::job::signals::cancel, "cancel one or more jobs";
+    Jobs 1 "top" crate::jobs::top, "display running Flux jobs";
+    Jobs 2 "pstree" crate::jobs::tree, "display job hierarchies";
     Jobs 2 "pgrep" crate::jobs::search::pgrep, "search for jobs";
     Jobs 2 "pkill" crate::jobs::search::pkill, "cancel jobs that match";
     Jobs 2 "update" crate::job::update, "update attributes of active jobs";

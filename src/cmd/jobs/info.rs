@@ -326,6 +326,9 @@ impl Row for JobInfo {
         if let Some(value) = self.derived(name) {
             return Some(value);
         }
+        if self.id() == JobId(0) && (name == "id" || name.starts_with("id.")) {
+            return Some(".".into()); // No job: the instance itself, at the root of a tree.
+        }
         if let Some(form) = name.strip_prefix("id.") {
             let form = JobIdForm::from_name(form)?;
             return Some(match form {

@@ -6,6 +6,8 @@ mod instance;
 pub(crate) mod query;
 pub(crate) mod search;
 pub(crate) mod stats;
+pub(crate) mod top;
+pub(crate) mod tree;
 
 use std::collections::BTreeSet;
 use std::io::Write;
