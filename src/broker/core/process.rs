@@ -29,6 +29,19 @@ impl Node {
         Ok(Some(body.into()))
     }
 
+    /// Who is connected, in flux-core's words.
+    pub(crate) fn connector_stats(&mut self, _request: &Message) -> Answer {
+        let row = |client: &crate::node::Client| json!({"uuid": &*client.uuid, "userid": client.cred.userid});
+        let clients: Vec<Value> = self.clients.values().map(row).collect();
+        let allowed = |key: &str| self.info.config_at(key).and_then(Value::as_bool).unwrap_or(false);
+        let body = json!({
+            "server": {"clients": clients},
+            "allow_guest_user": allowed("access.allow-guest-user"),
+            "allow_root_owner": allowed("access.allow-root-owner"),
+        });
+        Ok(Some(body.into()))
+    }
+
     pub(crate) fn start_rusage(&mut self, request: &Message) -> Answer {
         let tag = self.core_cx(|cx| cx.file(FileOp::Read { path: "/proc/self/stat".into() }));
         self.core.waiting.insert(tag, Waiting::Rusage(request.clone()));

@@ -48,7 +48,7 @@ pub fn command() -> Command {
 
 fn test_options() -> [Arg; 8] {
     [
-        option("test-size", Some('s'), "N", "Start N brokers on this machine"),
+        option("test-size", Some('s'), "N", "Start N brokers on this machine").alias("size"),
         option("test-hosts", None, "HOSTLIST", "Give the brokers these host names"),
         option("test-exit-timeout", None, "FSD", "How long brokers may outlive the first that ends"),
         option("test-exit-mode", None, "any|leader", "Which broker's end starts that timeout"),

@@ -82,6 +82,11 @@ fn choose(args: &[OsString], cx: &mut Context, usage_exit: &mut u8) -> CmdResult
         help::overview(&mut cx.out)?;
         return Ok(ExitCode::FAILURE);
     };
+    // `flux mini run` is how `flux run` was called once.
+    let (name, rest) = match rest.split_first() {
+        Some((next, rest)) if name == "mini" => (next, rest),
+        _ => (name, rest),
+    };
     if globals.parent || globals.root {
         cx.ascend(globals.root)?;
     }

@@ -1,0 +1,3 @@
+# exit: 3
+flux run true && echo zero
+flux run sh -c 'exit 3'

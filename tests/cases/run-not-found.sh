@@ -1,0 +1,2 @@
+# exit: 127
+flux run no-such-program

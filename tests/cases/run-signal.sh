@@ -1,0 +1,2 @@
+# exit: 143
+flux run sh -c 'kill -TERM $$'

@@ -1,0 +1,3 @@
+# exit: 5
+id=$(flux submit sh -c 'echo one; exit 5')
+flux job attach $id

@@ -1,0 +1,2 @@
+# exit: 142
+flux run -t 0.2s sleep 300

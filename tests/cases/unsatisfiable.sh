@@ -1,0 +1,2 @@
+# exit: 1
+flux run -N 1000 true
