@@ -36,3 +36,9 @@ pub const PROCTABLE_MAX: usize = 1 << 24;
 pub const BULK_JOBS_MAX: usize = 1 << 24;
 /// Instances within instances that `flux top` goes into.
 pub const TOP_DEPTH_MAX: usize = 64;
+/// Bytes of input that `flux exec` reads at once; the processes' credit may be less.
+pub const EXEC_INPUT_BYTES: usize = 64 << 10;
+/// Bytes of a line of output that `flux exec --label-io` waits for before it breaks the line.
+pub const EXEC_LINE_MAX_BYTES: usize = 1 << 20;
+/// Levels of the overlay tree that `flux overlay` follows.
+pub const OVERLAY_DEPTH_MAX: usize = 64;

@@ -42,6 +42,7 @@ commands! {
     Jobs 1 "job" crate::job, "Job Subcommands (see: flux help job)";
     Resources 2 "resource" resource, "list/manipulate Flux resource status";
     Resources 2 "queue" queue, "list and manipulate flux queues";
+    Resources 1 "overlay" overlay, "Show flux overlay network status";
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
     Other 1 "start" start, "bootstrap a local Flux instance";
     Other 1 "version" version, "Display flux version information";
@@ -58,6 +59,11 @@ commands! {
     Plumbing 1 "lsattr" attr::list, "List broker attributes";
     Plumbing 1 "kvs" kvs, "Read and write the key-value store";
     Plumbing 1 "content" content, "Access content store";
+    Plumbing 1 "exec" exec, "Run a command across the nodes of the instance";
+    Plumbing 2 "sproc" sproc, "List, signal and wait for processes that run outside jobs";
+    Plumbing 2 "housekeeping" housekeeping, "List and signal housekeeping after jobs";
+    Plumbing 2 "jobtap" jobtap, "List, load and remove plugins of the job manager";
+    Plumbing 1 "startlog" startlog, "List when the instance was started and stopped";
     Plumbing 1 "event" event, "Send and receive Flux events";
     Plumbing 1 "module" module, "Manage the broker's modules";
     Plumbing 1 "ping" ping, "Measure the round-trip latency to a service";

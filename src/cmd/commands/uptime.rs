@@ -49,7 +49,7 @@ pub fn run(_: &ArgMatches, cx: &mut Context) -> CmdResult {
 }
 
 /// Two significant digits, in the largest unit that leaves one before the point.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     if seconds < 0.1 && seconds > 0.0 {
         return format!("{}ms", flux_types::duration::general(seconds * 1e3, 2));
     }

@@ -79,7 +79,7 @@ fn choose(args: &[OsString], cx: &mut Context, usage_exit: &mut u8) -> CmdResult
         return run_entry(table::find("version").expect("the table has version"), &[], cx);
     }
     let Some((name, rest)) = args.split_first() else {
-        help::overview(&mut cx.out)?;
+        help::overview(&mut std::io::stderr())?;
         return Ok(ExitCode::FAILURE);
     };
     // `flux mini run` is how `flux run` was called once.

@@ -103,7 +103,7 @@ fn eventlog() -> Command {
         color::arg(),
         flag("follow", Some('F'), "Show events as they come"),
         option("timeout", Some('t'), "TIME", "With --follow or --wait, give up after this time"),
-        option("wait", Some('w'), "EVENT", "Wait for this event, show it, and exit"),
+        option("wait", Some('w'), "EVENT", "Show events until this one comes"),
         many("match-context", Some('m'), "KEY=VAL", "With --wait, only an event with this in its context"),
         option("include", Some('i'), "TARGETS", "Only events about these ranks or hosts"),
     ])

@@ -96,13 +96,9 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
             if !targets.concern(&event) {
                 continue;
             }
-            match wait {
-                None => cx.line(formatter.line(&event))?,
-                Some(name) if event.name == name && has_pairs(&event, &pairs) => {
-                    cx.line(formatter.line(&event))?;
-                    return Ok(ExitCode::SUCCESS);
-                }
-                Some(_) => {}
+            cx.line(formatter.line(&event))?;
+            if wait.is_some_and(|name| event.name == name && has_pairs(&event, &pairs)) {
+                return Ok(ExitCode::SUCCESS);
             }
         }
         cx.out.flush()?;
