@@ -27,8 +27,7 @@ pub(crate) fn casign(ids: Ids) -> Result<u8, String> {
     if !cert::is_pair(&authority, &secret) {
         return Err("the CA's key and certificate do not belong together".into());
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(|error| error.to_string())?;
-    let now = i64::try_from(now.as_secs()).map_err(|error| error.to_string())?;
+    let now = crate::now()?;
     let issuer = authority.meta.text("uuid").ok_or("the CA's certificate has no uuid")?;
     cert.meta =
         metadata(&ca, (&uuid(), issuer), ids.ruid, now, false).ok_or("[ca] has values that no certificate can have")?;

@@ -52,14 +52,6 @@ pub(crate) fn encode64(bytes: &[u8]) -> String {
 }
 
 impl Cert {
-    /// A new key pair, with the metadata that flux-security's own new certificates have.
-    pub fn generate() -> (Cert, SecretKey) {
-        let (public, secret) = ed25519::gen_keypair();
-        let mut meta = Kv::default();
-        meta.put("algorithm", Kind::Text, "ed25519").expect("the first entry");
-        (Cert { meta, public, signature: None }, secret)
-    }
-
     /// Reads the public file. The metadata keeps the order of the file: signatures are over it.
     pub fn from_toml(text: &str) -> Option<Cert> {
         let file: PublicFile = toml::from_str(text).ok()?;
@@ -78,10 +70,7 @@ impl Cert {
             };
             meta.put(key, kind, &text)?;
         }
-        let signature = match file.curve.signature {
-            Some(text) => Some(exact(&text)?),
-            None => None,
-        };
+        let signature = file.curve.signature.map_or(Some(None), |text| exact(&text).map(Some))?;
         Some(Cert { meta, public: PublicKey(exact(&file.curve.public_key)?), signature })
     }
 
@@ -102,22 +91,8 @@ impl Cert {
     /// Takes the certificate out of the header of a signed request (RFC 39's mechanism-specific keys).
     pub fn from_header(header: &Kv) -> Option<Cert> {
         let kv = header.split("curve.cert.");
-        let signature = match kv.text("curve.signature") {
-            Some(text) => Some(exact(text)?),
-            None => None,
-        };
+        let signature = kv.text("curve.signature").map_or(Some(None), |text| exact(text).map(Some))?;
         Some(Cert { meta: kv.split("meta."), public: PublicKey(exact(kv.text("curve.public-key")?)?), signature })
-    }
-
-    /// Puts the certificate into a header.
-    #[must_use]
-    pub fn put_header(&self, header: &mut Kv) -> Option<()> {
-        header.join("curve.cert.meta.", &self.meta)?;
-        header.put("curve.cert.curve.public-key", Kind::Text, &encode64(&self.public.0))?;
-        match &self.signature {
-            Some(signature) => header.put("curve.cert.curve.signature", Kind::Text, &encode64(signature)),
-            None => Some(()),
-        }
     }
 
     /// What a CA signs: the key (spelled with an underscore here, unlike everywhere else) and the metadata.
@@ -155,11 +130,6 @@ fn verify(signature: &[u8; 64], data: &[u8], key: &PublicKey) -> bool {
 pub fn secret_from_toml(text: &str) -> Option<SecretKey> {
     let file: SecretFile = toml::from_str(text).ok()?;
     Some(SecretKey(exact(&file.curve.secret_key)?))
-}
-
-/// Writes the secret file.
-pub fn secret_to_toml(secret: &SecretKey) -> String {
-    format!("[curve]\n    secret-key = \"{}\"\n", encode64(&secret.0))
 }
 
 /// Whether the two belong together.

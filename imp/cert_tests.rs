@@ -1,8 +1,9 @@
 use super::*;
 use crate::casign::{metadata, uuid};
 use crate::config::CaConfig;
-use crate::j::{Mechanism, SignError, parse, wrap_curve};
+use crate::j::{Mechanism, SignError, parse};
 use crate::verify::{Authority, Rules, verify_curve};
+use crate::wrap::{secret_to_toml, wrap_curve};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -76,7 +77,7 @@ fn a_certificate_counts_if_the_ca_signed_it_for_this_user_now() {
     assert_eq!(verdict(NOW + 100, 1000, |_, _| ()), Ok(()));
     assert_eq!(verdict(NOW + 101, 1000, |_, _| ()), Err(SignError::Expired), "max-sign-ttl of the certificate");
     assert_eq!(verdict(NOW + 501, 1000, |_, _| ()), Err(SignError::Expired), "max-ttl of the site");
-    let refused = |verdict| matches!(verdict, Err(SignError::NotTheKeyOf { .. }));
+    let refused = |verdict| matches!(verdict, Err(SignError::NotTheKey { .. }));
     assert!(refused(verdict(NOW, 1001, |_, _| ())), "another user");
     assert!(refused(verdict(NOW, 1000, |_, cert| cert.signature = None)), "not signed");
     assert!(refused(verdict(NOW, 1000, |ca, _| ca.public = Cert::generate().0.public)), "another CA");
@@ -120,7 +121,7 @@ fn every_changed_byte_of_a_request_is_found() {
     assert!(!good(&format!("{signed}=")) && !good(&format!("{signed}.")) && !good(&format!("{signed}\n")));
     let (other, _) = Cert::generate();
     let verdict = verify_curve(&parse(&signed).expect("valid"), &rules, NOW, &Authority::Home(&other));
-    assert!(matches!(verdict, Err(SignError::NotTheKeyOf { userid: 1000, .. })));
+    assert!(matches!(verdict, Err(SignError::NotTheKey { of: 1000, .. })));
 }
 
 #[test]

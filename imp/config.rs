@@ -21,6 +21,7 @@ pub const SIGN_CONFIG_DIR: &str = "/etc/flux/security/conf.d";
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ImpConfig {
+    /// For tests of flux-security; this IMP works for no caller but a set-id start's, and ignores it.
     pub allow_sudo: bool,
     pub log_level: Option<String>,
     pub exec: ExecConfig,
@@ -39,6 +40,8 @@ pub struct ExecConfig {
     /// For tests of flux-security; this IMP has no such mode and refuses it.
     pub allow_unprivileged_exec: bool,
     pub pam_support: bool,
+    /// Where it is recorded which request started which job; without it, nothing refuses a replay.
+    pub state_dir: Option<String>,
     /// Whether set-id programs are without effect in jobs.
     pub no_new_privs: bool,
 }

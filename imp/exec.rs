@@ -3,14 +3,14 @@
 use crate::cert::Cert;
 use crate::child::collect;
 use crate::config::{self, IMP_CONFIG_DIR, ImpConfig, SIGN_CONFIG_DIR, SecurityConfig, read_small, read_trusted};
-use crate::input::{self, Request};
+use crate::input::Request;
 use crate::j::{self, Mechanism, SignError, Signed};
 use crate::limits::{FILE_LEN_MAX, INPUT_LEN_MAX};
 use crate::policy::{self, User};
 use crate::privileged::{self, Ids, become_caller, become_user};
 use crate::supervise::{Files, supervise};
 use crate::verify::{Authority, Rules, verify_curve, verify_none};
-use crate::{audit, users};
+use crate::{audit, reader, replay, users};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Write;
@@ -28,31 +28,40 @@ pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) 
     let caller = users::by_uid(ids.ruid)?;
     policy::may_exec(&imp.exec, &caller).map_err(|denied| denied.to_string())?;
     let security: SecurityConfig = config::load(SIGN_CONFIG_DIR)?;
-    let helper = environment.iter().find(|(name, _)| name == "FLUX_IMP_EXEC_HELPER").map(|(_, value)| value.as_str());
+    let helper = variable(environment, "FLUX_IMP_EXEC_HELPER");
     let max = INPUT_LEN_MAX as u64 + 1024; // The frame is no longer than the JSON but for a few names.
-    let frame = collect(|| become_caller(ids), max, -1, |out| input::produce(helper, environment, out))?;
+    let frame = collect(|| become_caller(ids), max, -1, |out| reader::produce(helper, environment, out))?;
     let request = Request::from_frame(&frame)?;
     drop(frame);
     let signed = j::parse(&request.j).map_err(|error| error.to_string())?;
     let user = verified(&signed, &security, ids.ruid)?;
     let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment).map_err(|denied| denied.to_string())?;
+    let claim = claim(&imp.exec.state_dir, &request.j, environment)?;
     plan.environment.push(("FLUX_IMP_JOBSPEC_FD".into(), SIGNED_JOBSPEC_FD.to_string()));
     let sealed = |content: &[u8]| privileged::sealed_file(content).map_err(|error| format!("sealed file: {error}"));
     let mut files: Files = vec![(sealed(&signed.payload)?, SIGNED_JOBSPEC_FD)];
     if let Some(input) = &request.shell_input {
         files.push((sealed(input.as_bytes())?, 0));
     }
-    let (name, uid, job) = (&user.name, user.uid, job_id(environment));
+    let (name, uid, job) = (&user.name, user.uid, variable(environment, "FLUX_JOB_ID").unwrap_or("unknown"));
     audit(&format!(
         "exec: user {} ({}) starts job {job} of {name} ({uid}) with {}",
         caller.name, caller.uid, plan.path
     ));
-    supervise(&plan, files)
+    let code = supervise(&plan, files);
+    drop(claim);
+    code
 }
 
-/// For the log only.
-fn job_id(environment: &[(String, String)]) -> &str {
-    environment.iter().find(|(name, _)| name == "FLUX_JOB_ID").map_or("unknown", |(_, id)| id)
+/// Claims J for the job that the caller names (`replay.rs`), where the site has a state directory.
+fn claim(state: &Option<String>, j: &str, environment: &[(String, String)]) -> Result<Option<replay::Claim>, String> {
+    let Some(state) = state else { return Ok(None) };
+    let variable = |name| variable(environment, name).unwrap_or("0");
+    replay::claim(Path::new(state), j, variable("FLUX_JOB_ID"), variable("FLUX_BROKER_RANK")).map(Some)
+}
+
+fn variable<'a>(environment: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// The user who signed the request, when the signature, its age, and the key are good.
@@ -66,8 +75,7 @@ fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Resu
         return Err(policy::Denied::RootJob.to_string()); // Before anything is looked up for it.
     }
     let refused = |error: SignError| format!("signature: {error}");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(|error| error.to_string())?;
-    let now = i64::try_from(now.as_secs()).map_err(|error| error.to_string())?;
+    let now = crate::now()?;
     match signed.mechanism {
         Mechanism::None => verify_none(signed, &rules, caller).map_err(refused)?,
         Mechanism::Munge => return Err(refused(SignError::NotAllowed { mechanism: Mechanism::Munge })),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::reader::frame;
 
 fn request(json: &str) -> Option<Result<Request, String>> {
     frame(json).map(|frame| Request::from_frame(&frame))

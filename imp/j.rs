@@ -1,11 +1,8 @@
 //! The signed request `J` (RFC 39): `HEADER.PAYLOAD.SIGNATURE`, the header in RFC 38's encoding, the first two in base64.
 
-use crate::cert::{Cert, encode64};
-use crate::kv::{Kind, Kv, format_time};
+use crate::kv::Kv;
 use crate::limits::{HEADER_LEN_MAX, SIGNED_REQUEST_LEN_MAX};
 use sodiumoxide::base64::{self, Variant};
-use sodiumoxide::crypto::hash::sha256;
-use sodiumoxide::crypto::sign::ed25519::{self, SecretKey};
 use std::fmt;
 
 /// How a request is signed.
@@ -33,61 +30,23 @@ impl Mechanism {
     }
 }
 
-/// Why a signed request was refused.
+/// Why a signed request was refused. `NotTheKey`: the signature is good, but nothing says that the key is this user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignError {
-    TooLong {
-        len: usize,
-        max: usize,
-    },
+    TooLong { len: usize, max: usize },
     NotThreeParts,
-    BadBase64 {
-        part: &'static str,
-    },
+    BadBase64 { part: &'static str },
     BadHeader,
-    MissingHeader {
-        key: &'static str,
-    },
-    Version {
-        got: i64,
-    },
-    UserId {
-        got: i64,
-    },
+    MissingHeader { key: &'static str },
+    Version { got: i64 },
+    UserId { got: i64 },
     BadSignature,
-    UnknownMechanism {
-        name: String,
-    },
-    NotAllowed {
-        mechanism: Mechanism,
-    },
-    NotCaller {
-        userid: u32,
-        caller: u32,
-    },
+    UnknownMechanism { name: String },
+    NotAllowed { mechanism: Mechanism },
+    NotCaller { id: u32, caller: u32 },
     Expired,
     FromTheFuture,
-    /// The signature is good, but nothing says that the key is this user's.
-    NotTheKeyOf {
-        userid: u32,
-        why: String,
-    },
-    /// Munged did not answer as it should.
-    Munge {
-        why: String,
-    },
-}
-
-impl SignError {
-    /// The Linux errno for a client.
-    pub fn errno(&self) -> i32 {
-        match self {
-            Self::TooLong { .. } => libc::EMSGSIZE,
-            Self::UnknownMechanism { .. } => libc::ENOTSUP,
-            Self::NotAllowed { .. } | Self::NotCaller { .. } | Self::NotTheKeyOf { .. } => libc::EPERM,
-            _ => libc::EINVAL,
-        }
-    }
+    NotTheKey { of: u32, why: String },
 }
 
 impl fmt::Display for SignError {
@@ -103,15 +62,10 @@ impl fmt::Display for SignError {
             Self::BadSignature => f.write_str("signed request: signature does not match sign-type"),
             Self::UnknownMechanism { name } => write!(f, "sign-type={name} is not supported"),
             Self::NotAllowed { mechanism } => write!(f, "sign-type={} is not allowed here", mechanism.name()),
-            Self::NotCaller { userid, caller } => {
-                write!(f, "sign-type=none: signed by user {userid}, but the caller is user {caller}")
-            }
+            Self::NotCaller { id, caller } => write!(f, "sign-type=none of user {id}, but user {caller} calls"),
             Self::Expired => f.write_str("signed request has expired"),
             Self::FromTheFuture => f.write_str("signed request is from the future"),
-            Self::NotTheKeyOf { userid, why } => {
-                write!(f, "signed request: not known as the key of user {userid}: {why}")
-            }
-            Self::Munge { why } => write!(f, "munge: {why}"),
+            Self::NotTheKey { of, why } => write!(f, "signed request: not known as the key of user {of}: {why}"),
         }
     }
 }
@@ -165,55 +119,6 @@ pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
     }
     let payload = decode("PAYLOAD", payload)?;
     Ok(Signed { signed_part, header, payload, signature, mechanism, userid })
-}
-
-/// The header every request begins with.
-pub fn header(mechanism: Mechanism, userid: u32) -> Kv {
-    let mut kv = Kv::default();
-    let entries = [
-        ("version", Kind::Integer, "1"),
-        ("mechanism", Kind::Text, mechanism.name()),
-        ("userid", Kind::Integer, &userid.to_string()),
-    ];
-    entries.into_iter().try_for_each(|(key, kind, value)| kv.put(key, kind, value)).expect("well-formed constants");
-    kv
-}
-
-/// `HEADER.PAYLOAD`, to be signed.
-pub fn unsigned_part(header: &Kv, payload: &[u8]) -> String {
-    format!("{}.{}", encode64(&header.encode()), encode64(payload))
-}
-
-/// A request with mechanism `none`: only who it comes from says whose it is.
-pub fn wrap_none(userid: u32, payload: &[u8]) -> String {
-    format!("{}.none", unsigned_part(&header(Mechanism::None, userid), payload))
-}
-
-/// A request signed with a user's key, good from `now` for `ttl` seconds. The nonce makes it different from every other:
-/// without one, the same jobspec signed twice in a second would be one request, and its second job a replay.
-///
-/// `None` if the certificate is too long for a header.
-pub fn wrap_curve(keys: (&Cert, &SecretKey), userid: u32, payload: &[u8], now: i64, ttl: i64) -> Option<String> {
-    let mut header = header(Mechanism::Curve, userid);
-    keys.0.put_header(&mut header)?;
-    header.put("curve.ctime", Kind::Time, &format_time(now))?;
-    header.put("curve.xtime", Kind::Time, &format_time(now.saturating_add(ttl)))?;
-    header.put("nonce", Kind::Text, &nonce())?;
-    let part = unsigned_part(&header, payload);
-    let signature = ed25519::sign_detached(part.as_bytes(), keys.1);
-    Some(format!("{part}.{}", encode64(&signature.to_bytes())))
-}
-
-/// 128 random bits.
-pub fn nonce() -> String {
-    encode64(&sodiumoxide::randombytes::randombytes(16))
-}
-
-/// What munged signs for us: RFC 39's hash type 1 and the SHA-256 of `HEADER.PAYLOAD`.
-pub fn munge_payload(part: &str) -> [u8; 33] {
-    let mut out = [1; 33];
-    out[1..].copy_from_slice(&sha256::hash(part.as_bytes()).0);
-    out
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::cert::{Cert, encode64};
+use crate::wrap::{header, wrap_none};
 
 fn wrap(header: &[u8], payload: &[u8], signature: &str) -> String {
     format!("{}.{}.{signature}", encode64(header), encode64(payload))

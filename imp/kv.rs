@@ -29,14 +29,8 @@ impl Kv {
         let mut parts = std::str::from_utf8(bytes).ok()?.strip_suffix('\0')?.split('\0');
         while let Some(key) = parts.next() {
             let (kind, value) = parts.next()?.split_at_checked(1)?;
-            let kind = match kind {
-                "s" => Kind::Text,
-                "i" => Kind::Integer,
-                "d" => Kind::Double,
-                "b" => Kind::Boolean,
-                "t" => Kind::Time,
-                _ => return None,
-            };
+            let kinds = [Kind::Text, Kind::Integer, Kind::Double, Kind::Boolean, Kind::Time];
+            let kind = kinds.into_iter().find(|known| kind.as_bytes() == [*known as u8])?;
             kv.put(key, kind, value)?;
         }
         Some(kv)

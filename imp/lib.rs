@@ -18,9 +18,12 @@ pub mod kv;
 pub mod limits;
 pub mod policy;
 mod privileged;
+mod reader;
+mod replay;
 mod supervise;
 mod users;
 pub mod verify;
+pub mod wrap;
 
 use limits::{ARGUMENT_LEN_MAX, ARGUMENTS_MAX, ENVIRONMENT_ENTRIES_MAX, ENVIRONMENT_ENTRY_LEN_MAX};
 use privileged::Ids;
@@ -43,7 +46,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let ids = Ids::current();
     let environment = taken_environment();
     privileged::clear_environment();
-    let result = privileged::clean_process_if(ids.euid == 0)
+    let result = (if ids.euid == 0 { privileged::clean_process() } else { Ok(()) })
         .and_then(|()| if sodiumoxide::init().is_ok() { Ok(()) } else { Err("no randomness".to_string()) })
         .and_then(|()| dispatch(ids, &taken_arguments(args)?, &environment?));
     match result {
@@ -62,16 +65,18 @@ fn dispatch(ids: Ids, args: &[String], environment: &[(String, String)]) -> Resu
     match words.as_slice() {
         ["version"] => print(&format!("flux-imp v{}\n", env!("CARGO_PKG_VERSION"))),
         ["whoami"] => print(&whoami(ids)),
-        ["casign"] => casign::casign(raised(ids, environment)?),
-        ["run", name] => run(raised(ids, environment)?, name, environment),
-        ["exec", _, _, ..] => exec::exec(raised(ids, environment)?, &args[2..], environment),
+        ["casign"] => casign::casign(raised(ids)?),
+        ["run", name] => run(raised(ids)?, name, environment),
+        ["exec", _, _, ..] => exec::exec(raised(ids)?, &args[2..], environment),
         _ => Err(format!("unknown command\n{HELP}")),
     }
 }
 
-/// The ids to act for. Set-id root it must be, or started by root through sudo where configuration allows that.
-fn raised(ids: Ids, environment: &[(String, String)]) -> Result<Ids, String> {
-    let ids = if ids.ruid == 0 && ids.euid == 0 { by_sudo(environment)? } else { ids };
+/// The ids to act for: those of a set-id start, and nothing else.
+fn raised(ids: Ids) -> Result<Ids, String> {
+    if ids.ruid == 0 {
+        return Err("started by root: it works for other users only".into());
+    }
     if ids.euid != 0 || ids.suid != 0 {
         return Err("this needs the IMP to be installed set-id root".into());
     }
@@ -79,19 +84,6 @@ fn raised(ids: Ids, environment: &[(String, String)]) -> Result<Ids, String> {
         return Err("the group of the caller is root's, or raised".into());
     }
     Ok(ids)
-}
-
-/// Becomes what a set-id start by the user behind sudo would be.
-fn by_sudo(environment: &[(String, String)]) -> Result<Ids, String> {
-    let config: config::ImpConfig = config::load(config::IMP_CONFIG_DIR)?;
-    if !config.allow_sudo {
-        return Err("started by root: this needs allow-sudo".into());
-    }
-    let id = |key: &str| environment.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.parse().ok());
-    let (Some(uid), Some(gid)) = (id("SUDO_UID"), id("SUDO_GID")) else {
-        return Err("started by root, but not by sudo".into());
-    };
-    privileged::pretend_caller(uid, gid).map_err(|error| format!("becoming the user behind sudo: {error}"))
 }
 
 /// `flux-imp run NAME`: a prolog, an epilog or the like, as root.
@@ -133,6 +125,12 @@ fn taken_arguments(args: Vec<OsString>) -> Result<Vec<String>, String> {
         return Err("the arguments are too large".into());
     }
     args.into_iter().map(|arg| arg.into_string().map_err(|_| "an argument is not UTF-8".into())).collect()
+}
+
+/// Seconds since 1970.
+fn now() -> Result<i64, String> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(|error| error.to_string())?;
+    i64::try_from(now.as_secs()).map_err(|error| error.to_string())
 }
 
 /// Text of others, fit for a terminal and a log: on one line but for our own help, no control characters.

@@ -46,8 +46,6 @@ impl fmt::Display for Denied {
     }
 }
 
-impl std::error::Error for Denied {}
-
 /// A process to start: the order is that of the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

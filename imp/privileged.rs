@@ -2,8 +2,9 @@
 
 use crate::policy::User;
 use nix::errno::Errno;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{ForkResult, Gid, Pid, Uid};
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -55,12 +56,8 @@ pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<Unprivil
     let ids = Ids::current();
     let users = [ids.ruid, ids.euid, ids.suid] == [uid.as_raw(); 3];
     let all = users && [ids.rgid, ids.egid, ids.sgid] == [gid.as_raw(); 3];
-    let mut now = nix::unistd::getgroups()?;
-    let mut want = groups;
-    now.sort_by_key(|gid| gid.as_raw());
-    want.sort_by_key(|gid| gid.as_raw());
-    want.dedup();
-    now.dedup();
+    let set = |groups: &[Gid]| groups.iter().map(|gid| gid.as_raw()).collect::<BTreeSet<u32>>();
+    let (now, want) = (set(&nix::unistd::getgroups()?), set(&groups));
     let capable = [caps::CapSet::Permitted, caps::CapSet::Effective, caps::CapSet::Inheritable, caps::CapSet::Ambient];
     let none_left = capable.into_iter().all(|set| caps::read(None, set).is_ok_and(|left| left.is_empty()));
     // It must fail; success means a way back exists, and we stop dead.
@@ -94,8 +91,6 @@ pub(crate) fn clean_process() -> Result<(), String> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     nix::unistd::chdir("/").map_err(step("chdir"))?;
     reset_limits().map_err(step("limits"))?;
-    // SAFETY: takes an integer.
-    unsafe { libc::alarm(0) };
     for which in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
         let zero = libc::timeval { tv_sec: 0, tv_usec: 0 };
         let off = libc::itimerval { it_interval: zero, it_value: zero };
@@ -105,26 +100,6 @@ pub(crate) fn clean_process() -> Result<(), String> {
             .map(drop)?;
     }
     reset_signals().map_err(step("signals"))
-}
-
-/// [`clean_process`] where there is privilege to protect.
-///
-/// # Errors
-/// As there.
-pub(crate) fn clean_process_if(privileged: bool) -> Result<(), String> {
-    if privileged { clean_process() } else { Ok(()) }
-}
-
-/// Gives root the real ids of somebody else, as a set-id start would have them.
-///
-/// # Errors
-/// The call that failed.
-pub(crate) fn pretend_caller(uid: u32, gid: u32) -> Result<Ids, Errno> {
-    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    nix::unistd::setgroups(&[group])?;
-    nix::unistd::setresgid(group, group, group)?;
-    nix::unistd::setresuid(user, Uid::from_raw(0), Uid::from_raw(0))?;
-    Ok(Ids::current())
 }
 
 /// Descriptors 0 to 2 are open, so that no file we open becomes one of them.
@@ -166,10 +141,11 @@ fn reset_limits() -> Checked {
 
 /// Default dispositions and an empty mask: a caller may have us ignore or block what we rely on.
 pub(crate) fn reset_signals() -> Checked {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
-        // SAFETY: the default disposition runs no code of ours.
-        unsafe { sigaction(signal, &default) }?;
+    let default = [0_u64; 4]; // The kernel's own structure, all zero: SIG_DFL, no flags, no mask.
+    for signal in (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        // SAFETY: the structure lives over the call, is only read, and is as long as the kernel's; the old one is not asked for.
+        // The C library's function would refuse the two signals that it keeps for itself.
+        Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, 0_usize, 8_usize) })?;
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }

@@ -4,6 +4,7 @@ use crate::policy::Plan;
 use crate::privileged;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal::*;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -13,19 +14,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Signals passed on to the process (RFC 15, "Signal Handling").
-const FORWARDED: &[Signal] = &[
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGHUP,
-    Signal::SIGQUIT,
-    Signal::SIGALRM,
-    Signal::SIGUSR2,
-    Signal::SIGCONT,
-    Signal::SIGTSTP,
-    Signal::SIGTTIN,
-    Signal::SIGTTOU,
-    Signal::SIGWINCH,
-];
+const FORWARDED: &[Signal] =
+    &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGALRM, SIGUSR2, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH];
 
 /// How often a cgroup that is not yet empty is looked at.
 const LINGER_MS: u16 = 100;
@@ -42,7 +32,7 @@ pub(crate) fn supervise(plan: &Plan, files: Files) -> Result<u8, String> {
     let fail = |what: &'static str| move |error: Errno| format!("{what}: {error}");
     let cgroup = own_cgroup();
     let mut watched = SigSet::empty();
-    [Signal::SIGCHLD, Signal::SIGUSR1].iter().chain(FORWARDED).for_each(|signal| watched.add(*signal));
+    [SIGCHLD, SIGUSR1].iter().chain(FORWARDED).for_each(|signal| watched.add(*signal));
     watched.thread_block().map_err(fail("blocking signals"))?;
     let signals =
         SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(fail("signalfd"))?;
@@ -61,8 +51,8 @@ pub(crate) fn supervise(plan: &Plan, files: Files) -> Result<u8, String> {
         }
         while let Ok(Some(info)) = signals.read_signal() {
             match i32::try_from(info.ssi_signo).map(Signal::try_from) {
-                Ok(Ok(Signal::SIGCHLD)) => code = code.or(reap(child)),
-                Ok(Ok(Signal::SIGUSR1)) => kill_all(cgroup.as_deref(), code.is_none().then_some(child)),
+                Ok(Ok(SIGCHLD)) => code = code.or(reap(child)),
+                Ok(Ok(SIGUSR1)) => kill_all(cgroup.as_deref(), code.is_none().then_some(child)),
                 Ok(Ok(signal)) if code.is_none() => {
                     let _ = kill(child, signal); // It may be ending just now.
                 }
@@ -116,6 +106,6 @@ fn others_in(cgroup: &Path) -> Vec<Pid> {
 fn kill_all(cgroup: Option<&Path>, child: Option<Pid>) {
     let targets = cgroup.map(others_in).unwrap_or_default().into_iter().chain(child);
     targets.for_each(|pid| {
-        let _ = kill(pid, Signal::SIGKILL); // One that ended meanwhile is no error.
+        let _ = kill(pid, SIGKILL); // One that ended meanwhile is no error.
     });
 }

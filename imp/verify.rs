@@ -27,7 +27,7 @@ pub enum Authority<'a> {
 /// [`SignError::NotAllowed`], [`SignError::NotCaller`].
 pub fn verify_none(signed: &Signed<'_>, rules: &Rules, caller: u32) -> Result<(), SignError> {
     allowed(signed, rules, Mechanism::None)?;
-    if signed.userid == caller { Ok(()) } else { Err(SignError::NotCaller { userid: signed.userid, caller }) }
+    if signed.userid == caller { Ok(()) } else { Err(SignError::NotCaller { id: signed.userid, caller }) }
 }
 
 /// Checks a `curve` request: the enclosed key made the signature, the times hold, and the key is the user's.
@@ -50,7 +50,7 @@ pub fn verify_curve(signed: &Signed<'_>, rules: &Rules, now: i64, authority: &Au
     if xtime < now || ctime.saturating_add(rules.max_ttl) < now {
         return Err(SignError::Expired);
     }
-    let not_theirs = |why: &str| SignError::NotTheKeyOf { userid: signed.userid, why: why.into() };
+    let not_theirs = |why: &str| SignError::NotTheKey { of: signed.userid, why: why.into() };
     match authority {
         Authority::Sender => Ok(()),
         Authority::Home(own) if own.public == cert.public && own.meta == cert.meta => Ok(()),

@@ -1,8 +1,8 @@
 //! The user's signing keys: `~/.flux/curve/sig` (secret) and `sig.pub`.
 
-use flux_imp::cert::{Cert, is_pair, secret_from_toml, secret_to_toml};
-use flux_imp::j;
+use flux_imp::cert::{Cert, is_pair, secret_from_toml};
 use flux_imp::limits::FILE_LEN_MAX;
+use flux_imp::wrap::{secret_to_toml, wrap_curve};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -119,7 +119,7 @@ impl KeyPair {
     /// # Errors
     /// [`KeyError::TooLong`].
     pub fn wrap(&self, userid: u32, payload: &[u8], now: i64, ttl: i64) -> Result<String, KeyError> {
-        j::wrap_curve((&self.cert, &self.secret), userid, payload, now, ttl).ok_or(KeyError::TooLong)
+        wrap_curve((&self.cert, &self.secret), userid, payload, now, ttl).ok_or(KeyError::TooLong)
     }
 }
 

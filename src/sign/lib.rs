@@ -6,9 +6,10 @@
 mod keys;
 
 pub use flux_imp::config::{SIGN_CONFIG_DIR, SecurityConfig, SignConfig};
-pub use flux_imp::j::{Mechanism, SignError, Signed, parse, wrap_none};
+pub use flux_imp::j::{Mechanism, SignError, Signed, parse};
 pub use flux_imp::limits::SIGNED_REQUEST_LEN_MAX;
 pub use flux_imp::verify::{Authority, Rules, verify_curve};
+pub use flux_imp::wrap::wrap_none;
 pub use keys::{KeyError, KeyPair, key_path};
 
 /// How long a request without a configured `max-ttl` is good, in seconds: two weeks, as flux-security recommends.
@@ -22,6 +23,16 @@ pub fn site() -> Result<Option<SignConfig>, String> {
     match std::fs::symlink_metadata(SIGN_CONFIG_DIR) {
         Err(_) => Ok(None),
         Ok(_) => Ok(flux_imp::config::load::<SecurityConfig>(SIGN_CONFIG_DIR)?.sign),
+    }
+}
+
+/// The Linux errno that a client is answered.
+pub fn errno(error: &SignError) -> i32 {
+    match error {
+        SignError::TooLong { .. } => 90,          // EMSGSIZE
+        SignError::UnknownMechanism { .. } => 95, // ENOTSUP
+        SignError::NotAllowed { .. } | SignError::NotCaller { .. } | SignError::NotTheKey { .. } => 1, // EPERM
+        _ => 22,                                  // EINVAL
     }
 }
 

@@ -10,6 +10,7 @@ type Step = (&'static str, fn() -> Outcome);
 
 const STEPS: &[Step] = &[
     ("tidy", || tidy::main(&[])),
+    ("imp-size", || tidy::imp_size(&[])),
     ("fmt", || run(cargo().args(["fmt", "--all", "--check"]))),
     ("policy", || policy::main(&[])),
     ("clippy", || run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))),

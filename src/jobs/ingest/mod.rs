@@ -302,8 +302,8 @@ fn check_rights(request: &Message, body: &Submit) -> Result<u32, Fault> {
 /// The jobspec inside a signed request, if its signer is who sent it.
 fn unwrap(cx: &Cx<'_>, request: &Message, signed: &str) -> Result<Value, Fault> {
     let now = i64::try_from(cx.now.wall.0.as_secs()).unwrap_or(i64::MAX);
-    let unwrapped =
-        flux_sign::check_sent(signed, now).map_err(|error| Fault::new(Errno(error.errno()), error.to_string()))?;
+    let unwrapped = flux_sign::check_sent(signed, now)
+        .map_err(|error| Fault::new(Errno(flux_sign::errno(&error)), error.to_string()))?;
     let requestor = request.cred.userid;
     if unwrapped.userid != requestor {
         let text = format!("signer={} != requestor={requestor}", unwrapped.userid);

@@ -111,7 +111,8 @@ impl JobManager {
 }
 
 fn environment_in(signed: &str) -> Result<Environment, Fault> {
-    let unwrapped = flux_sign::parse(signed).map_err(|error| Fault::new(Errno(error.errno()), error.to_string()))?;
+    let unwrapped =
+        flux_sign::parse(signed).map_err(|error| Fault::new(Errno(flux_sign::errno(&error)), error.to_string()))?;
     let jobspec: Value = serde_json::from_slice(&unwrapped.payload)
         .map_err(|error| Fault::new(Errno::EINVAL, format!("jobspec: invalid JSON: {error}")))?;
     let environment = jobspec.pointer("/attributes/system/environment");

@@ -41,7 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-sim", &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell"]),
     ("flux-imp", &[]),
     ("flux-sign", &["imp"]),
-    ("flux", &["types", "wire", "sys", "topo", "client", "cmd", "runtime", "shellrun", "ionquery", "imp"]),
+    ("flux", &["types", "wire", "sys", "topo", "client", "cmd", "runtime", "shellrun", "ionquery", "imp", "sign"]),
     // Beside the house: nothing in it may use these.
     ("xtask", &[]),
     ("flux-bench", &["types", "wire", "service", "kvs", "jobs", "resource", "fluxion", "client", "sys"]),

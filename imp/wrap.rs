@@ -1,0 +1,74 @@
+//! Making keys and signed requests: for programs that run as their user, never with privilege.
+
+use crate::cert::{Cert, encode64};
+use crate::j::Mechanism;
+use crate::kv::{Kind, Kv, format_time};
+use sodiumoxide::crypto::sign::ed25519::{self, SecretKey};
+
+impl Cert {
+    /// A new key pair, with the metadata that flux-security's own new certificates have.
+    pub fn generate() -> (Cert, SecretKey) {
+        let (public, secret) = ed25519::gen_keypair();
+        let mut meta = Kv::default();
+        meta.put("algorithm", Kind::Text, "ed25519").expect("the first entry");
+        (Cert { meta, public, signature: None }, secret)
+    }
+
+    /// Puts the certificate into a header.
+    #[must_use]
+    pub fn put_header(&self, header: &mut Kv) -> Option<()> {
+        header.join("curve.cert.meta.", &self.meta)?;
+        header.put("curve.cert.curve.public-key", Kind::Text, &encode64(&self.public.0))?;
+        match &self.signature {
+            Some(signature) => header.put("curve.cert.curve.signature", Kind::Text, &encode64(signature)),
+            None => Some(()),
+        }
+    }
+}
+
+/// Writes the secret file.
+pub fn secret_to_toml(secret: &SecretKey) -> String {
+    format!("[curve]\n    secret-key = \"{}\"\n", encode64(&secret.0))
+}
+
+/// The header every request begins with.
+pub fn header(mechanism: Mechanism, userid: u32) -> Kv {
+    let mut kv = Kv::default();
+    let entries = [
+        ("version", Kind::Integer, "1"),
+        ("mechanism", Kind::Text, mechanism.name()),
+        ("userid", Kind::Integer, &userid.to_string()),
+    ];
+    entries.into_iter().try_for_each(|(key, kind, value)| kv.put(key, kind, value)).expect("well-formed constants");
+    kv
+}
+
+/// `HEADER.PAYLOAD`, to be signed.
+pub fn unsigned_part(header: &Kv, payload: &[u8]) -> String {
+    format!("{}.{}", encode64(&header.encode()), encode64(payload))
+}
+
+/// A request with mechanism `none`: only who it comes from says whose it is.
+pub fn wrap_none(userid: u32, payload: &[u8]) -> String {
+    format!("{}.none", unsigned_part(&header(Mechanism::None, userid), payload))
+}
+
+/// A request signed with a user's key, good from `now` for `ttl` seconds. The nonce makes it different from every other:
+/// without one, the same jobspec signed twice in a second would be one request, and its second job a replay.
+///
+/// `None` if the certificate is too long for a header.
+pub fn wrap_curve(keys: (&Cert, &SecretKey), userid: u32, payload: &[u8], now: i64, ttl: i64) -> Option<String> {
+    let mut header = header(Mechanism::Curve, userid);
+    keys.0.put_header(&mut header)?;
+    header.put("curve.ctime", Kind::Time, &format_time(now))?;
+    header.put("curve.xtime", Kind::Time, &format_time(now.saturating_add(ttl)))?;
+    header.put("nonce", Kind::Text, &nonce())?;
+    let part = unsigned_part(&header, payload);
+    let signature = ed25519::sign_detached(part.as_bytes(), keys.1);
+    Some(format!("{part}.{}", encode64(&signature.to_bytes())))
+}
+
+/// 128 random bits.
+pub fn nonce() -> String {
+    encode64(&sodiumoxide::randombytes::randombytes(16))
+}
