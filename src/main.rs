@@ -49,11 +49,19 @@ fn main() -> ExitCode {
         Role::Shell => flux_shellrun::main(&std::env::args_os().skip(1).collect::<Vec<_>>()),
         Role::ResourceQuery => flux_ionquery::main(std::env::args_os().skip(1)),
         Role::Cli => {
-            let programs = flux_cmd::Programs { broker: |args| flux_runtime::broker_main(args) };
+            let programs = flux_cmd::Programs { broker: |args| flux_runtime::broker_main(args), tools: TOOLS };
             flux_cmd::main(std::env::args_os().collect(), programs)
         }
     }
 }
+
+/// The tools around the resource graph.
+const TOOLS: &[flux_cmd::Tool] = &[
+    ("grug2dot", "draw a GRUG recipe", |args| flux_ionquery::grug2dot(args.into_iter())),
+    ("jobspec-validate", "check jobspecs", |args| flux_ionquery::jobspec_validate(args.into_iter())),
+    ("resource-query", "match jobspecs on a resource graph", |args| flux_ionquery::main(args.into_iter())),
+    ("sim", "play a trace of jobs through the scheduler", |args| flux_ionquery::sim(args.into_iter())),
+];
 
 /// The arguments after the program's name; what is not UTF-8 in them is replaced.
 fn arguments() -> impl Iterator<Item = String> {

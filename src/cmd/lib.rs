@@ -24,7 +24,12 @@ use std::process::ExitCode;
 pub struct Programs {
     /// Runs a broker in this process: arguments without the program's name, exit code.
     pub broker: fn(Vec<String>) -> u8,
+    /// Tools that need no instance and read their own arguments.
+    pub tools: &'static [Tool],
 }
+
+/// A tool: its name, what it is for, and the function that runs it with the words after its name.
+pub type Tool = (&'static str, &'static str, fn(Vec<OsString>) -> ExitCode);
 
 /// Runs the command line; `args` start with the program's name.
 pub fn main(args: Vec<OsString>, programs: Programs) -> ExitCode {

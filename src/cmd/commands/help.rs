@@ -41,7 +41,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(name) = text(matches, "CMD") else {
-        help::overview(&mut cx.out)?;
+        help::overview(&mut cx.out, cx.programs.tools)?;
         return Ok(ExitCode::SUCCESS);
     };
     let bare = name.strip_prefix("flux-").unwrap_or(name);

@@ -71,7 +71,7 @@ fn choose(args: &[OsString], cx: &mut Context, usage_exit: &mut u8) -> CmdResult
     let (globals, used) = globals(args)?;
     let args = &args[used..];
     if globals.help {
-        help::overview(&mut cx.out)?;
+        help::overview(&mut cx.out, cx.programs.tools)?;
         return Ok(ExitCode::SUCCESS);
     }
     cx.verbose = globals.verbose > 0;
@@ -79,7 +79,7 @@ fn choose(args: &[OsString], cx: &mut Context, usage_exit: &mut u8) -> CmdResult
         return run_entry(table::find("version").expect("the table has version"), &[], cx);
     }
     let Some((name, rest)) = args.split_first() else {
-        help::overview(&mut std::io::stderr())?;
+        help::overview(&mut std::io::stderr(), cx.programs.tools)?;
         return Ok(ExitCode::FAILURE);
     };
     // `flux mini run` is how `flux run` was called once.
@@ -95,7 +95,10 @@ fn choose(args: &[OsString], cx: &mut Context, usage_exit: &mut u8) -> CmdResult
             *usage_exit = entry.usage_exit;
             run_entry(entry, rest, cx)
         }
-        None => external::run(name, rest, cx),
+        None => match cx.programs.tools.iter().find(|(known, ..)| name == known) {
+            Some((_, _, tool)) => Ok(tool(rest.to_vec())),
+            None => external::run(name, rest, cx),
+        },
     }
 }
 

@@ -22,7 +22,7 @@ const GROUPS: &[(Group, &str)] = &[
 ];
 
 /// The commands, by group, in the order of the table.
-pub(crate) fn overview(out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn overview(out: &mut impl Write, tools: &[crate::Tool]) -> io::Result<()> {
     out.write_all(HEAD.as_bytes())?;
     for (group, title) in GROUPS {
         let entries: Vec<_> = table::COMMANDS.iter().filter(|entry| entry.group == *group).collect();
@@ -32,6 +32,12 @@ pub(crate) fn overview(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\n{title}")?;
         for entry in entries {
             writeln!(out, "   {:<18} {}", entry.name, entry.summary)?;
+        }
+    }
+    if !tools.is_empty() {
+        writeln!(out, "\nresource graphs and schedules, without an instance")?;
+        for (name, summary, _) in tools {
+            writeln!(out, "   {name:<18} {summary}")?;
         }
     }
     writeln!(out, "\nSee 'flux help COMMAND' for more information about a specific command.")
