@@ -57,3 +57,42 @@ fn a_leaf_that_is_killed_is_missed_and_the_others_go_on() {
     assert_eq!(out.status.code(), Some(0), "{} {}", text(&out.stdout), text(&out.stderr));
     assert_eq!(lines(&out).len(), 4, "{}", text(&out.stdout));
 }
+
+#[test]
+fn brokers_find_one_another_by_a_file_and_leave_together() {
+    let exe = env!("CARGO_BIN_EXE_flux");
+    let tmp = tempfile::tempdir().unwrap();
+    let path = |name: &str| tmp.path().join(name).display().to_string();
+    let cert = path("cert");
+    assert!(Command::new(exe).args(["keygen", "--name=test", &cert]).status().unwrap().success());
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (first, second) = (free(), free());
+    let config = format!(
+        "[bootstrap]\ncurve_cert = \"{cert}\"\ndefault_port = {first}\ndefault_bind = \"tcp://lo:%p\"\n\
+         default_connect = \"tcp://127.0.0.1:%p\"\nhosts = [ {{ host = \"h[0-2]\" }},\n\
+         {{ host = \"h1\", bind = \"tcp://127.0.0.1:{second}\", connect = \"tcp://127.0.0.1:{second}\" }},\n\
+         {{ host = \"h2\", parent = \"h1\" }} ]\n"
+    );
+    std::fs::write(path("conf.toml"), config).unwrap();
+    let broker = |rank: u32| {
+        let mut command = Command::new("timeout");
+        let (host, rundir) = (format!("-Shostname=h{rank}"), format!("-Srundir={}", path(&format!("run{rank}"))));
+        command.args(["-k", "5", "60", exe, "broker", "-c", &path("conf.toml"), &host, &rundir]);
+        command.env("F", exe).env("SHELL", "/bin/sh").env_remove("FLUX_URI").env_remove("PMI_FD");
+        command
+    };
+    // The last comes first: it waits for its parent.
+    let mut others = [2, 1].map(|rank| broker(rank).spawn().unwrap());
+    let out = broker(0).arg("$F getattr hostlist; $F run -N3 -n3 true && echo ran").output().unwrap();
+    assert_eq!(text(&out.stdout), "h[0-2]\nran\n", "{}", text(&out.stderr));
+    for other in &mut others {
+        assert_eq!(other.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn an_instance_runs_in_a_job_of_another() {
+    let out = start(&["-s2", "$F run -N2 -n2 $F start '$F getattr size; $F getattr broker.boot-method'"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert_eq!(text(&out.stdout), "2\nsimple\n");
+}

@@ -48,7 +48,7 @@ commands! {
     Other 1 "version" version, "Display flux version information";
     Other 1 "config" config, "Manage/query Flux configuration";
     Other 1 "env" env, "Print the flux environment or execute a command inside it";
-    Other 1 "keygen" keygen, "generate keys for signing job requests";
+    Other 1 "keygen" keygen, "generate keys for brokers, and for signing job requests";
     Other 2 "admin" admin, "Flux administration subcommands";
     Other 2 "hostlist" hostlist, "fetch, combine, and manipulate Flux hostlists";
     Plumbing 1 "R" resource_set, "Read, generate, and process RFC 20 Resource Set objects";

@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod dirs;
+mod hosts;
 mod place;
 mod pmi;
 
@@ -92,9 +93,10 @@ fn run(args: Args) -> Result<u8, BootError> {
         Some(name) => name.to_owned(),
         None => flux_sys::ids::hostname().map_err(io_error("ask for the host's name"))?,
     };
-    let mut place = Place::find(&mut attrs, &hostname, |name| variable(&env, name)).map_err(BootError::Place)?;
+    let mut place =
+        Place::find(&mut attrs, &config, &hostname, |name| variable(&env, name)).map_err(BootError::Place)?;
     let (rank, peers) = (place.rank, place.peers.take());
-    let dirs = Dirs::prepare(&wishes(&attrs, &env, rank)).map_err(BootError::Dir)?;
+    let dirs = Dirs::prepare(&wishes(&attrs, &env, place.keeps_state(&attrs))).map_err(BootError::Dir)?;
     let (store, recovered) = open_store(dirs.statedir.as_deref(), &dirs.rundir).map_err(BootError::Store)?;
     dirs.remember().map_err(BootError::Dir)?;
     if store.report().torn_bytes > 0 {
@@ -145,12 +147,11 @@ fn given_attrs(args: &Args) -> Result<Attrs, BootError> {
     Ok(attrs)
 }
 
-/// Only rank 0 of an instance that is started as a whole keeps state: it has the log and the store.
-fn wishes<'a>(attrs: &'a Attrs, env: &'a [(String, String)], rank: u32) -> Wishes<'a> {
+fn wishes<'a>(attrs: &'a Attrs, env: &'a [(String, String)], keeps_state: bool) -> Wishes<'a> {
     Wishes {
         rundir: attrs.get("rundir"),
         rundir_cleanup: attrs.get("rundir-cleanup"),
-        statedir: attrs.get("statedir").filter(|_| rank == 0),
+        statedir: attrs.get("statedir").filter(|_| keeps_state),
         statedir_cleanup: attrs.get("statedir-cleanup"),
         tmpdir: variable(env, "TMPDIR"),
     }

@@ -14,6 +14,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod fd;
 pub mod ids;
+pub mod interface;
 pub mod limits;
 pub mod lock;
 pub mod namespace;

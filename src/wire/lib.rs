@@ -3,6 +3,7 @@
 //! Everything here is a pure function of bytes. Sockets live in `flux-runtime` and `flux-client`.
 #![forbid(unsafe_code)]
 
+pub mod cert;
 mod codec;
 pub mod crypto;
 mod errno;

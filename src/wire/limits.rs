@@ -20,3 +20,5 @@ pub const ZMTP_FRAME_LEN_MAX: usize = FRAME_LEN_MAX + 64;
 pub const ZMTP_PARTS_MAX: usize = 300;
 /// Properties in a ZMTP handshake.
 pub const ZMTP_PROPERTIES_MAX: usize = 32;
+/// Longest text of a broker's certificate, in bytes.
+pub const CERT_LEN_MAX: usize = 64 * 1024;

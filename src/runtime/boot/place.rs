@@ -8,7 +8,9 @@ use flux_broker::Attrs;
 use flux_overlay::{Tree, TreeError};
 use flux_types::Hostlist;
 use flux_wire::crypto::{KEY_LEN, KeyPair, PublicKey};
+use serde_json::Value;
 
+use super::hosts::{self, HostsError};
 use super::pmi::{Client, Group, PmiError};
 use crate::PeersSetup;
 
@@ -16,6 +18,7 @@ use crate::PeersSetup;
 #[derive(Debug)]
 pub(super) enum PlaceError {
     Pmi(PmiError),
+    Hosts(HostsError),
     Tree(TreeError),
     /// What another broker says of itself is malformed.
     Card {
@@ -33,6 +36,7 @@ impl fmt::Display for PlaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pmi(error) => error.fmt(f),
+            Self::Hosts(error) => error.fmt(f),
             Self::Tree(error) => error.fmt(f),
             Self::Card { rank, text } => write!(f, "rank {rank} says of itself {text:?}, which is malformed"),
             Self::Listen { address, error } => write!(f, "could not listen at {address}: {error}"),
@@ -62,7 +66,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn single() -> Place {
+    pub(super) fn single() -> Place {
         let tree = Tree::named("kary:0", 1).expect("one is a size");
         Place { rank: 0, tree, peers: None }
     }
@@ -70,16 +74,27 @@ impl Place {
     /// Finds the place, and notes in `attrs` what follows from it.
     pub(super) fn find<'a>(
         attrs: &mut Attrs,
+        config: &Value,
         hostname: &str,
         env: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Place, PlaceError> {
         if attrs.get("broker.boot-method") == Some("single") {
             return Ok(Place::single());
         }
+        if let Some(table) = config.get("bootstrap") {
+            return hosts::place(table, attrs, hostname).map_err(PlaceError::Hosts);
+        }
         match Group::from_env(env)? {
             None => Ok(Place::single()),
             Some(group) => by_pmi(group, attrs, hostname),
         }
+    }
+}
+
+impl Place {
+    /// Brokers of an instance that is started as a whole have no state of their own: rank 0 has the log and the store.
+    pub(super) fn keeps_state(&self, attrs: &Attrs) -> bool {
+        self.rank == 0 || attrs.get("broker.boot-method") == Some("config")
     }
 }
 
