@@ -25,7 +25,12 @@ pub const TAIL_LINES_MAX: usize = 1 << 20;
 pub const TAIL_DEFAULT: usize = 10;
 /// Bytes of standard input sent to a job at once, and how many such pieces may be under way.
 pub const STDIN_CHUNK_BYTES: usize = 64 << 10;
-pub const STDIN_OUTSTANDING_MAX: usize = 16;
+/// One: a piece that the shell has no room for is sent again, and must not be overtaken.
+pub const STDIN_OUTSTANDING_MAX: usize = 1;
+/// The pause before it is sent again.
+pub const STDIN_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// Jobs that `--wait` and `--watch` follow at the same time; others are followed once one of these is done.
+pub const JOBS_FOLLOWED_MAX: usize = 4096;
 /// Submissions that may wait for an answer.
 pub const SUBMITS_OUTSTANDING_MAX: usize = 1024;
 /// Files that `--log` and `--log-stderr` may name.

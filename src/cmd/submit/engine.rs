@@ -1,7 +1,7 @@
 //! Submitting many jobs, and following them, over one connection: requests are sent ahead of their answers, but never
 //! more than [`SUBMITS_OUTSTANDING_MAX`] of them, and nothing is polled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::watch::{Effect, Watcher, Wishes};
 use crate::frame::CmdError;
 use crate::job::attach::Log;
 use crate::jobid::shown;
-use crate::limits::SUBMITS_OUTSTANDING_MAX;
+use crate::limits::{JOBS_FOLLOWED_MAX, SUBMITS_OUTSTANDING_MAX};
 
 const REDRAW: Duration = Duration::from_millis(250);
 
@@ -45,6 +45,9 @@ pub(crate) struct Manner {
     pub(crate) rate: bool,
 }
 
+/// A job, the event to wait for, and where its output goes.
+type Followed = (JobId, Option<String>, Sink, Sink);
+
 enum Pending {
     Submit { label: String, out: Sink, err: Sink, until: Option<String> },
     Watch(JobId, Log),
@@ -58,6 +61,8 @@ pub(crate) struct Engine<'f> {
     tickets: HashMap<(JobId, u8), Ticket>,
     submitting: usize,
     watcher: Watcher,
+    /// Jobs to be followed once there is room.
+    unwatched: VecDeque<Followed>,
     effects: Vec<Effect>,
     exit_code: u8,
     started: Duration,
@@ -90,6 +95,7 @@ impl<'f> Engine<'f> {
             pending: HashMap::new(),
             tickets: HashMap::new(),
             submitting: 0,
+            unwatched: VecDeque::new(),
             effects: Vec::new(),
             exit_code: 0,
             started: flux_sys::clock::monotonic(),
@@ -118,7 +124,7 @@ impl<'f> Engine<'f> {
     /// # Errors
     /// As [`Engine::submit`].
     pub(crate) fn follow(&mut self, id: JobId, out: Sink, err: Sink) -> Result<(), CmdError> {
-        self.watcher.add(id, Some("clean".to_owned()), out, err, &mut self.effects);
+        self.unwatched.push_back((id, Some("clean".to_owned()), out, err));
         self.perform()
     }
 
@@ -127,7 +133,7 @@ impl<'f> Engine<'f> {
     /// # Errors
     /// As [`Engine::submit`].
     pub(crate) fn finish(mut self) -> Result<u8, CmdError> {
-        while self.submitting > 0 || self.watcher.active() > 0 {
+        while self.submitting > 0 || self.watcher.active() > 0 || !self.unwatched.is_empty() {
             let timeout = self.manner.progress.then_some(REDRAW);
             self.step(timeout)?;
         }
@@ -208,7 +214,9 @@ impl<'f> Engine<'f> {
                     self.sinks.write(out, format!("{}\n", shown(id)).as_bytes())?;
                 }
                 if self.manner.follow {
-                    self.watcher.add(id, until, out, err, &mut self.effects);
+                    self.unwatched.push_back((id, until, out, err));
+                } else {
+                    self.watcher.counts.submitted();
                 }
             }
             Err(fault) => {
@@ -221,6 +229,11 @@ impl<'f> Engine<'f> {
     }
 
     fn perform(&mut self) -> Result<(), CmdError> {
+        while self.watcher.active() < JOBS_FOLLOWED_MAX
+            && let Some((id, until, out, err)) = self.unwatched.pop_front()
+        {
+            self.watcher.add(id, until, out, err, &mut self.effects);
+        }
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Print(sink, bytes) => {

@@ -28,6 +28,12 @@ impl Counts {
         self.by_phase[to as usize] += 1;
     }
 
+    /// A job that nobody waits for.
+    pub(crate) fn submitted(&mut self) {
+        self.added();
+        self.done();
+    }
+
     pub(crate) fn done(&mut self) {
         self.done += 1;
     }

@@ -14,7 +14,7 @@ use super::pty::Pty;
 use super::session::{Effect, Log, Options, Session, watch_request};
 use super::status::{StatusLine, When};
 use crate::frame::CmdError;
-use crate::limits::{STDIN_CHUNK_BYTES, STDIN_OUTSTANDING_MAX};
+use crate::limits::{STDIN_CHUNK_BYTES, STDIN_OUTSTANDING_MAX, STDIN_PAUSE};
 
 /// Passed on to the job; SIGINT is judged here, SIGTSTP only after it.
 const FORWARDED: &[i32] = &[15, 1, 14, 10, 12];
@@ -28,11 +28,15 @@ enum Pending {
     Watch(Log),
     /// A watch that was given up; its end does not matter any more.
     Stopped,
-    Stdin,
+    /// A piece of standard input, kept until the shell has taken it.
+    Stdin(Piece),
     /// A signal or a cancellation: the word for it.
     Order(&'static str),
     Pty,
 }
+
+/// Rank, topic and RFC 24 object.
+type Piece = (u32, String, Value);
 
 /// The state of the loop.
 pub(super) struct Driver<'f> {
@@ -44,6 +48,8 @@ pub(super) struct Driver<'f> {
     resized: Option<SignalQueue>,
     stdin: Option<File>,
     stdin_under_way: usize,
+    /// What the shell had no room for, and when it is sent again.
+    stdin_again: Option<(Duration, Piece)>,
     pty: Option<Pty>,
     out: Vec<u8>,
     err: Vec<u8>,
@@ -69,6 +75,7 @@ pub(crate) fn attach(flux: &mut Handle, id: JobId, name: &str, options: Options,
         resized: None,
         stdin: None,
         stdin_under_way: 0,
+        stdin_again: None,
         pty: None,
         out: Vec::new(),
         err: Vec::new(),
@@ -131,7 +138,10 @@ impl Driver<'_> {
                     None => session.on_sentinel(effects),
                 }
             }
-            (Pending::Stdin, fault) => {
+            (Pending::Stdin(piece), Some(fault)) if fault.errno == Errno::EAGAIN && session.wants_stdin() => {
+                self.stdin_again = Some((flux_sys::clock::monotonic() + STDIN_PAUSE, piece.clone()));
+            }
+            (Pending::Stdin(_), fault) => {
                 self.stdin_under_way -= 1;
                 if let Some(fault) = fault {
                     session.on_stdin_refused(&fault);
@@ -189,7 +199,7 @@ impl Driver<'_> {
                 Effect::ReadStdin(on) => self.read_stdin(on),
                 Effect::Stdin { rank, topic, data } => {
                     self.stdin_under_way += 1;
-                    self.send(&topic, Target::Rank(Rank(rank)), data, false, Pending::Stdin)?;
+                    self.send_stdin((rank, topic, data))?;
                 }
                 Effect::Pty { rank, topic } => {
                     let (pty, body) = Pty::begin(rank, &topic);
@@ -230,6 +240,11 @@ impl Driver<'_> {
         Ok(())
     }
 
+    fn send_stdin(&mut self, piece: Piece) -> Result<(), CmdError> {
+        let (rank, topic, data) = piece.clone();
+        self.send(&topic, Target::Rank(Rank(rank)), data, false, Pending::Stdin(piece))
+    }
+
     fn stop(&mut self, log: Log) -> Result<(), CmdError> {
         for (ticket, about) in &mut self.pending {
             if *about == Pending::Watch(log) {
@@ -254,7 +269,9 @@ impl Driver<'_> {
     /// Sleeps until something can be done, and does the reading.
     fn wait(&mut self, session: &mut Session, effects: &mut Vec<Effect>) -> Result<(), CmdError> {
         let now = flux_sys::clock::monotonic();
-        let timeout = session.status.next_timer().map(|at| at.saturating_sub(now));
+        let again = self.stdin_again.as_ref().map(|(at, _)| *at);
+        let timer = session.status.next_timer().into_iter().chain(again).min();
+        let timeout = timer.map(|at| at.saturating_sub(now));
         let [signals, suspend, resized, stdin] = self.poll(timeout)?;
         let now = flux_sys::clock::monotonic();
         for (ready, queue) in [(signals, &self.signals), (suspend, &self.suspend)] {
@@ -267,6 +284,11 @@ impl Driver<'_> {
             while queue.next()?.is_some() {}
             let (rank, topic, body) = pty.resize();
             self.flux.notify(&topic, Target::Rank(Rank(rank)), body)?;
+        }
+        if self.stdin_again.as_ref().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, piece)) = self.stdin_again.take()
+        {
+            self.send_stdin(piece)?;
         }
         if stdin {
             self.on_stdin(session, effects)?;
