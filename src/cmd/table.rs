@@ -40,6 +40,7 @@ commands! {
     Plumbing 2 "multi-prog" crate::job::multi, "Run a different program in each task of a job";
     Plumbing 2 "post-job-event" crate::job::post, "Post an event to a job's eventlog";
     Jobs 1 "job" crate::job, "Job Subcommands (see: flux help job)";
+    Jobs 1 "proxy" proxy, "proxy connections to Flux jobs and instances";
     Resources 2 "resource" resource, "list/manipulate Flux resource status";
     Resources 2 "queue" queue, "list and manipulate flux queues";
     Resources 1 "overlay" overlay, "Show flux overlay network status";
@@ -63,6 +64,8 @@ commands! {
     Plumbing 2 "sproc" sproc, "List, signal and wait for processes that run outside jobs";
     Plumbing 2 "housekeeping" housekeeping, "List and signal housekeeping after jobs";
     Plumbing 2 "jobtap" jobtap, "List, load and remove plugins of the job manager";
+    Plumbing 1 "shutdown" shutdown, "Shut down the Flux instance";
+    Plumbing 2 "uri" uri, "Resolve jobs, processes and addresses to addresses of instances";
     Plumbing 1 "startlog" startlog, "List when the instance was started and stopped";
     Plumbing 1 "event" event, "Send and receive Flux events";
     Plumbing 1 "module" module, "Manage the broker's modules";
