@@ -4,7 +4,8 @@ use crate::run::{cargo, root, run, target};
 use crate::{Outcome, statics};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Names under which the same file plays another role (src/main.rs).
 pub(crate) const NAMES: &[&str] = &["flux-broker", "flux-shell", "flux-imp", "resource-query"];
@@ -33,5 +34,20 @@ pub(crate) fn build() -> Result<PathBuf, String> {
         let _ = fs::remove_file(&link); // It may not exist yet.
         symlink("flux", &link).map_err(|error| format!("{}: {error}", link.display()))?;
     }
+    documents(&program)?;
     Ok(program.strip_prefix(root()).map(|path| root().join(path)).unwrap_or(program))
+}
+
+/// Manual pages in `man/man1` and completions in `completions`, which the program makes of its own definitions.
+fn documents(program: &Path) -> Outcome {
+    let dist = target().join("dist");
+    run(Command::new(program).args(["help", "--man-pages"]).arg(dist.join("man/man1")))?;
+    let dir = dist.join("completions");
+    fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    for (shell, file) in [("bash", "flux"), ("zsh", "_flux"), ("fish", "flux.fish")] {
+        let script = Command::new(program).args(["help", "--completion", shell]).output();
+        let script = script.map_err(|error| format!("{}: {error}", program.display()))?;
+        fs::write(dir.join(file), script.stdout).map_err(|error| format!("{file}: {error}"))?;
+    }
+    Ok(())
 }
