@@ -13,7 +13,7 @@ use super::progress;
 use super::sinks::{Sink, Sinks};
 use super::watch::{Effect, Watcher, Wishes};
 use crate::frame::CmdError;
-use crate::job::attach::Log;
+use crate::job::attach::{Log, columns};
 use crate::jobid::shown;
 use crate::limits::{JOBS_FOLLOWED_MAX, SUBMITS_OUTSTANDING_MAX};
 
@@ -211,6 +211,7 @@ impl<'f> Engine<'f> {
         match answer {
             Ok(id) => {
                 if !self.manner.quiet {
+                    self.clear_line()?;
                     self.sinks.write(out, format!("{}\n", shown(id)).as_bytes())?;
                 }
                 if self.manner.follow {
@@ -237,9 +238,7 @@ impl<'f> Engine<'f> {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Print(sink, bytes) => {
-                    if self.drawn.is_some() {
-                        self.sinks.write(super::sinks::STDOUT, b"\r\x1b[K")?;
-                    }
+                    self.clear_line()?;
                     self.sinks.write(sink, &bytes)?;
                 }
                 Effect::Watch(id, log) => {
@@ -260,13 +259,21 @@ impl<'f> Engine<'f> {
         Ok(())
     }
 
+    /// Makes room where the progress line stands.
+    fn clear_line(&mut self) -> Result<(), CmdError> {
+        match self.drawn {
+            Some(_) => self.sinks.write(super::sinks::STDOUT, b"\r\x1b[K"),
+            None => Ok(()),
+        }
+    }
+
     fn draw(&mut self, last: bool) -> Result<(), CmdError> {
         let now = flux_sys::clock::monotonic();
         if !last && self.drawn.is_some_and(|at| now.saturating_sub(at) < REDRAW) {
             return Ok(());
         }
         self.drawn = Some(now);
-        let columns = flux_sys::terminal::size(std::io::stdout()).map_or(80, |size| usize::from(size.columns));
+        let columns = columns(std::io::stdout());
         let seconds = now.saturating_sub(self.started).as_secs_f64();
         let line = progress::line(&self.watcher.counts, columns, seconds, self.manner.rate);
         let mut out = std::io::stdout();

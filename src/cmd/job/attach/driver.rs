@@ -60,8 +60,7 @@ pub(super) struct Driver<'f> {
 /// # Errors
 /// The sentence for the user, and those of the connection.
 pub(crate) fn attach(flux: &mut Handle, id: JobId, name: &str, options: Options, status: When) -> Result<u8, CmdError> {
-    let columns = flux_sys::terminal::size(io::stdin()).map_or(80, |size| usize::from(size.columns));
-    let status = StatusLine::new(name, status, columns, flux_sys::clock::monotonic());
+    let status = StatusLine::new(name, status, super::columns(io::stdin()), flux_sys::clock::monotonic());
     let signals = match options.read_only {
         true => None,
         false => Some(SignalQueue::new(&[FORWARDED, &[SIGINT]].concat())?),

@@ -93,3 +93,12 @@ pub(crate) fn status_line(asked: bool, show_events: bool) -> When {
         false => When::Never,
     }
 }
+
+/// The width of a terminal, 80 where there is none or it does not say.
+pub(crate) fn columns(terminal: impl std::os::fd::AsFd) -> usize {
+    flux_sys::terminal::size(terminal)
+        .ok()
+        .map(|size| usize::from(size.columns))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(80)
+}
