@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,8 +179,7 @@ impl Peers {
         let Some(parent) = &mut self.parent else { return };
         parent.retry_at = None;
         let (server, address) = (parent.key, parent.address.clone());
-        let found = address.to_socket_addrs().and_then(|mut all| all.next().ok_or(ErrorKind::NotFound.into()));
-        match found.and_then(TcpStream::connect) {
+        match flux_sys::hosts::resolve(&address).and_then(TcpStream::connect) {
             Ok(stream) => {
                 let Some(seed) = seed() else { return };
                 let security = Security::CurveClient { own: self.own.clone(), server, seed };

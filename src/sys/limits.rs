@@ -26,3 +26,5 @@ pub const GROUPS_MAX: usize = 65_536;
 pub const CONTROL_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// File descriptors that travel with one message.
 pub const PASSED_FDS_MAX: usize = 16;
+/// Bytes of `/etc/hosts` that are read; a larger one is left to getent.
+pub const HOSTS_BYTES_MAX: u64 = 1 << 20;

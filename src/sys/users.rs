@@ -4,7 +4,7 @@
 //! crash. So we read `/etc/passwd` and `/etc/group` ourselves, and ask `/usr/bin/getent`, a process of the system's own, for
 //! what is not there (LDAP, SSSD, systemd). See doc/adr/0005-user-lookup.md.
 
-mod getent;
+pub(crate) mod getent;
 mod parse;
 
 use crate::clock;

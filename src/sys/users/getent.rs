@@ -11,13 +11,13 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-pub(super) const PROGRAM: &str = "/usr/bin/getent";
+pub(crate) const PROGRAM: &str = "/usr/bin/getent";
 
 /// getent(1): "One or more supplied key could not be found in the database."
 const EXIT_NOT_FOUND: i32 = 2;
 
 /// The first line getent prints for `key`, or `None` if it knows no such key.
-pub(super) fn ask(program: &Path, database: &str, key: &str) -> Result<Option<String>, LookupError> {
+pub(crate) fn ask(program: &Path, database: &str, key: &str) -> Result<Option<String>, LookupError> {
     let fail = |what: String| LookupError::Getent { what: format!("{} {database}: {what}", program.display()) };
     let (reader, child) = start(program, database, key).map_err(|error| fail(error.to_string()))?;
     let text = match read_until_end(reader) {
