@@ -409,9 +409,18 @@ impl Resource {
         let body: TargetsBody = request.decode()?;
         let ranks = parse_targets(&self.set, &body.targets)?;
         let not_drained = ranks.subtract(&self.drains.ranks());
-        let force = body.mode.as_deref() == Some("force");
-        if !force && !not_drained.is_empty() {
+        let tolerant = match body.mode.as_deref() {
+            None => false,
+            Some("update" | "force") => true,
+            Some(other) => return Err(Fault::new(Errno::EINVAL, format!("invalid undrain mode {other}"))),
+        };
+        if !tolerant && !not_drained.is_empty() {
             return Err(Fault::new(Errno::EINVAL, format!("rank(s) {not_drained} not drained")));
+        }
+        let ranks = ranks.intersect(&self.drains.ranks());
+        if ranks.is_empty() {
+            cx.respond_empty(request); // Nothing changes, and nothing is logged.
+            return Ok(());
         }
         let mut context = Map::new();
         context.insert("idset".into(), ranks.to_string().into());

@@ -51,10 +51,8 @@ impl Node {
     }
 
     pub(crate) fn config_reload(&mut self, request: &Message) -> Answer {
-        let Some(dir) = self.core.config_path.clone() else {
-            let text = "this instance was started without configuration files: use `flux config load`";
-            return Err(Fault::new(Errno::EINVAL, text));
-        };
+        // An instance without configuration files has nothing to read again, which is no failure (as in flux-core).
+        let Some(dir) = self.core.config_path.clone() else { return Ok(Some(Payload::None)) };
         let reload =
             Reload { request: request.clone(), dir: dir.clone(), todo: None, texts: Vec::new(), reading: None };
         if dir.ends_with(".toml") || dir.ends_with(".json") {

@@ -134,9 +134,19 @@ fn bad_targets_are_refused_with_a_reason() {
         ("resource.drain", json!({"targets": "1", "mode": "what"}), 22),
         ("resource.undrain", json!({"targets": "0"}), 22),
         ("resource.undrain", json!({}), 71),
+        ("resource.undrain", json!({"targets": "1", "mode": "what"}), 22),
     ];
     for (topic, body, errno) in rows {
         assert_eq!(responses(&bench.request(topic, 2, body.clone())), [(2, json!(errno))], "{topic} {body}");
+    }
+}
+
+#[test]
+fn undraining_what_is_not_drained_is_fine_if_asked_for() {
+    let mut bench = Bench::new(json!({}), None);
+    for mode in ["update", "force"] {
+        let effects = bench.request("resource.undrain", 3, json!({"targets": "0", "mode": mode}));
+        assert_eq!(responses(&effects), [(3, Value::Null)], "{mode}: answered at once, nothing to store");
     }
 }
 
