@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attr;
+mod compose;
 pub mod config;
 mod core;
 mod disconnect;
@@ -20,6 +21,7 @@ mod service;
 mod state;
 
 pub use attr::{AttrFlags, Attrs};
+pub use compose::{Composed, compose};
 pub use core::VERSION;
 pub use log::{LogConfig, LogLine};
 pub use modules::{Factory, Loader};

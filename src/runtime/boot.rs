@@ -12,9 +12,11 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup};
+use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup, compose};
+use flux_resource::{Inventory, Method};
 use flux_service::Recovered;
 use flux_sys::signal::Name as Signal;
+use flux_types::resource_set::{self, ResourceSet};
 use flux_wire::Rank;
 use serde_json::Value;
 
@@ -177,7 +179,7 @@ fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> R
     };
     let program = if rank == 0 { program(&args.program, &attrs, &env) } else { None };
     let hash = attrs.get("content.hash").unwrap_or("sha1");
-    let composed = crate::compose::compose(hash, &hostname, (rank, size), recovered).map_err(BootError::Start)?;
+    let composed = compose(hash, found_here(&hostname, rank)?, (rank, size), recovered).map_err(BootError::Start)?;
     Ok(NodeSetup {
         rank: Rank(rank),
         size,
@@ -196,6 +198,18 @@ fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> R
         services: composed.services,
         loader: composed.loader,
     })
+}
+
+/// The cores and GPUs of this machine that this process may use (RFC 20).
+fn found_here(hostname: &str, rank: u32) -> Result<Inventory, BootError> {
+    let found =
+        flux_topo::scan(&flux_topo::Allowed::OfThisProcess).map_err(|error| BootError::Start(error.to_string()))?;
+    let cores = found.cores.iter().map(|core| core.id).collect();
+    let gpus = found.gpus.iter().map(|gpu| gpu.id).collect();
+    let mut set = ResourceSet::new();
+    set.insert(rank, resource_set::Node::new(hostname, cores, gpus))
+        .map_err(|error| BootError::Start(error.to_string()))?;
+    Ok(Inventory { set, method: Method::DynamicDiscovery })
 }
 
 /// Attributes that only the process knows.

@@ -5,7 +5,6 @@
 mod access;
 mod boot;
 mod clock;
-mod compose;
 mod connection;
 mod file;
 pub mod limits;

@@ -1,29 +1,30 @@
-//! Which services a node has.
+//! Which services a node has: the same under the runtime and under the simulator.
 
-use flux_broker::{Factory, Groups, Heartbeat, Loader, Rexec};
 use flux_jobs::{JobExec, JobInfo, JobIngest, JobList, JobManager};
 use flux_kvs::{Algorithm, Kvs};
-use flux_resource::{FitMode, Inventory, Method, Resource, SchedSimple};
+use flux_resource::{FitMode, Inventory, Resource, SchedSimple};
 use flux_service::{AnyService, Recovered};
-use flux_types::resource_set::{Node, ResourceSet};
 use serde_json::{Value, json};
 
+use crate::modules::{Factory, Loader};
+use crate::service::{Groups, Heartbeat, Rexec};
+
 /// The services of a node, and how to make one again.
-pub(crate) struct Composed {
+pub struct Composed {
     /// Loaded in this order, unloaded in the reverse.
-    pub(crate) services: Vec<Box<dyn AnyService>>,
-    pub(crate) loader: Loader,
+    pub services: Vec<Box<dyn AnyService>>,
+    pub loader: Loader,
     /// What rank 0 is told of this node.
-    pub(crate) announce: Option<Value>,
+    pub announce: Option<Value>,
 }
 
-/// The services of a node that starts from `recovered`.
+/// The services of a node that has the resources `found` and starts from `recovered`; `hash` names the content store's algorithm.
 ///
 /// # Errors
-/// A sentence: why there is nothing to run jobs on.
-pub(crate) fn compose(
+/// A sentence: there is no such algorithm.
+pub fn compose(
     hash: &str,
-    hostname: &str,
+    found: Inventory,
     (rank, size): (u32, u32),
     recovered: Recovered,
 ) -> Result<Composed, String> {
@@ -33,7 +34,6 @@ pub(crate) fn compose(
     const AFTER_KVS: &[&str] =
         &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec", "sched-simple"];
     let algorithm = Algorithm::from_name(hash).ok_or_else(|| format!("content.hash={hash}: use sha1 or sha256"))?;
-    let found = found_here(hostname, rank)?;
     if rank > 0 {
         let announce = json!({"rank": rank, "R": found.set.to_value()});
         let make = move |name: &str| make(name, &found, size);
@@ -62,14 +62,4 @@ fn make(name: &str, found: &Inventory, size: u32) -> Option<Factory> {
         "sched-simple" => Box::new(SchedSimple::new(FitMode::Worst)),
         _ => return None,
     })
-}
-
-/// The cores and GPUs of this machine that this process may use (RFC 20).
-fn found_here(hostname: &str, rank: u32) -> Result<Inventory, String> {
-    let found = flux_topo::scan(&flux_topo::Allowed::OfThisProcess).map_err(|error| error.to_string())?;
-    let cores = found.cores.iter().map(|core| core.id).collect();
-    let gpus = found.gpus.iter().map(|gpu| gpu.id).collect();
-    let mut set = ResourceSet::new();
-    set.insert(rank, Node::new(hostname, cores, gpus)).map_err(|error| error.to_string())?;
-    Ok(Inventory { set, method: Method::DynamicDiscovery })
 }
