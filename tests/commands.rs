@@ -173,5 +173,6 @@ files! {
     instance: an_instance_tells_of_itself_and_is_configured;
     resources: resources_are_listed_drained_and_queued;
     values: resource_sets_and_host_lists_are_computed;
+    jobs: jobs_are_explained_and_followed;
     processes: processes_run_on_nodes_outside_jobs;
 }

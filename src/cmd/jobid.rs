@@ -3,7 +3,7 @@
 use flux_types::{JobId, JobIdForm};
 
 /// Whether the locale's characters are UTF-8; `FLUX_F58_FORCE_ASCII` says that they are not.
-fn utf8_locale() -> bool {
+pub(crate) fn utf8_locale() -> bool {
     let var = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if var("FLUX_F58_FORCE_ASCII").is_some() {
         return false;

@@ -47,3 +47,5 @@ pub const EXEC_INPUT_BYTES: usize = 64 << 10;
 pub const EXEC_LINE_MAX_BYTES: usize = 1 << 20;
 /// Levels of the overlay tree that `flux overlay` follows.
 pub const OVERLAY_DEPTH_MAX: usize = 64;
+/// Jobs that one `job-manager.explain` request asks about; the manager takes no more.
+pub const EXPLAIN_IDS_PER_REQUEST: usize = 1024;

@@ -30,6 +30,7 @@ commands! {
     Submit 2 "batch" crate::submit::nest::batch, "submit a batch script to Flux";
     Jobs 2 "watch" crate::submit::follow, "monitor one or more Flux jobs";
     Jobs 2 "jobs" crate::jobs, "list jobs submitted to Flux";
+    Jobs 2 "explain" crate::jobs::explain, "say why jobs do not run, and when they will";
     Jobs 2 "cancel" crate::job::signals::cancel, "cancel one or more jobs";
     Jobs 1 "top" crate::jobs::top, "display running Flux jobs";
     Jobs 2 "pstree" crate::jobs::tree, "display job hierarchies";

@@ -146,6 +146,8 @@ pub(crate) struct Sched {
     pub(crate) deny: Option<&'static str>,
     /// Answer nothing until told.
     pub(crate) hold: bool,
+    /// What `sched.resource-status` says.
+    pub(crate) status: Option<Value>,
 }
 
 /// Starts shells, which outlive it.
@@ -219,7 +221,14 @@ impl World {
                 watchers: Vec::new(),
                 commits: Vec::new(),
             },
-            sched: Sched { free: 2, waiting: Vec::new(), allocated: BTreeSet::new(), deny: None, hold: false },
+            sched: Sched {
+                free: 2,
+                waiting: Vec::new(),
+                allocated: BTreeSet::new(),
+                deny: None,
+                hold: false,
+                status: None,
+            },
             exec: Exec::default(),
             queue: VecDeque::new(),
             next_tag: 0,
@@ -478,6 +487,10 @@ impl World {
                 self.schedule();
             }
             "sched.expiration" => self.queue.push_back(message.response(Payload::None)),
+            "sched.resource-status" => {
+                let status = self.sched.status.clone().unwrap_or(json!({}));
+                self.queue.push_back(message.response(status.into()));
+            }
             other => panic!("the scheduler knows no {other}"),
         }
     }

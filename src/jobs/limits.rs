@@ -10,6 +10,10 @@ pub const ACTIVE_JOBS_MAX: usize = 1 << 21;
 pub const PARKED_REQUESTS_MAX: usize = 1 << 16;
 /// KVS lookups in flight while the jobs of an earlier life are read.
 pub const LOAD_WINDOW: usize = 256;
+/// Jobs in one `job-manager.explain` request.
+pub const EXPLAIN_IDS_MAX: usize = 1024;
+/// Jobs that are named in the answer to why another one waits.
+pub const EXPLAIN_AHEAD_MAX: usize = 3;
 /// Dependencies of one job.
 pub const DEPENDENCIES_MAX: usize = 1024;
 /// Prolog or epilog actions of one job at a time.

@@ -71,6 +71,7 @@ const FIELDS: &[(&str, &str, &[&str])] = &[
             "exception_note",
         ],
     ),
+    ("explain", "EXPLAIN", &["state"]),
     // RFC 27 names these.
     ("annotations.sched.t_estimate", "T_ESTIMATE", &["annotations"]),
     ("annotations.sched.reason_pending", "REASON", &["annotations"]),

@@ -50,6 +50,8 @@ impl Shared {
 pub(crate) struct JobInfo {
     pub(crate) fields: Map<String, Json>,
     pub(crate) instance: Option<Rc<Instance>>,
+    /// Why it does not run, if that was asked for and there is a reason.
+    pub(crate) explain: Option<String>,
     shared: Rc<Shared>,
 }
 
@@ -58,7 +60,7 @@ impl JobInfo {
     pub(crate) fn new(job: Json, shared: &Rc<Shared>) -> Option<JobInfo> {
         let Json::Object(fields) = job else { return None };
         fields.get("id")?.as_u64()?;
-        Some(JobInfo { fields, instance: None, shared: Rc::clone(shared) })
+        Some(JobInfo { fields, instance: None, explain: None, shared: Rc::clone(shared) })
     }
 
     fn number(&self, key: &str) -> f64 {
@@ -301,6 +303,7 @@ impl JobInfo {
             "dependencies" => self.dependencies().join(",").into(),
             "contextual_info" => self.contextual_info().into(),
             "contextual_time" => self.contextual_time().into(),
+            "explain" => self.explain.clone().unwrap_or_default().into(),
             "inactive_reason" => self.inactive_reason().into(),
             // Python's word for nothing, which users' scripts look for.
             "uri" => self.shown_uri().unwrap_or_else(|| "None".to_owned()).into(),
@@ -416,6 +419,9 @@ impl JobInfo {
             if !unset {
                 out.insert((*key).to_owned(), value);
             }
+        }
+        if let Some(explain) = &self.explain {
+            out.insert("explain".to_owned(), json!(explain));
         }
         out.insert("jobid".to_owned(), json!(self.id().encode(shown_as(JobIdForm::F58))));
         out.insert("annotations".to_owned(), self.json_annotations());

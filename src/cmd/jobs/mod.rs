@@ -1,5 +1,6 @@
 //! `flux jobs`: lists jobs.
 
+pub(crate) mod explain;
 pub(crate) mod fields;
 pub(crate) mod info;
 mod instance;
@@ -18,7 +19,7 @@ use clap::{Arg, ArgMatches, Command};
 use flux_client::Handle;
 use flux_sys::ids::Ids;
 use flux_types::json::to_spaced_string;
-use flux_types::{JobId, JobResult};
+use flux_types::{JobId, JobResult, StateSet};
 use serde_json::{Map, Value, json};
 
 use crate::format::{Format, FormatError, Formats, Named};
@@ -113,6 +114,7 @@ struct Listing {
     level_max: u32,
     attributes: BTreeSet<&'static str>,
     wants_instances: bool,
+    wants_explain: bool,
     shared: Rc<Shared>,
 }
 
@@ -200,6 +202,7 @@ impl Listing {
             eprintln!("flux-jobs: WARNING: Filtering options ignored with jobid list");
         }
         let wants_instances = format.fields().iter().any(|field| field.starts_with("instance."));
+        let wants_explain = json || format.fields().contains(&"explain");
         let shared = Shared::new(cx.var("FLUX_URI_RESOLVE_LOCAL").is_some());
         Ok(Some(Listing {
             query,
@@ -215,6 +218,7 @@ impl Listing {
             level_max,
             attributes,
             wants_instances,
+            wants_explain,
             shared,
             format,
         }))
@@ -238,6 +242,9 @@ impl Listing {
             for job in &mut jobs {
                 job.instance = Instance::of(job);
             }
+        }
+        if self.wants_explain {
+            explain_pending(flux, &mut jobs);
         }
         Ok((jobs, truncated))
     }
@@ -320,6 +327,17 @@ impl Listing {
         }
         object
     }
+}
+
+/// Why the jobs that wait do so.
+fn explain_pending(flux: &mut Handle, jobs: &mut [JobInfo]) {
+    let waits = |job: &JobInfo| job.state().is_some_and(|state| StateSet::PENDING.contains(state));
+    let ids: Vec<JobId> = jobs.iter().filter(|job| waits(job)).map(JobInfo::id).collect();
+    if ids.is_empty() {
+        return;
+    }
+    let mut sentences = explain::sentences(flux, &ids);
+    jobs.iter_mut().for_each(|job| job.explain = sentences.remove(&job.id()));
 }
 
 fn query(matches: &ArgMatches, count: u32, cx: &mut Context) -> Result<Query, CmdError> {

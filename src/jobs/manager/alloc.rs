@@ -41,6 +41,16 @@ impl Alloc {
         self.sent.len()
     }
 
+    /// Jobs the scheduler has been asked for, in the order of the line.
+    pub(super) fn sent(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.sent.iter().map(|(_, id)| *id)
+    }
+
+    /// How many requests the scheduler takes at a time; `None` is no limit.
+    pub(super) fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     pub(super) fn queued(&self) -> impl Iterator<Item = JobId> + '_ {
         self.queue.iter().map(|(_, id)| *id)
     }

@@ -2,7 +2,7 @@
 
 use flux_service::{Cx, Fault};
 use flux_types::parse_fsd;
-use flux_wire::Errno;
+use flux_wire::{Cred, Errno, role};
 use serde_json::Value;
 
 use super::JobManager;
@@ -14,6 +14,8 @@ use super::limit::Policy;
 pub(super) struct Conf {
     pub(super) purge: Limits,
     pub(super) stop_queues_on_restart: bool,
+    /// `access.private-mode`: guests see nothing of others' jobs.
+    pub(super) private: bool,
 }
 
 fn invalid(text: impl Into<String>) -> Fault {
@@ -44,11 +46,21 @@ impl Conf {
             Some(Value::Bool(stop)) => *stop,
             Some(_) => return Err(invalid("job-manager.stop-queues-on-restart must be a boolean")),
         };
-        Ok(Conf { purge: Limits { age, count }, stop_queues_on_restart })
+        let private = match config.pointer("/access/private-mode") {
+            None => false,
+            Some(Value::Bool(private)) => *private,
+            Some(_) => return Err(invalid("access.private-mode must be a boolean")),
+        };
+        Ok(Conf { purge: Limits { age, count }, stop_queues_on_restart, private })
     }
 }
 
 impl JobManager {
+    /// In private mode guests see their own jobs only; the admin role lifts that (RFC 43).
+    pub(super) fn restricted(&self, cred: Cred) -> bool {
+        self.conf.private && !cred.is_owner() && cred.rolemask & role::ADMIN == 0
+    }
+
     /// Takes over `cx.node.config`; all of it or nothing.
     pub(super) fn configure(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         let conf = Conf::read(&cx.node.config)?;

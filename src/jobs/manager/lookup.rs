@@ -73,13 +73,17 @@ impl JobManager {
         let body: GetAttr = request.decode()?;
         let id = body.id.id();
         let attrs = names(body.attrs)?;
+        // In private mode it is not told whether there is such a job.
+        let private = self.restricted(request.cred);
+        let refusal = if private { "" } else { OWN_JOBS };
         let Some(job) = self.jobs.get(&id) else {
-            let finished = self.archive.get(id).ok_or_else(|| Fault::new(Errno::EINVAL, "unknown job"))?;
-            authorize(request.cred, finished.userid, OWN_JOBS)?;
+            let unknown = || if private { Errno::EPERM.into() } else { Fault::new(Errno::EINVAL, "unknown job") };
+            let finished = self.archive.get(id).ok_or_else(unknown)?;
+            authorize(request.cred, finished.userid, refusal)?;
             self.fetch_next(cx, Fetch { request: request.clone(), id, found: Map::new(), attrs });
             return Ok(());
         };
-        authorize(request.cred, job.userid, OWN_JOBS)?;
+        authorize(request.cred, job.userid, refusal)?;
         let mut out = Map::new();
         for name in attrs {
             let value = match (name.as_str(), &job.resources) {

@@ -11,6 +11,7 @@ mod conf;
 mod depend;
 mod environment;
 mod event;
+mod explain;
 mod history;
 mod job;
 mod jobtap;
@@ -49,6 +50,7 @@ enum Pending {
     Expiration { id: JobId },
     Environment { id: JobId },
     Update(Box<update::Asked>),
+    Explain(Box<explain::Asked>),
     Ignore,
 }
 
@@ -130,6 +132,7 @@ impl Service for JobManager {
         row!(owner "job-manager.wait" wait),
         row!(user "job-manager.getattr" getattr),
         row!(user "job-manager.getinfo" getinfo),
+        row!(user "job-manager.explain" explain),
         row!(owner "job-manager.list" list),
         row!(user "job-manager.memo" memo),
         row!(user "job-manager.update" update),
@@ -186,6 +189,7 @@ impl Service for JobManager {
             Some(Pending::Expiration { id }) => self.on_expiration(cx, id, reply),
             Some(Pending::Environment { id }) => self.on_environment(cx, id, reply),
             Some(Pending::Update(asked)) => self.on_expiration_asked(cx, *asked, reply),
+            Some(Pending::Explain(asked)) => self.on_explain(cx, *asked, reply),
             Some(Pending::Ignore) => {}
             // RFCs 27 and 32: these name their job themselves.
             None if reply.topic() == "sched.alloc" => self.on_alloc_reply(cx, reply),

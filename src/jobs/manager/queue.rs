@@ -128,6 +128,32 @@ impl Queues {
         })
     }
 
+    /// Why jobs of this queue are not scheduled, as a sentence without its subject; `None` if they are.
+    pub(super) fn stopped_text(&self, name: Option<&str>) -> Option<String> {
+        let because = |reason: Option<&str>| reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let Ok(queue) = self.get(name) else {
+            return Some(match name {
+                Some(name) => format!("waits in queue {name}, which is not configured any more"),
+                None => "waits in no queue, but this instance has named queues now".to_owned(),
+            });
+        };
+        let called = name.map_or("the queue".to_owned(), |name| format!("queue {name}"));
+        if !queue.started {
+            return Some(format!("waits because {called} is stopped{}", because(queue.stop_reason.as_deref())));
+        }
+        let parent = queue.parent.as_deref()?;
+        match self.named.get(parent) {
+            Some(above) if above.started => None,
+            above => {
+                let reason = above.and_then(|above| above.stop_reason.as_deref());
+                Some(format!(
+                    "waits because queue {parent}, of which {called} is a part, is stopped{}",
+                    because(reason)
+                ))
+            }
+        }
+    }
+
     fn status(&self, name: Option<&str>, scheduler: bool) -> Result<Value, Fault> {
         let queue = self.get(name)?;
         let effective = self.is_started(name);

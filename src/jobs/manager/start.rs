@@ -24,6 +24,11 @@ pub(super) struct Start {
 }
 
 impl Start {
+    /// Nobody is there to execute jobs.
+    pub(super) fn is_offline(&self) -> bool {
+        self.service.is_none()
+    }
+
     pub(super) fn is_topic(&self, topic: &str) -> bool {
         topic.strip_suffix(".start").is_some_and(|service| Some(service) == self.service.as_deref())
     }

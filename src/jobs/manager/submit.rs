@@ -112,6 +112,9 @@ impl JobManager {
 
     /// The newest id, so that ingest makes none twice.
     pub(super) fn getinfo(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.restricted(request.cred) {
+            return Err(Errno::EPERM.into());
+        }
         cx.respond(request, json!({"max_jobid": self.max_id.0}));
         Ok(())
     }
