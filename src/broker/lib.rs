@@ -18,6 +18,7 @@ mod node;
 mod overlay;
 mod route;
 mod service;
+mod startlog;
 mod state;
 
 pub use attr::{AttrFlags, Attrs};

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::core::{Waiting, end_streams};
 use crate::limits::WAITERS_MAX;
-use crate::node::{Node, Output, Owner};
+use crate::node::{Node, Output};
 use crate::service::ONLINE;
 
 type Answer = Result<Option<Payload>, Fault>;
@@ -89,7 +89,7 @@ pub(crate) struct State {
     step_running: bool,
     pushed: Vec<Vec<String>>,
     exit_code: i32,
-    rc_done: bool,
+    pub(crate) rc_done: bool,
     monitors: Vec<Message>,
     waiters: Vec<Message>,
     shutdowns: Vec<Message>,
@@ -100,6 +100,12 @@ pub(crate) struct State {
     parent_level: u32,
     /// Brokers that are there, as rank 0 counts them.
     online: usize,
+    /// The start was noted in the key-value store.
+    pub(crate) started: bool,
+    /// The end is being noted there.
+    pub(crate) finishing: bool,
+    /// Where the key-value store is to be dumped at the end.
+    pub(crate) dump: Option<String>,
 }
 
 impl State {
@@ -123,6 +129,9 @@ impl State {
             announced: false,
             parent_level: 0,
             online: 1,
+            started: false,
+            finishing: false,
+            dump: None,
         }
     }
 
@@ -161,7 +170,7 @@ impl Node {
             RunLevel::Run => self.parent_is_leaving().then_some(RunLevel::Cleanup),
             RunLevel::Exit => None,
             RunLevel::Cleanup => self.cleanup_is_over().then_some(RunLevel::Shutdown),
-            RunLevel::Shutdown => self.children_are_gone().then_some(RunLevel::Finalize),
+            RunLevel::Shutdown => self.shutdown_is_over().then_some(RunLevel::Finalize),
             RunLevel::Finalize => self.finalize_is_over().then_some(RunLevel::Goodbye),
             RunLevel::Goodbye => Some(RunLevel::UnloadBuiltins),
             RunLevel::UnloadBuiltins => Some(RunLevel::Exit),
@@ -186,7 +195,7 @@ impl Node {
         match level {
             RunLevel::ConfigSync => self.announce(),
             RunLevel::Quorum => self.enter_quorum(),
-            RunLevel::Shutdown => self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT)),
+            RunLevel::Shutdown => self.enter_shutdown(),
             RunLevel::Goodbye => self.say_goodbye(),
             RunLevel::Init => self.start_rc("broker.rc1_path"),
             RunLevel::Run => self.enter_run(),
@@ -273,8 +282,13 @@ impl Node {
         !self.info.rank.is_root() && self.core.state.parent_level >= RunLevel::Shutdown.number()
     }
 
-    fn children_are_gone(&self) -> bool {
-        !self.links.has_children()
+    fn enter_shutdown(&mut self) {
+        self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
+        self.log_finish();
+    }
+
+    fn shutdown_is_over(&self) -> bool {
+        !self.links.has_children() && !self.core.state.finishing
     }
 
     /// Without its parent a broker is not part of the instance: it ends, for its starter to start it again.
@@ -293,13 +307,19 @@ impl Node {
         for request in std::mem::take(&mut self.core.state.waiters) {
             self.answer(&request, Ok(Payload::None));
         }
+        self.log_start();
         if let Some(argv) = self.core.state.program.take() {
             self.start_command(argv);
         }
     }
 
     fn start_command(&mut self, argv: Vec<String>) {
-        let spec = SpawnSpec { argv: argv.clone(), env: Some(self.command_env()), ..SpawnSpec::default() };
+        self.start_program(SpawnSpec { argv, ..SpawnSpec::default() });
+    }
+
+    pub(crate) fn start_program(&mut self, spec: SpawnSpec) {
+        let spec = SpawnSpec { env: Some(self.command_env()), ..spec };
+        let argv = spec.argv.clone();
         let tag = self.core_cx(|cx| cx.process(ProcessOp::Spawn(Box::new(spec))));
         self.core.waiting.insert(tag, Waiting::Command);
         self.core.state.command = Some(Command { tag, argv, began: self.now.mono, pid: None });
@@ -428,17 +448,14 @@ impl Node {
 
     fn enter_finalize(&mut self) {
         self.start_rc("broker.rc3_path");
-        let mut owners: Vec<Owner> = self.slots.keys().copied().collect();
-        owners.reverse();
         self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
+        self.core.state.dump = self.dump_path();
         self.stop_externals();
-        for owner in owners {
-            self.stop_module(owner, None);
-        }
+        self.stop_all_but_store();
     }
 
-    fn finalize_is_over(&self) -> bool {
-        self.core.state.rc_done && self.slots.is_empty() && self.core.externals.is_empty()
+    fn finalize_is_over(&mut self) -> bool {
+        self.core.state.rc_done && self.stop_store_last()
     }
 
     fn enter_exit(&mut self) {
@@ -463,6 +480,10 @@ impl Node {
                     format!("brokers {left} have not left after {} s; leaving without them", STOP_TIMEOUT.as_secs());
                 self.log(LogLevel::Err, "broker", &text);
                 return self.enter(RunLevel::Finalize);
+            }
+            if self.core.state.command.is_some() {
+                self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
+                return; // A dump takes its time.
             }
             let names: Vec<&str> = self.slots.values().map(|slot| slot.service.name()).collect();
             let text =

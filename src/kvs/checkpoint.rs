@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::digest::{self, Digest};
 use crate::limits::{
-    CHECKPOINT_LOG_BYTES, CHECKPOINTS_KEPT, CHECKPOINTS_KEPT_MAX, LOADED_BYTES_MAX, UNSTORED_FLUSH_BYTES,
+    CHECKPOINT_LOG_BYTES, CHECKPOINTS_KEPT, CHECKPOINTS_KEPT_MAX, LOADED_BYTES_MAX, PENDING_MAX, UNSTORED_FLUSH_BYTES,
 };
 use crate::mutate::{Mutation, Origin};
 use crate::record::{self, Item, NewBody};
@@ -65,6 +65,8 @@ pub(crate) struct Checkpoints {
     sync: Vec<(u64, Message, Payload)>,
     /// `content.flush`: answered when all blobs of their time are stored.
     flush: Vec<Message>,
+    /// `content.checkpoint-get` before there was one: answered with the first.
+    gets: Vec<Message>,
     /// Checkpoint values of clients, to be put with the next transaction.
     client_values: Vec<(Message, Value)>,
     /// A checkpoint is due at this time.
@@ -166,6 +168,10 @@ impl Checkpoints {
     }
 
     /// The service is about to end: try once more, whatever happened before.
+    pub(crate) fn disconnect(&mut self, request: &Message) {
+        self.gets.retain(|get| !request.same_sender(get));
+    }
+
     pub(crate) fn hurry(&mut self) {
         self.not_before = None;
         self.failing = false;
@@ -375,6 +381,11 @@ impl Kvs {
         for request in put.requests {
             cx.respond_empty(&request);
         }
+        if !self.checkpoints.history.is_empty() {
+            for request in std::mem::take(&mut self.checkpoints.gets) {
+                cx.respond(&request, json!({"value": self.checkpoints.history}));
+            }
+        }
         let Some(Ready { batch, log_bytes, end, .. }) = put.ready else { return };
         self.checkpoints.clean_batch = batch;
         self.log.bytes -= log_bytes;
@@ -401,7 +412,7 @@ impl Kvs {
         self.checkpoints.not_before = Some(cx.now.mono.after(RETRY));
         self.checkpoints.due = Some(cx.now.mono.after(RETRY));
         self.checkpoints.wanted = true;
-        for request in put.requests {
+        for request in put.requests.into_iter().chain(std::mem::take(&mut self.checkpoints.gets)) {
             cx.respond_error(&request, fault);
         }
         for (_, request, _) in std::mem::take(&mut self.checkpoints.sync) {
@@ -430,7 +441,14 @@ impl Kvs {
 
     pub(crate) fn checkpoint_get(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         if self.checkpoints.history.is_empty() {
-            return Err(Errno::ENOENT.into());
+            let dirty = self.checkpoints.clean_batch != self.log.last_batch;
+            if !dirty || self.checkpoints.gets.len() >= PENDING_MAX {
+                return Err(Errno::ENOENT.into());
+            }
+            self.checkpoints.gets.push(request.clone());
+            self.checkpoints.wanted = true;
+            self.progress_store(cx);
+            return Ok(());
         }
         cx.respond(request, json!({"value": self.checkpoints.history}));
         Ok(())

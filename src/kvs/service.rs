@@ -89,6 +89,7 @@ impl Kvs {
         self.parking.disconnect(request);
         self.versions.retain(|wait| !request.same_sender(&wait.request));
         self.watches.disconnect(request);
+        self.checkpoints.disconnect(request);
         let _ = cx;
         Ok(())
     }
@@ -153,14 +154,14 @@ impl Service for Kvs {
         Handler::owner("content.validate", when_ready!(Kvs::content_validate)),
         Handler::owner("content.flush", when_ready!(Kvs::content_flush)),
         Handler::owner("content.dropcache", Kvs::content_dropcache),
-        Handler::owner("content.checkpoint-get", Kvs::checkpoint_get),
+        Handler::owner("content.checkpoint-get", when_ready!(Kvs::checkpoint_get)),
         Handler::owner("content.checkpoint-put", when_ready!(Kvs::checkpoint_put)),
         Handler::owner("content.stats-get", Kvs::content_stats),
         Handler::owner("content.disconnect", Kvs::disconnect),
         Handler::owner("content-backing.load", when_ready!(Kvs::content_load)),
         Handler::owner("content-backing.store", when_ready!(Kvs::content_store)),
         Handler::owner("content-backing.validate", when_ready!(Kvs::content_validate)),
-        Handler::owner("content-backing.checkpoint-get", Kvs::checkpoint_get),
+        Handler::owner("content-backing.checkpoint-get", when_ready!(Kvs::checkpoint_get)),
         Handler::owner("content-backing.checkpoint-put", when_ready!(Kvs::checkpoint_put)),
         Handler::owner("content-backing.disconnect", Kvs::disconnect),
         Handler::user("content-sqlite.stats-get", Kvs::sqlite_stats),

@@ -11,8 +11,10 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup, compose};
+use flux_client::Handle;
 use flux_resource::{Inventory, Method};
 use flux_service::Recovered;
 use flux_sys::signal::Name as Signal;
@@ -27,6 +29,9 @@ use self::place::{Place, PlaceError};
 use crate::stderr;
 use crate::store::{StoreError, open_store};
 use crate::{Listener, Reactor};
+
+/// How long the parent instance may take to say where it stands.
+const PARENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why no broker runs. Each says what to do about it, as far as we know.
 #[derive(Debug)]
@@ -219,12 +224,25 @@ fn complete(attrs: &mut Attrs, env: &[(String, String)], (dirs, rank): (&Dirs, u
     if let Some(path) = config_path {
         attrs.set("config.path", path);
     }
-    let inherited =
-        [("parent-uri", "FLUX_URI"), ("parent-kvs-namespace", "FLUX_KVS_NAMESPACE"), ("jobid", "FLUX_JOB_ID")];
-    for (attr, name) in inherited {
-        if let Some(value) = variable(env, name) {
-            attrs.set(attr, value);
-        }
+    describe_parent(attrs, env);
+}
+
+/// Only an instance that is a job has a parent.
+fn describe_parent(attrs: &mut Attrs, env: &[(String, String)]) {
+    let Some(jobid) = variable(env, "FLUX_JOB_ID") else { return };
+    attrs.set("jobid", jobid);
+    if let Some(namespace) = variable(env, "FLUX_KVS_NAMESPACE") {
+        attrs.set("parent-kvs-namespace", namespace);
+    }
+    let Some(uri) = variable(env, "FLUX_URI") else { return };
+    attrs.set("parent-uri", uri);
+    let path = Handle::open_uri(uri).and_then(|mut parent| {
+        parent.set_timeout(Some(PARENT_TIMEOUT));
+        parent.attr("jobid-path")
+    });
+    match path {
+        Ok(path) => attrs.set("jobid-path", format!("{}/{jobid}", path.trim_end_matches('/'))),
+        Err(error) => stderr::line(&format!("flux-broker: jobid-path: the instance at {uri}: {error}")),
     }
 }
 

@@ -38,8 +38,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// For `here` tasks out of `size`; `name` is the key-value space's, which brokers take for their job id.
-    pub fn new(name: String, size: usize, here: usize, map: &Taskmap, level: u32) -> Server {
+    /// For `here` tasks out of `size`; `name` is the key-value space's, which brokers take for their job id; `level` is that of the instance
+    /// whose job this is, if it is one.
+    pub fn new(name: String, size: usize, here: usize, map: &Taskmap, level: Option<u32>) -> Server {
         let mut known = BTreeMap::new();
         // RFC 13: a mapping that does not fit is unknown, the empty string.
         let mapping = map.encode_pmi().ok().filter(|text| text.len() < PMI_VALUE_MAX).unwrap_or_default();
@@ -48,7 +49,9 @@ impl Server {
         if taskmap.len() < PMI_VALUE_MAX {
             known.insert("flux.taskmap".to_owned(), taskmap);
         }
-        known.insert("flux.instance-level".to_owned(), (level + 1).to_string());
+        if let Some(level) = level {
+            known.insert("flux.instance-level".to_owned(), (level + 1).to_string());
+        }
         Server { name, size, here, known, fresh: BTreeMap::new(), waiting: Vec::new(), spawning: Vec::new() }
     }
 

@@ -132,6 +132,8 @@ pub(crate) enum Waiting {
     ParentState,
     /// A stream: the ranks in `broker.online`.
     Online,
+    /// The end of the instance is in the key-value store.
+    Finish,
     Ignored,
 }
 
@@ -246,6 +248,7 @@ impl Node {
                     self.core.waiting.insert(tag, stream);
                 }
             }
+            Some(Waiting::Finish) => self.core.state.finishing = false,
             Some(Waiting::Ignored) => {}
             Some(other) => {
                 self.core.waiting.insert(tag, other);

@@ -84,10 +84,25 @@ impl Place {
         if let Some(table) = config.get("bootstrap") {
             return hosts::place(table, attrs, hostname).map_err(PlaceError::Hosts);
         }
+        let is_job = env("FLUX_JOB_ID").is_some();
         match Group::from_env(env)? {
             None => Ok(Place::single()),
+            Some(group) if group.size == 1 => {
+                // Other launchers know nothing that a broker on its own needs.
+                if is_job {
+                    note_level(&mut group.connect()?, attrs);
+                }
+                Ok(Place::single())
+            }
             Some(group) => by_pmi(group, attrs, hostname),
         }
+    }
+}
+
+/// How deep this instance lies in others; other launchers, and the test sessions of `flux start`, say nothing.
+fn note_level(client: &mut Client, attrs: &mut Attrs) {
+    if let Ok(level) = client.get("flux.instance-level") {
+        attrs.set("instance-level", level);
     }
 }
 
@@ -131,6 +146,7 @@ fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, Plac
     let Group { rank, size, .. } = group;
     let tree = Tree::named(attrs.get("tbon.topo").unwrap_or("kary:32"), size)?;
     let mut client = group.connect()?;
+    note_level(&mut client, attrs);
     let own = new_key()?;
     let has_children = !tree.children(rank).is_empty();
     let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"))).transpose()?;

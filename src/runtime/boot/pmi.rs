@@ -48,7 +48,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// `None` without a server, and for a group of one, which needs none.
+    /// `None` without a server.
     pub(super) fn from_env<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Group>, PmiError> {
         let Some(fd) = get("PMI_FD") else { return Ok(None) };
         let number = |name: &'static str| {
@@ -56,9 +56,6 @@ impl Group {
             value.parse::<u32>().map_err(|_| PmiError::Environment { name, value: value.to_owned() })
         };
         let (rank, size) = (number("PMI_RANK")?, number("PMI_SIZE")?);
-        if size <= 1 {
-            return Ok(None);
-        }
         let bad = || PmiError::Environment { name: "PMI_FD", value: fd.to_owned() };
         let fd = fd.parse::<i32>().ok().filter(|fd| *fd > 2).ok_or_else(bad)?;
         if rank >= size {
@@ -148,7 +145,6 @@ mod tests {
             Group::from_env(|name| rows.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
         };
         assert_eq!(group(&[]).unwrap(), None);
-        assert_eq!(group(&[("PMI_FD", "5"), ("PMI_RANK", "0"), ("PMI_SIZE", "1")]).unwrap(), None);
         let got = group(&[("PMI_FD", "5"), ("PMI_RANK", "1"), ("PMI_SIZE", "2")]).unwrap();
         assert_eq!(got, Some(Group { rank: 1, size: 2, fd: 5 }));
         for bad in [

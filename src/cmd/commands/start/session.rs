@@ -127,7 +127,7 @@ fn run_in(
     let failed = |error| CmdError::about("starting the brokers", error);
     let signals = SignalQueue::new(&[SIGINT, SIGQUIT, SIGTERM]).map_err(failed)?;
     let size = session.size as usize;
-    let server = Server::new("flux-start".to_owned(), size, size, &session.mapping()?, 0);
+    let server = Server::new("flux-start".to_owned(), size, size, &session.mapping()?, None);
     let mut brokers = Brokers { session, list: Vec::new(), server, kill_at: None };
     for rank in 0..session.size {
         let mut command = command();
