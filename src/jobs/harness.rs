@@ -146,6 +146,10 @@ pub(crate) struct Sched {
     pub(crate) deny: Option<&'static str>,
     /// Answer nothing until told.
     pub(crate) hold: bool,
+    /// The ranks that every job gets.
+    pub(crate) ranks: &'static str,
+    /// R and finality of what was given back.
+    pub(crate) freed: Vec<(String, bool)>,
     /// What `sched.resource-status` says.
     pub(crate) status: Option<Value>,
 }
@@ -178,6 +182,12 @@ pub(crate) struct World {
     pub(crate) kvs: Kvs,
     pub(crate) sched: Sched,
     pub(crate) exec: Exec,
+    /// Commands that run on nodes: `rexec.exec` requests.
+    pub(crate) commands: Vec<Message>,
+    /// Signals sent to them: rank and number.
+    pub(crate) signals: Vec<(u32, i64)>,
+    /// `resource.drain` requests.
+    pub(crate) drains: Vec<Value>,
     queue: VecDeque<Message>,
     next_tag: u32,
     /// Answers to clients, by matchtag.
@@ -228,8 +238,13 @@ impl World {
                 deny: None,
                 hold: false,
                 status: None,
+                ranks: "0",
+                freed: Vec::new(),
             },
             exec: Exec::default(),
+            commands: Vec::new(),
+            signals: Vec::new(),
+            drains: Vec::new(),
             queue: VecDeque::new(),
             next_tag: 0,
             answers: BTreeMap::new(),
@@ -427,6 +442,12 @@ impl World {
                 }
                 "sched" => self.on_sched(&message),
                 "job-exec" => self.on_exec(&message),
+                "rexec" => self.on_rexec(&message),
+                "resource" => {
+                    self.drains.push((*message.payload.value().expect("body")).clone());
+                    self.queue.push_back(message.response(Payload::None));
+                }
+                "state-machine" => {}
                 service => {
                     let service = service.to_owned();
                     let found = self.call(&service, |service, cx| service.dispatch(cx, &message));
@@ -458,11 +479,42 @@ impl World {
         self.run();
     }
 
+    // --- commands on nodes ---
+
+    fn on_rexec(&mut self, message: &Message) {
+        let body = message.payload.value().expect("body");
+        let rank = rank_of(message);
+        match message.topic() {
+            "rexec.exec" => {
+                self.queue.push_back(message.response(json!({"type": "started", "pid": 100 + rank}).into()));
+                self.commands.push(message.clone());
+            }
+            "rexec.kill" => self.signals.push((rank, body["signum"].as_i64().expect("a signal"))),
+            other => panic!("the subprocess server knows no {other}"),
+        }
+    }
+
+    /// The oldest command on this rank writes a line and ends.
+    pub(crate) fn command_ends(&mut self, rank: u32, line: &str, status: i32) {
+        let at = self.commands.iter().position(|message| rank_of(message) == rank).expect("a command runs there");
+        let request = self.commands.remove(at);
+        let io = json!({"stream": "stderr", "rank": "0", "data": format!("{line}\n")});
+        for body in [json!({"type": "output", "io": io}), json!({"type": "finished", "status": status})] {
+            self.queue.push_back(request.response(body.into()));
+        }
+        self.queue.push_back(request.error_response(Errno::ENODATA, ""));
+        self.run();
+    }
+
     // --- scheduler ---
 
     pub(crate) fn resources(id: JobId) -> Value {
-        json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": (id.0 % 97).to_string()}}],
-               "nodelist": ["host"], "starttime": 1_700_000_000.0, "expiration": 0.0}})
+        World::resources_on(id, "0")
+    }
+
+    fn resources_on(id: JobId, ranks: &str) -> Value {
+        json!({"version": 1, "execution": {"R_lite": [{"rank": ranks, "children": {"core": (id.0 % 97).to_string()}}],
+               "nodelist": [if ranks == "0" { "host" } else { "host[0-1]" }], "starttime": 1_700_000_000.0, "expiration": 0.0}})
     }
 
     fn on_sched(&mut self, message: &Message) {
@@ -481,10 +533,14 @@ impl World {
                 }
             }
             "sched.free" => {
-                assert!(self.sched.allocated.remove(&id), "{id}: freed what it had");
-                assert_eq!(body["final"], true);
-                self.sched.free += 1;
-                self.schedule();
+                let set = flux_types::ResourceSet::from_value(&body["R"]).expect("R");
+                let last = body["final"].as_bool().expect("final");
+                self.sched.freed.push((set.ranks().to_string(), last));
+                if last {
+                    assert!(self.sched.allocated.remove(&id), "{id}: freed what it had");
+                    self.sched.free += 1;
+                    self.schedule();
+                }
             }
             "sched.expiration" => self.queue.push_back(message.response(Payload::None)),
             "sched.resource-status" => {
@@ -508,7 +564,7 @@ impl World {
             self.sched.free -= 1;
             let (id, request) = self.sched.waiting.remove(0);
             self.sched.allocated.insert(id);
-            let r = World::resources(id);
+            let r = World::resources_on(id, self.sched.ranks);
             self.kvs.keys.insert(format!("{}.R", id.encode(JobIdForm::Kvs)), r.to_string().into_bytes());
             let body =
                 json!({"id": id.0, "type": 0, "R": r, "annotations": {"sched": {"resource_summary": "rank0/core0"}}});
@@ -696,6 +752,13 @@ impl World {
             self.call(name, |service, cx| service.stop(cx));
         }
         self.run();
+    }
+}
+
+fn rank_of(message: &Message) -> u32 {
+    match message.body {
+        Body::Request { target: Target::Rank(rank), .. } => rank.0,
+        _ => panic!("a command goes to one rank"),
     }
 }
 

@@ -18,6 +18,10 @@ pub const EXPLAIN_AHEAD_MAX: usize = 3;
 pub const DEPENDENCIES_MAX: usize = 1024;
 /// Prolog or epilog actions of one job at a time.
 pub const PERILOGS_MAX: u32 = 255;
+/// Bytes of a line of a prolog, epilog or housekeeping in the log; longer ones are broken.
+pub const PERILOG_LINE_LEN_MAX: usize = 4096;
+/// Patterns of `job-manager.perilog.log-ignore`.
+pub const PERILOG_PATTERNS_MAX: usize = 256;
 /// Bytes of an exception's type.
 pub const EXCEPTION_TYPE_LEN_MAX: usize = 256;
 /// Bytes of an exception's note.

@@ -123,6 +123,8 @@ pub struct SpawnSpec {
     pub executable: Option<String>,
     /// The whole environment. `None`: the broker's own.
     pub env: Option<Vec<(String, String)>>,
+    /// Set on top of that.
+    pub env_over: Vec<(String, String)>,
     pub cwd: Option<String>,
     /// The whole of standard input. `None`: with `capture` a pipe that [`ProcessOp::Write`] feeds, otherwise the broker's own
     /// (`/dev/null` if `detached`).

@@ -39,6 +39,9 @@ struct CmdBody {
     cmdline: Vec<String>,
     env: BTreeMap<String, String>,
     channels: Vec<String>,
+    /// Ours, for services of this instance: `env` is set on top of the environment of the broker that runs the command.
+    #[serde(default)]
+    inherit: bool,
     #[serde(default)]
     label: Option<String>,
 }
@@ -141,9 +144,12 @@ impl Rexec {
         if body.local_flags & LOCAL_FALLTHROUGH != 0 {
             open.drain(..2);
         }
+        let env = self.environment(cx, cmd.env);
+        let (env, env_over) = if cmd.inherit { (None, env) } else { (Some(env), Vec::new()) };
         let spec = SpawnSpec {
             argv: cmd.cmdline,
-            env: Some(self.environment(cx, cmd.env)),
+            env,
+            env_over,
             cwd: cmd.cwd,
             stdin: background.then(|| [].into()),
             capture: body.local_flags & LOCAL_FALLTHROUGH == 0,

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::JobManager;
 use super::event::context;
 use super::raise::Exception;
-use crate::body::WireId;
+use crate::body::{WireId, truth};
 use crate::limits::ALLOC_PER_TURN_MAX;
 use crate::state::priority;
 
@@ -88,8 +88,8 @@ struct AllocReply {
 
 #[derive(Deserialize, Default)]
 struct Hello {
-    #[serde(default, rename = "partial-ok")]
-    _partial_ok: Value,
+    #[serde(default, rename = "partial-ok", deserialize_with = "truth")]
+    partial_ok: bool,
 }
 
 #[derive(Deserialize)]
@@ -240,6 +240,11 @@ impl JobManager {
         }
     }
 
+    /// Is there a scheduler to talk to?
+    pub(super) fn is_sched_online(&self) -> bool {
+        self.alloc.online
+    }
+
     /// The scheduler is gone: jobs it was asked for go back in line until another says that it is ready.
     pub(super) fn stop_alloc(&mut self, cx: &mut Cx<'_>, why: &str) {
         if !self.alloc.online {
@@ -260,9 +265,7 @@ impl JobManager {
     }
 
     pub(super) fn sched_hello(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        if !request.payload.is_none() {
-            let _: Hello = request.decode()?;
-        }
+        let hello = if request.payload.is_none() { Hello::default() } else { request.decode()? };
         if !request.is_streaming() {
             return Err(Fault::new(Errno::EPROTO, "sched-hello is a streaming request"));
         }
@@ -271,6 +274,7 @@ impl JobManager {
                 json!({"id": job.id.0, "priority": job.priority, "userid": job.userid, "t_submit": job.t_submit});
             cx.respond(request, body);
         }
+        self.hello_housekeeping(cx, request, hello.partial_ok);
         cx.end_stream(request);
         Ok(())
     }
@@ -305,7 +309,8 @@ impl JobManager {
     /// What is allocated, as one R (RFC 20).
     pub(super) fn resource_status(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let held = self.jobs.values().filter(|job| job.has_resources && !job.free_posted);
-        let all = super::allocated::union(held.filter_map(|job| job.resources.as_deref()));
+        let rests: Vec<Value> = self.housekeeping.rests().collect();
+        let all = super::allocated::union(held.filter_map(|job| job.resources.as_deref()).chain(&rests));
         cx.respond(request, json!({"allocated": all}));
         Ok(())
     }

@@ -65,8 +65,13 @@ impl JobManager {
     pub(super) fn configure(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         let conf = Conf::read(&cx.node.config)?;
         let policy = Policy::read(&cx.node.config)?;
+        let perilog = super::perilog::Conf::read(&cx.node.config)?;
+        let housekeeping = super::housekeeping::Conf::read(&cx.node.config)?;
         self.queues.configure(cx.node.config.get("queues"))?;
         self.policy = policy;
+        self.perilog.set_conf(perilog);
+        self.housekeeping.set_conf(housekeeping);
+        self.watch_broker(cx);
         self.conf = conf;
         Ok(())
     }

@@ -164,6 +164,8 @@ impl JobManager {
         match entry.name.as_str() {
             "start" => self.depend_on_start(cx, id),
             "resource-update" => self.send_expiration(cx, id),
+            "finish" => self.begin_epilog(cx, id),
+            "exception" if entry.get("severity") == Some(&json!(0)) => self.perilog_on_exception(cx, id),
             _ => {}
         }
         if before != after && after == JobState::Priority {
@@ -191,7 +193,7 @@ impl JobManager {
             }
             JobState::Sched => self.enqueue(cx, id),
             JobState::Run => {
-                if job.may_start() {
+                if job.may_start() && !self.begin_prolog(cx, id) {
                     self.send_start(cx, id);
                 }
             }
@@ -203,18 +205,19 @@ impl JobManager {
     fn clean_up(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.cancel_alloc(cx, id, true);
         self.dequeue(id);
+        let busy = self.perilog.busy(id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if job.shells && !job.start_pending {
             self.send_start(cx, id);
             return;
         }
-        if job.may_free() {
+        if job.may_free() && !busy {
             job.free_posted = true;
-            self.send_free(cx, id);
+            self.give_back(cx, id);
             self.post(cx, id, "free", None);
             return;
         }
-        if job.may_clean() && !job.clean_posted {
+        if job.may_clean() && !busy && !job.clean_posted {
             job.clean_posted = true;
             self.post(cx, id, "clean", None);
         }

@@ -9,6 +9,7 @@ use flux_wire::{Errno, Message};
 use serde_json::{Map, Value};
 
 use super::environment::Environment;
+use super::perilog::Stage;
 use crate::limits::PERILOGS_MAX;
 use crate::state::{EndEvent, JobFlags, merge, priority, set_path};
 
@@ -40,6 +41,10 @@ pub(super) struct Job {
     pub(super) end: Option<EndEvent>,
     pub(super) waiter: Option<Box<Message>>,
     pub(super) perilogs: u32,
+    pub(super) prolog: Stage,
+    pub(super) epilog: Stage,
+    /// It has its resources without the scheduler.
+    pub(super) bypass: bool,
     /// `submit` came; nothing may come before it.
     pub(super) submitted: bool,
     pub(super) has_resources: bool,
@@ -95,6 +100,9 @@ impl Job {
             end: None,
             waiter: None,
             perilogs: 0,
+            prolog: Stage::None,
+            epilog: Stage::None,
+            bypass: false,
             submitted: false,
             has_resources: false,
             alloc_queued: false,
@@ -172,14 +180,28 @@ impl Job {
                 let status = i32::try_from(integer(entry, "status")?).map_err(|_| bad("status"))?;
                 self.end.get_or_insert(EndEvent::Finish { status });
             }
-            "prolog-start" | "epilog-start" => self.perilogs = (self.perilogs + 1).min(PERILOGS_MAX),
-            "prolog-finish" | "epilog-finish" => self.perilogs = self.perilogs.saturating_sub(1),
+            "prolog-start" | "epilog-start" => {
+                self.perilogs = (self.perilogs + 1).min(PERILOGS_MAX);
+                self.perilog_stage(entry, Stage::Open);
+            }
+            "prolog-finish" | "epilog-finish" => {
+                self.perilogs = self.perilogs.saturating_sub(1);
+                self.perilog_stage(entry, Stage::Done);
+            }
             _ => {}
         }
         let severity = if fatal { 0 } else { 1 };
         // An event that RFC 21 does not know in this state changes nothing: older logs have such.
         self.state = self.state.next(&entry.name, Some(severity)).unwrap_or(self.state);
         Ok(())
+    }
+
+    fn perilog_stage(&mut self, entry: &Entry, stage: Stage) {
+        match entry.get("description").and_then(Value::as_str) {
+            Some("job-manager.prolog") => self.prolog = stage,
+            Some("job-manager.epilog") => self.epilog = stage,
+            _ => {}
+        }
     }
 
     fn apply_submit(&mut self, entry: &Entry) -> Result<(), Fault> {

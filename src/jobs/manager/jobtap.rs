@@ -8,7 +8,7 @@ use serde_json::json;
 use super::JobManager;
 
 /// Rules that stand in this crate under the names that flux-core gives them.
-const BUILTIN: [&str; 10] = [
+const BUILTIN: [&str; 11] = [
     ".priority-default",
     ".limit-job-size",
     ".limit-duration",
@@ -19,6 +19,7 @@ const BUILTIN: [&str; 10] = [
     ".history",
     ".post-event",
     ".update-queue",
+    ".perilog",
 ];
 
 #[derive(Deserialize)]
@@ -51,6 +52,10 @@ impl JobManager {
 
     pub(super) fn jobtap_query(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: Query = request.decode()?;
+        if matches!(body.name.as_str(), "perilog.so" | ".perilog") {
+            self.perilog_query(cx, request, &body.name);
+            return Ok(());
+        }
         if !BUILTIN.contains(&body.name.as_str()) {
             return Err(Fault::new(Errno::ENOENT, format!("plugin {} is not loaded", body.name)));
         }

@@ -7,18 +7,21 @@ mod alloc;
 mod allocated;
 mod annotate;
 mod archive;
+mod bulk;
 mod conf;
 mod depend;
 mod environment;
 mod event;
 mod explain;
 mod history;
+mod housekeeping;
 mod job;
 mod jobtap;
 mod journal;
 mod kill;
 mod limit;
 mod lookup;
+mod perilog;
 mod queue;
 mod raise;
 mod restart;
@@ -51,6 +54,10 @@ enum Pending {
     Environment { id: JobId },
     Update(Box<update::Asked>),
     Explain(Box<explain::Asked>),
+    Perilog { id: JobId, rank: u32 },
+    PerilogDrain { id: JobId },
+    BrokerState,
+    Housekeeping { id: JobId, rank: u32 },
     Ignore,
 }
 
@@ -72,6 +79,8 @@ pub struct JobManager {
     environments: environment::Environments,
     conf: conf::Conf,
     policy: limit::Policy,
+    perilog: perilog::Perilog,
+    housekeeping: housekeeping::Housekeeping,
     pending: BTreeMap<Tag, Pending>,
     /// While the jobs of an earlier life are read.
     loader: Option<restart::Loader>,
@@ -99,6 +108,8 @@ impl Default for JobManager {
             environments: environment::Environments::default(),
             conf: conf::Conf::default(),
             policy: limit::Policy::default(),
+            perilog: perilog::Perilog::default(),
+            housekeeping: housekeeping::Housekeeping::default(),
             pending: BTreeMap::new(),
             loader: None,
             retellings: BTreeMap::new(),
@@ -152,6 +163,7 @@ impl Service for JobManager {
         row!(owner "job-manager.resource-status" resource_status),
         row!(owner "job-manager.exec-hello" exec_hello),
         row!(owner "job-manager.set-batch-timeout" set_batch_timeout),
+        row!(owner "job-manager.housekeeping-kill" housekeeping_kill),
         row!(owner "job-manager.jobtap" jobtap),
         row!(owner "job-manager.jobtap-query" jobtap_query),
         row!(user "job-manager.history.get" history_get),
@@ -190,6 +202,10 @@ impl Service for JobManager {
             Some(Pending::Environment { id }) => self.on_environment(cx, id, reply),
             Some(Pending::Update(asked)) => self.on_expiration_asked(cx, *asked, reply),
             Some(Pending::Explain(asked)) => self.on_explain(cx, *asked, reply),
+            Some(Pending::Perilog { id, rank }) => self.on_perilog(cx, tag, id, rank, reply),
+            Some(Pending::PerilogDrain { id }) => self.on_perilog_drained(cx, id, reply),
+            Some(Pending::BrokerState) => self.on_broker_state(tag, reply),
+            Some(Pending::Housekeeping { id, rank }) => self.on_housekeeping(cx, tag, id, rank, reply),
             Some(Pending::Ignore) => {}
             // RFCs 27 and 32: these name their job themselves.
             None if reply.topic() == "sched.alloc" => self.on_alloc_reply(cx, reply),
@@ -213,13 +229,16 @@ impl Service for JobManager {
         let purge = (self.conf.purge != archive::Limits::default() && self.archive.len() > 0)
             .then(|| self.purged_at.after(PURGE_PERIOD));
         let backlog = self.alloc_backlog().then_some(self.now.mono);
-        [begin, load, purge, backlog, self.next_retry()].into_iter().flatten().min()
+        let commands = [self.perilog.next_timer(), self.housekeeping.next_timer()];
+        [begin, load, purge, backlog, self.next_retry()].into_iter().chain(commands).flatten().min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
         self.now = cx.now;
         self.retry_loading(cx);
         self.depend_on_timer(cx);
+        self.perilog_on_timer(cx);
+        self.housekeeping_on_timer(cx);
         if cx.now.mono >= self.purged_at.after(PURGE_PERIOD) {
             self.purged_at = cx.now.mono;
             self.purge_by_config(cx);
@@ -235,7 +254,7 @@ impl Service for JobManager {
     fn stats(&self) -> Value {
         json!({"journal": {"listeners": self.journal.listeners.len(), "events": self.events.count},
                "active_jobs": self.jobs.len(), "inactive_jobs": self.archive.len(), "max_jobid": self.max_id.0,
-               "housekeeping": {"running": {}, "config": {"release-after": -1.0, "command": ""}}})
+               "housekeeping": self.housekeeping.stats()})
     }
 
     fn check(&self) {

@@ -245,6 +245,7 @@ impl JobManager {
 
     fn resume(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.depend_on_restart(cx, id);
+        self.perilog_on_restart(cx, id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         match job.state {
             // The submit was stored, its validation was not.

@@ -103,6 +103,8 @@ fn environment(spec: &SpawnSpec) -> Vec<(OsString, OsString)> {
         None => std::env::vars_os().collect(),
         Some(vars) => vars.iter().map(|(name, value)| (name.into(), value.into())).collect(),
     };
+    vars.retain(|(name, _)| spec.env_over.iter().all(|(over, _)| name != over.as_str()));
+    vars.extend(spec.env_over.iter().map(|(name, value)| (name.into(), value.into())));
     vars.retain(|(name, _)| spec.channels.iter().all(|channel| name != &**channel));
     vars
 }
