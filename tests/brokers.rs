@@ -96,3 +96,79 @@ fn an_instance_runs_in_a_job_of_another() {
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     assert_eq!(text(&out.stdout), "2\nsimple\n");
 }
+
+/// `ON RANK COMMAND...` runs a command at the broker of a rank.
+const ON: &str = "ON() { r=$1; shift; FLUX_URI=${FLUX_URI%local-*}local-$r \"$@\"; }; ";
+
+/// What a script in a session prints; it must succeed.
+fn session(args: &[&str], script: &str) -> String {
+    let script = format!("{ON}{script}");
+    let out = start(&[args, &[&script]].concat());
+    assert_eq!(out.status.code(), Some(0), "{}\n{}", text(&out.stdout), text(&out.stderr));
+    text(&out.stdout)
+}
+
+#[test]
+fn all_brokers_agree_on_who_is_where_and_on_the_configuration() {
+    let script = "for r in 0 1 3; do ON $r $F getattr hostlist; ON $r $F getattr broker.mapping; \
+        ON $r $F getattr broker.critical-ranks; done | sort | uniq -c | sed 's/^ *//'; \
+        echo 'x.y = 5' | $F config load; sleep 0.2; ON 3 $F config get x.y; ON 3 $F config load </dev/null 2>&1; \
+        ON 2 $F shutdown 2>&1; true";
+    let out = session(&["-s4", "-Stbon.topo=kary:2", "--test-hosts=h[0-3]"], script);
+    let want = "3 0-1\n3 [[0,1,4,1]]\n3 h[0-3]\n5\n\
+        flux-config: load: configuration can only be changed on rank 0\n\
+        flux-shutdown: shutdown may only be initiated on rank 0\n";
+    assert_eq!(out, want);
+}
+
+#[test]
+fn a_silent_broker_is_torpid_until_it_speaks_again() {
+    let script = "pid=$(ON 2 $F getattr broker.pid); kill -STOP $pid; \
+        until [ \"$($F resource status -s torpid -no {ranks})\" = 2 ]; do sleep 0.05; done; \
+        $F resource list -s up -no {ranks}; kill -CONT $pid; \
+        until [ \"$($F resource list -s up -no {ranks})\" = 0-2 ]; do sleep 0.05; done; echo lively; \
+        $F dmesg | grep -o 'h2 (rank 2) .*responsive[^0-9]*'; $F resource eventlog | grep -cE 'torpid|lively'";
+    let options = ["-s3", "-Stbon.torpid_min=0.2s", "-Stbon.torpid_max=0.6s", "--test-hosts=h[0-2]"];
+    let out = session(&options, script);
+    let want = "0-1\nlively\nh2 (rank 2) has been unresponsive for \nh2 (rank 2) is responsive now\n2\n";
+    assert_eq!(out, want);
+}
+
+#[test]
+fn a_subtree_that_is_cut_off_is_lost_and_says_why() {
+    let script = "$F overlay disconnect 1 2>&1; $F overlay status --no-pretty; $F overlay errors; \
+        $F ping -c1 -r 3 broker 2>&1 | grep -o 'No route.*'; ON 0 $F dmesg | grep -o 'h1 (rank 1) disc.*'";
+    let options = ["-s4", "-Stbon.topo=kary:2", "--test-hosts=h[0-3]", "--test-exit-mode=leader"];
+    let out = session(&options, script);
+    let want = "flux-overlay: asking h0 (rank 0) to disconnect child h1 (rank 1)\n\
+        0 h0: degraded\n1 h1: lost\n3 h3: lost\n2 h2: full\nh[1]: administrative disconnect\nNo route to host\n\
+        h1 (rank 1) disconnected by request and severed contact with 1 other nodes\n";
+    assert_eq!(out, want.replace("h[1]", "h1"));
+}
+
+#[test]
+fn no_broker_outlives_who_started_it() {
+    let tmp = tempfile::tempdir().unwrap();
+    let told = tmp.path().join("pids");
+    let exe = env!("CARGO_BIN_EXE_flux");
+    let script = format!(
+        "{ON}for r in 0 1 2; do ON $r $F getattr broker.pid; done >{0}.new; mv {0}.new {0}; sleep 60",
+        told.display()
+    );
+    let mut command = Command::new(exe);
+    command.args(["start", "-s3", &script]).env("F", exe).env("SHELL", "/bin/sh").env_remove("FLUX_URI");
+    let mut child = command.spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while !told.exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let pids = std::fs::read_to_string(&told).unwrap();
+    let alive =
+        |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("flux"));
+    while pids.lines().any(alive) {
+        assert!(Instant::now() < until, "brokers live on: {pids}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,6 +1,6 @@
 //! Broker attributes: named strings that clients read to find their way, and a few may set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flux_service::Fault;
 use flux_wire::Errno;
@@ -112,6 +112,8 @@ fn flags_of(name: &str) -> Option<AttrFlags> {
 #[derive(Clone, Debug, Default)]
 pub struct Attrs {
     values: BTreeMap<String, String>,
+    /// Names that the command line set.
+    given: BTreeSet<String>,
 }
 
 impl Attrs {
@@ -127,9 +129,15 @@ impl Attrs {
             }
             Some(_) => {
                 self.values.insert(name.to_owned(), value.to_owned());
+                self.given.insert(name.to_owned());
                 Ok(())
             }
         }
+    }
+
+    /// Did the command line set it?
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.contains(name)
     }
 
     /// Sets an attribute that the broker or one of its services owns.

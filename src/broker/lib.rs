@@ -20,6 +20,7 @@ mod route;
 mod service;
 mod startlog;
 mod state;
+pub mod tbon;
 
 pub use attr::{AttrFlags, Attrs};
 pub use compose::{Composed, compose};

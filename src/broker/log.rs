@@ -33,6 +33,11 @@ impl LogLine {
         LogLine { level: pri.map_or(7, |pri| (pri >> 3 & 7) as u8), text }
     }
 
+    /// The rank that the line says it is from.
+    pub fn rank(&self) -> Option<u32> {
+        self.text.split(' ').nth(2)?.parse().ok()
+    }
+
     /// What goes to stderr: `app.severity[rank]: text`.
     pub fn for_stderr(&self) -> String {
         const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
@@ -83,8 +88,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     pub ring: usize,
-    /// Lines of this severity and worse go to stderr; negative: none.
+    /// Lines of this severity and worse are kept in the ring; negative: none. So are the others.
+    pub level: i32,
+    /// They go to stderr: on rank 0, and where `log-stderr-mode` is `local`.
     pub stderr_level: i32,
+    /// They go to stderr on every rank, at once.
+    pub critical_level: i32,
+    /// They go to rank 0 too.
+    pub forward_level: i32,
+    pub stderr_is_local: bool,
 }
 
 impl LogConfig {
@@ -92,7 +104,11 @@ impl LogConfig {
         let number = |name: &str, default: i32| attrs.get(name).and_then(|v| v.parse().ok()).unwrap_or(default);
         LogConfig {
             ring: usize::try_from(number("log-ring-size", LOG_RING_DEFAULT as i32)).unwrap_or(LOG_RING_DEFAULT),
-            stderr_level: number("log-stderr-level", 3).max(number("log-critical-level", 2)),
+            level: number("log-level", 7),
+            stderr_level: number("log-stderr-level", 3),
+            critical_level: number("log-critical-level", 2),
+            forward_level: number("log-forward-level", 3),
+            stderr_is_local: attrs.get("log-stderr-mode") == Some("local"),
         }
     }
 }
@@ -103,6 +119,8 @@ pub(crate) struct LogRing {
     lines: VecDeque<LogLine>,
     /// Lines ever appended.
     pub(crate) count: u64,
+    /// Lines of other brokers, which are not kept.
+    pub(crate) remote: u64,
 }
 
 impl LogRing {

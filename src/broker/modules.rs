@@ -224,7 +224,7 @@ impl Node {
             })
             .collect::<Vec<Value>>()
         };
-        let own = ["config", "connector-local"]
+        let own = ["config", "connector-local", "overlay"]
             .map(|name| row(name, &self.core.connector_uuid, 0, 1, vec![&name.to_owned()]));
         let mods: Vec<Value> =
             own.into_iter().chain(self.slots.values().flat_map(list)).chain(self.core.externals.rows()).collect();

@@ -192,7 +192,7 @@ impl Node {
         let mut rng = Rng::new(setup.seed);
         let uuid: RouteId = rng.uuid().into();
         let services = std::mem::take(&mut setup.services);
-        crate::core::complete_attrs(&mut setup, &uuid, now);
+        crate::core::complete_attrs(&mut setup, &uuid, now)?;
         let info = NodeInfo {
             rank: setup.rank,
             size: setup.size,
@@ -278,7 +278,7 @@ impl Node {
     /// When `on_timer` next has work.
     pub fn next_timer(&self) -> Option<Mono> {
         let services = self.slots.values().filter_map(|slot| slot.service.next_timer());
-        services.chain(self.core.next_timer()).min()
+        services.chain(self.core.next_timer()).chain(self.links.next_timer()).min()
     }
 
     pub fn on_timer(&mut self, now: Now) {
@@ -289,6 +289,7 @@ impl Node {
             self.call(owner, |service, cx| service.on_timer(cx));
         }
         self.core_timer();
+        self.check_silence();
         self.drain();
     }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use flux_service::{Completion, Fault, LogLevel, Mono, Now, ProcessEvent, ProcessOp, SpawnSpec, StdStream, Tag};
-use flux_types::Idset;
+use flux_types::{Hostlist, Idset};
 use flux_wire::{Errno, Message, Payload, Rank, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -96,10 +96,14 @@ pub(crate) struct State {
     deadline: Option<Mono>,
     /// What rank 0 was told of this node has arrived.
     announced: bool,
+    /// The configuration is that of rank 0.
+    config_is_synced: bool,
     /// The parent's run level, as its number.
     parent_level: u32,
+    /// When to say who is waited for: for a quorum, or to leave.
+    warn_at: Option<Mono>,
     /// Brokers that are there, as rank 0 counts them.
-    online: usize,
+    online: Idset,
     /// The start was noted in the key-value store.
     pub(crate) started: bool,
     /// The end is being noted there.
@@ -127,8 +131,10 @@ impl State {
             shutdowns: Vec::new(),
             deadline: None,
             announced: false,
+            config_is_synced: false,
             parent_level: 0,
-            online: 1,
+            warn_at: None,
+            online: Idset::range(0, 0),
             started: false,
             finishing: false,
             dump: None,
@@ -139,8 +145,19 @@ impl State {
         self.level > RunLevel::Run
     }
 
+    /// Forgets streams of brokers that are gone.
+    pub(crate) fn end_streams_of(&mut self, goes_on: impl Fn(&Message) -> bool) {
+        for list in [&mut self.monitors, &mut self.waiters, &mut self.shutdowns] {
+            list.retain(&goes_on);
+        }
+    }
+
+    pub(crate) fn config_synced(&mut self) {
+        self.config_is_synced = true;
+    }
+
     pub(crate) fn next_timer(&self) -> Option<Mono> {
-        self.deadline
+        self.deadline.into_iter().chain(self.warn_at).min()
     }
 }
 
@@ -164,7 +181,7 @@ impl Node {
         let next = match self.core.state.level {
             RunLevel::LoadBuiltins => Some(RunLevel::Join),
             RunLevel::Join => (self.info.rank.is_root() || self.links.is_joined()).then_some(RunLevel::ConfigSync),
-            RunLevel::ConfigSync => self.core.state.announced.then_some(RunLevel::Init),
+            RunLevel::ConfigSync => self.config_is_there().then_some(RunLevel::Init),
             RunLevel::Init => self.init_is_over().then_some(RunLevel::Quorum),
             RunLevel::Quorum => self.quorum_is_there().then_some(RunLevel::Run),
             RunLevel::Run => self.parent_is_leaving().then_some(RunLevel::Cleanup),
@@ -188,6 +205,7 @@ impl Node {
         state.level = level;
         state.since = self.now.mono;
         state.rc_done = false;
+        state.warn_at = None;
         self.log(LogLevel::Info, "broker", &text);
         for request in self.core.state.monitors.clone() {
             self.answer(&request, Ok(json!({"state": level.number()}).into()));
@@ -204,6 +222,10 @@ impl Node {
             RunLevel::Exit => self.enter_exit(),
             _ => {}
         }
+    }
+
+    fn config_is_there(&self) -> bool {
+        self.core.state.announced && (self.info.rank.is_root() || self.core.state.config_is_synced)
     }
 
     /// A command that the site wants run beside the services' own start or stop.
@@ -246,6 +268,42 @@ impl Node {
         } else if self.info.size > 1 {
             let tag = self.core_cx(|cx| cx.request_stream("groups.get", Target::Rank(Rank::ROOT), name));
             self.core.waiting.insert(tag, Waiting::Online);
+            self.warn_after("broker.quorum-warn");
+        }
+    }
+
+    /// Says who is waited for, after the time that the attribute names.
+    fn warn_after(&mut self, attr: &str) {
+        self.core.state.warn_at = crate::tbon::duration(&self.attrs, attr).map(|span| self.now.mono.after(span));
+    }
+
+    fn warn_of_missing(&mut self) {
+        if self.core.state.warn_at.is_none_or(|at| self.now.mono < at) {
+            return;
+        }
+        self.core.state.warn_at = None;
+        let hosts = |node: &Node, ranks: &Idset| {
+            let all = node.attrs.get("hostlist").and_then(|text| Hostlist::parse(text).ok()).unwrap_or_default();
+            all.select(ranks).to_string()
+        };
+        match self.core.state.level {
+            RunLevel::Quorum => {
+                let missing = Idset::range(0, self.info.size - 1).subtract(&self.core.state.online);
+                let text = format!("quorum delayed: waiting for {} (rank {missing})", hosts(self, &missing));
+                self.log(LogLevel::Err, "broker", &text);
+                self.warn_after("broker.quorum-warn");
+            }
+            RunLevel::Shutdown => {
+                let left = self.links.family.online();
+                let text = format!(
+                    "shutdown delayed: waiting for {} peers: {} (rank {left})",
+                    left.count(),
+                    hosts(self, &left)
+                );
+                self.log(LogLevel::Err, "broker", &text);
+                self.warn_after("broker.shutdown-warn");
+            }
+            _ => {}
         }
     }
 
@@ -255,7 +313,7 @@ impl Node {
             members: Idset,
         }
         if let Ok(body) = response.decode::<Body>() {
-            self.core.state.online = body.members.count();
+            self.core.state.online = body.members;
         }
     }
 
@@ -265,7 +323,7 @@ impl Node {
             return self.core.state.parent_level >= RunLevel::Run.number();
         }
         let quorum = self.attrs.get("broker.quorum").and_then(|text| text.parse().ok());
-        self.core.state.online >= quorum.unwrap_or(self.info.size as usize)
+        self.core.state.online.count() >= quorum.unwrap_or(self.info.size as usize)
     }
 
     pub(crate) fn parent_state(&mut self, response: &Message) {
@@ -283,7 +341,11 @@ impl Node {
     }
 
     fn enter_shutdown(&mut self) {
-        self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
+        let timeout = crate::tbon::duration(&self.attrs, "broker.shutdown-timeout").unwrap_or(STOP_TIMEOUT);
+        self.core.state.deadline = Some(self.now.mono.after(timeout));
+        if self.links.has_children() {
+            self.warn_after("broker.shutdown-warn");
+        }
         self.log_finish();
     }
 
@@ -471,13 +533,13 @@ impl Node {
     }
 
     pub(crate) fn core_timer(&mut self) {
+        self.warn_of_missing();
         let due = self.core.state.deadline.is_some_and(|at| at <= self.now.mono);
         if due {
             self.core.state.deadline = None;
             if self.core.state.level == RunLevel::Shutdown {
                 let left = self.links.family.online().to_string();
-                let text =
-                    format!("brokers {left} have not left after {} s; leaving without them", STOP_TIMEOUT.as_secs());
+                let text = format!("shutdown timeout: leaving without the brokers on ranks {left}");
                 self.log(LogLevel::Err, "broker", &text);
                 return self.enter(RunLevel::Finalize);
             }
@@ -532,6 +594,9 @@ impl Node {
 
     pub(crate) fn shutdown_start(&mut self, request: &Message) -> Answer {
         const SIGHUP: i32 = 1;
+        if !self.info.rank.is_root() {
+            return Err(Fault::new(Errno::EINVAL, "shutdown may only be initiated on rank 0"));
+        }
         if self.core.state.level > RunLevel::Run {
             return Err(Fault::new(Errno::EINVAL, "the instance is shutting down already"));
         }

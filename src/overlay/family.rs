@@ -101,6 +101,20 @@ impl Family {
         self.refresh(now);
     }
 
+    /// A child is torpid, or is so no more; `true` if that is news.
+    pub fn set_torpid(&mut self, rank: u32, torpid: bool) -> bool {
+        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return false };
+        std::mem::replace(&mut child.torpid, torpid) != torpid
+    }
+
+    /// Why a child that is not connected could not come.
+    pub fn refused(&mut self, rank: u32, error: String) {
+        let child = self.children.iter_mut().find(|child| child.rank == rank);
+        if let Some(child) = child.filter(|child| !child.status.is_online()) {
+            child.error = Some(error);
+        }
+    }
+
     fn refresh(&mut self, now: Mono) {
         let status = Status::of_children(self.children.iter().map(|child| child.status));
         if status != self.status {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use flux_types::Idset;
 
-use crate::limits::SIZE_MAX;
+use crate::limits::{FANOUT_WANTED, SIZE_MAX};
 
 /// Why there is no tree.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +24,9 @@ pub enum TreeError {
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadTopology { text } => write!(f, "tbon.topo={text}: use kary:N, binomial or custom"),
+            Self::BadTopology { text } => {
+                write!(f, "tbon.topo={text}: use kary:N, mincrit, mincrit:N, binomial or custom")
+            }
             Self::BadSize { size } => write!(f, "an instance of {size} brokers cannot be: 1 to {SIZE_MAX} can"),
             Self::BadParent { rank } => write!(f, "rank {rank} has no way to rank 0"),
         }
@@ -32,6 +34,21 @@ impl fmt::Display for TreeError {
 }
 
 impl std::error::Error for TreeError {}
+
+/// Parents in a tree of `routers` below rank 0 and all others spread over them.
+fn under_routers(routers: u32) -> Box<dyn Fn(u32) -> u32> {
+    Box::new(
+        move |rank| if rank <= routers { 0 } else { (rank - routers - 1) % routers.max(1) + u32::from(routers > 0) },
+    )
+}
+
+/// As few routers as keep them at [`FANOUT_WANTED`] children; an instance of that size needs none.
+fn routers_for(size: u32) -> u32 {
+    if size <= FANOUT_WANTED + 1 {
+        return 0;
+    }
+    (2..size).find(|routers| (size - 1 - routers).div_ceil(*routers) <= FANOUT_WANTED).unwrap_or(0)
+}
 
 /// A tree of ranks `0..size`, with rank 0 at its root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +58,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree by its name: `kary:N` (`kary:0`: all below rank 0) or `binomial`.
+    /// A tree by its name: `kary:N` (`kary:0`: all below rank 0), `mincrit`, `mincrit:N` (N routers below rank 0, and the
+    /// others below these) or `binomial`.
     ///
     /// # Errors
     /// A name or size that means nothing.
@@ -55,6 +73,8 @@ impl Tree {
                 0 => Box::new(|_| 0),
                 fanout => Box::new(move |rank| (rank - 1) / fanout),
             },
+            Some(("mincrit", routers)) => under_routers(routers.parse().map_err(|_| bad())?),
+            None if topology == "mincrit" => under_routers(routers_for(size)),
             None if topology == "binomial" => Box::new(|rank| rank & (rank - 1)),
             _ => return Err(bad()),
         };
@@ -123,6 +143,11 @@ impl Tree {
         std::iter::successors(self.parent(rank), |rank| self.parent(*rank)).count() as u32
     }
 
+    /// Ranks that others depend on: rank 0, and all that have children.
+    pub fn critical(&self) -> Idset {
+        (0..self.size()).filter(|rank| *rank == 0 || !self.children(*rank).is_empty()).collect()
+    }
+
     /// The level of the ranks that are furthest from rank 0.
     pub fn level_max(&self) -> u32 {
         (0..self.size()).map(|rank| self.level(rank)).max().unwrap_or(0)
@@ -144,6 +169,10 @@ mod tests {
             ("binomial", 8, 0, &[1, 2, 4]),
             ("binomial", 8, 4, &[5, 6]),
             ("kary:2", 1, 0, &[]),
+            ("mincrit", 8, 0, &[1, 2, 3, 4, 5, 6, 7]),
+            ("mincrit:2", 7, 0, &[1, 2]),
+            ("mincrit:2", 7, 2, &[4, 6]),
+            ("mincrit:0", 3, 0, &[1, 2]),
         ];
         for (name, size, rank, children) in rows {
             let tree = Tree::named(name, *size).unwrap();
@@ -152,7 +181,7 @@ mod tests {
                 assert_eq!(tree.parent(*child), Some(*rank));
             }
         }
-        for bad in ["", "kary", "kary:x", "kary:-1", "binomial:2", "ring"] {
+        for bad in ["", "mincrit:", "kary", "kary:x", "kary:-1", "binomial:2", "ring"] {
             assert!(Tree::named(bad, 4).is_err(), "{bad}");
         }
         assert!(Tree::named("binomial", 0).is_err());
@@ -160,7 +189,7 @@ mod tests {
 
     #[test]
     fn every_rank_is_reached_over_the_right_child() {
-        for name in ["kary:1", "kary:2", "kary:3", "kary:0", "binomial"] {
+        for name in ["kary:1", "kary:2", "kary:3", "kary:0", "mincrit", "mincrit:1", "mincrit:3", "binomial"] {
             for size in 1..40 {
                 let tree = Tree::named(name, size).unwrap();
                 assert_eq!(tree.subtree(0).count(), size as usize);
@@ -179,6 +208,7 @@ mod tests {
     #[test]
     fn a_custom_tree_has_one_root_and_no_circle() {
         let tree = Tree::from_parents([0, 1, 1]).unwrap();
+        assert_eq!(tree.critical().to_string(), "0-1");
         assert_eq!((tree.level(3), tree.level_max(), tree.children(1)), (2, 2, &[2, 3][..]));
         assert_eq!(Tree::from_parents([2, 1]), Err(TreeError::BadParent { rank: 1 }));
         assert_eq!(Tree::from_parents([9]), Err(TreeError::BadParent { rank: 1 }));

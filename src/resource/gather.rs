@@ -22,6 +22,8 @@ impl Resource {
     pub(crate) fn follow_members(&mut self, cx: &mut Cx<'_>) {
         let tag = cx.request_stream("groups.get", Target::Rank(cx.node.rank), json!({"name": "broker.online"}));
         self.waiting.insert(tag, Waiting::Members);
+        let tag = cx.request_stream("groups.get", Target::Rank(cx.node.rank), json!({"name": "broker.torpid"}));
+        self.waiting.insert(tag, Waiting::Torpid);
     }
 
     /// Waits for the inventories of the other brokers; ours is the first.
@@ -77,6 +79,28 @@ impl Resource {
             self.went_offline(cx, &gone);
             self.went_online(cx, &members);
         }
+    }
+
+    /// Brokers that are silent get no new jobs, and keep those that they have.
+    pub(crate) fn torpid_changed(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+        #[derive(Deserialize)]
+        struct Members {
+            members: Idset,
+        }
+        if reply.errno().is_some() {
+            return;
+        }
+        self.waiting.insert(tag, Waiting::Torpid);
+        let Ok(Members { members }) = reply.decode() else { return };
+        let (new, well) = (members.subtract(&self.torpid), self.torpid.subtract(&members));
+        self.torpid = members;
+        for (name, ranks) in [("torpid", new), ("lively", well)] {
+            if !ranks.is_empty() {
+                let event = self.event(cx, name, json!({"idset": ranks.to_string()}));
+                self.commit(cx, &[event], false, Waiting::Ignored);
+            }
+        }
+        self.tell_scheduler(cx);
     }
 
     fn went_offline(&mut self, cx: &mut Cx<'_>, ranks: &Idset) {

@@ -33,6 +33,8 @@ pub(crate) enum Waiting {
     Reload(Message),
     /// A stream: the ranks in `broker.online`.
     Members,
+    /// A stream: the ranks in `broker.torpid`.
+    Torpid,
     Ignored,
 }
 
@@ -53,6 +55,8 @@ pub struct Resource {
     pub(crate) gathered: Option<ResourceSet>,
     /// Of several brokers: those that are there.
     pub(crate) members: Idset,
+    /// Those that have been silent for too long.
+    pub(crate) torpid: Idset,
     size: u32,
     pub(crate) set: ResourceSet,
     pub(crate) method: Method,
@@ -132,6 +136,7 @@ impl Service for Resource {
                 None => cx.respond_empty(&request),
             },
             Some(Waiting::Members) => self.members_changed(cx, tag, reply),
+            Some(Waiting::Torpid) => self.torpid_changed(cx, tag, reply),
             Some(Waiting::Allocated(request)) => self.finish_sched_status(cx, &request, reply),
             _ => {}
         }
@@ -183,6 +188,7 @@ impl Resource {
             found,
             gathered: None,
             members: Idset::new(),
+            torpid: Idset::new(),
             size,
             online: Idset::new(),
             excluded: Idset::new(),
@@ -315,7 +321,7 @@ impl Resource {
 
     /// The targets a job may get.
     fn up(&self) -> Idset {
-        self.online.subtract(&self.drains.ranks()).subtract(&self.excluded)
+        self.online.subtract(&self.drains.ranks()).subtract(&self.excluded).subtract(&self.torpid)
     }
 
     pub(crate) fn tell_scheduler(&mut self, cx: &mut Cx<'_>) {
@@ -566,7 +572,7 @@ impl Resource {
             "online": self.online.to_string(),
             "offline": offline.to_string(),
             "exclude": self.excluded.to_string(),
-            "torpid": "",
+            "torpid": self.torpid.to_string(),
         });
         cx.respond(request, body);
         Ok(())

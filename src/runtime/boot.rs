@@ -17,6 +17,7 @@ use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup, compose};
 use flux_client::Handle;
 use flux_resource::{Inventory, Method};
 use flux_service::Recovered;
+use flux_sys::process::Pid;
 use flux_sys::signal::Name as Signal;
 use flux_types::resource_set::{self, ResourceSet};
 use flux_wire::Rank;
@@ -92,7 +93,7 @@ fn run(args: Args) -> Result<u8, BootError> {
     // A client that goes while it is written to is an error value, not our end.
     flux_sys::signal::ignore(Signal::SIGPIPE as i32).map_err(io_error("ignore SIGPIPE"))?;
     flux_sys::process::set_name("flux-broker");
-    let env = environment();
+    let env = end_with_starter(environment())?;
     let mut attrs = given_attrs(&args)?;
     let config_path = args.config_path.clone().or_else(|| variable(&env, "FLUX_CONF_DIR").map(str::to_owned));
     let config = Arc::new(config::load(config_path.as_deref(), &args.confs).map_err(BootError::Config)?);
@@ -100,9 +101,14 @@ fn run(args: Args) -> Result<u8, BootError> {
         Some(name) => name.to_owned(),
         None => flux_sys::ids::hostname().map_err(io_error("ask for the host's name"))?,
     };
+    flux_broker::tbon::settle(&mut attrs, &config).map_err(|fault| BootError::Attr(fault.text))?;
     let mut place =
         Place::find(&mut attrs, &config, &hostname, |name| variable(&env, name)).map_err(BootError::Place)?;
-    let (rank, peers) = (place.rank, place.peers.take());
+    let (rank, mut peers) = (place.rank, place.peers.take());
+    if let Some(peers) = &mut peers {
+        peers.user_timeout = flux_broker::tbon::duration(&attrs, "tbon.tcp_user_timeout");
+        peers.connect_timeout = flux_broker::tbon::duration(&attrs, "tbon.connect_timeout");
+    }
     let dirs = Dirs::prepare(&wishes(&attrs, &env, place.keeps_state(&attrs))).map_err(BootError::Dir)?;
     let (store, recovered) = open_store(dirs.statedir.as_deref(), &dirs.rundir).map_err(BootError::Store)?;
     dirs.remember().map_err(BootError::Dir)?;
@@ -138,6 +144,19 @@ fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// Brokers of a test session (`flux start --test-size`) end when the process that started them does, however that ends.
+fn end_with_starter(mut env: Vec<(String, String)>) -> Result<Vec<(String, String)>, BootError> {
+    let starter = variable(&env, "FLUX_START_PID").and_then(|pid| pid.parse().ok()).map(Pid);
+    env.retain(|(name, _)| name != "FLUX_START_PID");
+    if starter.is_some_and(|starter| starter == Pid::parent()) {
+        flux_sys::process::set_parent_death_signal(Signal::SIGTERM as i32).map_err(io_error("watch who started us"))?;
+        if starter != Some(Pid::parent()) {
+            return Err(BootError::Start("whoever started us has gone".to_owned()));
+        }
+    }
+    Ok(env)
 }
 
 fn variable<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {

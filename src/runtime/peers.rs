@@ -31,6 +31,21 @@ pub struct PeersSetup {
     pub listener: Option<std::net::TcpListener>,
     /// Address (`HOST:PORT`) and key.
     pub parent: Option<(String, PublicKey)>,
+    /// How long a peer may leave what it was sent without acknowledgement; `None`: as long as the system lets it.
+    pub user_timeout: Option<Duration>,
+    /// How long one try to reach the parent may take.
+    pub connect_timeout: Option<Duration>,
+}
+
+impl PeersSetup {
+    pub fn new(
+        own: KeyPair,
+        allowed: BTreeSet<PublicKey>,
+        listener: Option<std::net::TcpListener>,
+        parent: Option<(String, PublicKey)>,
+    ) -> PeersSetup {
+        PeersSetup { own, allowed, listener, parent, user_timeout: None, connect_timeout: None }
+    }
 }
 
 struct Peer {
@@ -64,6 +79,8 @@ pub(crate) struct Peers {
     ready: Ring,
     unsent: BTreeSet<Token>,
     accept: bool,
+    user_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
 }
 
 impl Peers {
@@ -94,6 +111,8 @@ impl Peers {
             ready: Ring::default(),
             unsent: BTreeSet::new(),
             accept: true,
+            user_timeout: setup.user_timeout,
+            connect_timeout: setup.connect_timeout,
         })
     }
 
@@ -215,6 +234,15 @@ impl Peers {
         }
         // Fails on a socket that is not connected yet; then it is done when it is.
         let _ = stream.set_nodelay(true);
+        if let Some(Err(error)) = self.user_timeout.map(|timeout| flux_sys::socket::set_user_timeout(&stream, timeout))
+        {
+            stderr::line(&format!("flux-broker: tbon.tcp_user_timeout has no effect: {error}"));
+        }
+        let handshake = Duration::from_millis(HANDSHAKE_MS_MAX);
+        let patience = match side {
+            Side::Parent => self.connect_timeout.unwrap_or(handshake),
+            Side::Child => handshake,
+        };
         let peer = Peer {
             stream,
             zmtp,
@@ -224,7 +252,7 @@ impl Peers {
             writable: side == Side::Child,
             hung_up: false,
             told: false,
-            ready_by: mono.after(Duration::from_millis(HANDSHAKE_MS_MAX)),
+            ready_by: mono.after(patience),
         };
         self.links.insert(token, peer);
         self.unsent.insert(token);

@@ -4,7 +4,7 @@ use crate::limits::PASSED_FDS_MAX;
 use crate::process::Pid;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg,
-    sockopt,
+    setsockopt, sockopt,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -78,6 +78,21 @@ pub fn receive_with_fds(socket: impl AsFd, buf: &mut [u8]) -> io::Result<(usize,
         }
     }
     Ok((message.bytes, fds))
+}
+
+/// How long sent bytes may stay without the peer's acknowledgement before the connection counts as broken (tcp(7),
+/// TCP_USER_TIMEOUT); probes notice a silent peer within about the same time.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn set_user_timeout(socket: &impl AsFd, timeout: std::time::Duration) -> io::Result<()> {
+    let ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(socket, sockopt::TcpUserTimeout, &ms)?;
+    setsockopt(socket, sockopt::KeepAlive, &true)?;
+    let idle = u32::try_from(timeout.as_secs() / 2).unwrap_or(u32::MAX).clamp(1, 7200);
+    setsockopt(socket, sockopt::TcpKeepIdle, &idle)?;
+    setsockopt(socket, sockopt::TcpKeepInterval, &(idle / 4).max(1))?;
+    Ok(())
 }
 
 #[cfg(test)]

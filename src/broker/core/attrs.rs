@@ -55,7 +55,10 @@ impl Node {
 }
 
 /// Fills in what the command line left open. What the broker itself determines is never open.
-pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) {
+///
+/// # Errors
+/// A sentence: which value of `[tbon]` makes no sense.
+pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) -> Result<(), String> {
     let (tree, rank) = (&setup.overlay.tree, setup.rank.0);
     let place = [tree.level(rank), tree.level_max(), tree.subtree(rank).count() as u32 - 1];
     let attrs = &mut setup.attrs;
@@ -75,6 +78,10 @@ pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) {
     }
     if let Some(statedir) = &setup.statedir {
         attrs.set("statedir", statedir.clone());
+        attrs.set_default("statedir-cleanup", "0");
+    }
+    if setup.rank.is_root() {
+        attrs.set_default("content.backing-module", "content-sqlite");
     }
     for (name, value) in [
         ("instance-level", "0".to_owned()),
@@ -83,15 +90,22 @@ pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) {
         ("hostlist", setup.hostname.clone()),
         ("broker.boot-method", "single".to_owned()),
         ("broker.mapping", "[[0,1,1,1]]".to_owned()),
-        ("broker.critical-ranks", "0".to_owned()),
+        ("broker.critical-ranks", tree.critical().to_string()),
         ("broker.quorum", setup.size.to_string()),
-        ("content.backing-module", "content-sqlite".to_owned()),
+        ("broker.quorum-warn", "1m".to_owned()),
+        ("broker.shutdown-warn", "1m".to_owned()),
+        ("broker.shutdown-timeout", "none".to_owned()),
+        ("broker.cleanup-timeout", "none".to_owned()),
+        ("broker.unload-builtins-timeout", "1m".to_owned()),
+        ("broker.sd-stop-timeout", "none".to_owned()),
         ("content.hash", "sha1".to_owned()),
         ("conf.shell_initrc", String::new()),
         ("conf.shell_pluginpath", String::new()),
         ("log-ring-size", "1024".to_owned()),
         ("log-forward-level", "3".to_owned()),
         ("log-critical-level", "2".to_owned()),
+        ("log-syslog-enable", "0".to_owned()),
+        ("log-syslog-level", "3".to_owned()),
         ("log-stderr-mode", "leader".to_owned()),
         ("log-stderr-level", "3".to_owned()),
         ("log-level", "7".to_owned()),
@@ -99,6 +113,7 @@ pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) {
     ] {
         attrs.set_default(name, value);
     }
+    crate::tbon::settle(attrs, &setup.config).map_err(|fault| fault.text)
 }
 
 /// What `flux version` and `attr.get version` say of the protocol level: clients compare it with theirs.

@@ -45,12 +45,14 @@ impl Node {
     }
 
     pub(crate) fn config_load(&mut self, request: &Message) -> Answer {
+        self.only_rank_0_changes_config()?;
         let config = request.payload.value()?;
         self.apply_config(config)?;
         Ok(Some(Payload::None))
     }
 
     pub(crate) fn config_reload(&mut self, request: &Message) -> Answer {
+        self.only_rank_0_changes_config()?;
         // An instance without configuration files has nothing to read again, which is no failure (as in flux-core).
         let Some(dir) = self.core.config_path.clone() else { return Ok(Some(Payload::None)) };
         let reload =
@@ -62,6 +64,29 @@ impl Node {
             self.core.waiting.insert(tag, Waiting::Reload(reload));
         }
         Ok(None)
+    }
+
+    fn only_rank_0_changes_config(&self) -> Result<(), Fault> {
+        match self.info.rank.is_root() {
+            true => Ok(()),
+            false => Err(Fault::new(Errno::EINVAL, "configuration can only be changed on rank 0")),
+        }
+    }
+
+    /// The parent's configuration is ours too, from the start and whenever it changes.
+    pub(crate) fn parent_config(&mut self, response: &Message) {
+        if response.errno().is_some() {
+            return;
+        }
+        let outcome =
+            response.payload.value().map_err(Fault::from).and_then(|config| match self.info.config == config {
+                true => Ok(()),
+                false => self.apply_config(config),
+            });
+        if let Err(fault) = outcome {
+            self.log(LogLevel::Err, "config", &format!("the configuration of rank 0 is refused here: {fault}"));
+        }
+        self.core.state.config_synced();
     }
 
     pub(crate) fn reload_step(&mut self, mut reload: Reload, completion: Completion) {
@@ -114,6 +139,7 @@ impl Node {
         if !config.is_object() {
             return Err(Fault::new(Errno::EINVAL, "a configuration is a table"));
         }
+        crate::tbon::resettle(&mut self.attrs.clone(), &config)?;
         let old = std::mem::replace(&mut self.info.config, config);
         let owners: Vec<Owner> = self.slots.keys().copied().collect();
         for (at, owner) in owners.iter().enumerate() {
@@ -128,6 +154,8 @@ impl Node {
                 return Err(Fault::new(fault.errno, format!("{name}: {}", fault.message())));
             }
         }
+        crate::tbon::resettle(&mut self.attrs, &self.info.config)?;
+        self.info.attrs = self.attrs.to_map();
         for request in self.core.config_watchers.clone() {
             let payload = Payload::Json(self.info.config.clone());
             self.answer(&request, Ok(payload));

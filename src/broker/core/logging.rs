@@ -1,7 +1,7 @@
 //! `log.*`: appending to the ring, showing it, following it.
 
 use flux_service::Fault;
-use flux_wire::{Errno, Message, Payload};
+use flux_wire::{Errno, Message, Payload, Rank, Target};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,20 +19,41 @@ struct Dmesg {
 }
 
 impl Node {
+    /// Keeps a line of this broker, and passes it on to whom it concerns.
     pub(crate) fn append_log(&mut self, line: LogLine) {
-        if i32::from(line.level) <= self.core.log_config.stderr_level {
+        let config = self.core.log_config;
+        let (level, is_root) = (i32::from(line.level), self.info.rank.is_root());
+        let here = is_root || config.stderr_is_local;
+        if level <= config.critical_level || here && level <= config.stderr_level {
             self.outputs.push(Output::Stderr { line: line.for_stderr() });
+        }
+        if !is_root && level <= config.forward_level {
+            let payload = Payload::raw(line.text.clone().into_bytes());
+            self.core_cx(|cx| cx.notify("log.append", Target::Rank(Rank::ROOT), payload));
+        }
+        if level > config.level {
+            return;
         }
         for request in self.core.dmesg_followers.clone() {
             self.answer(&request, Ok(Payload::text(&line.text)));
         }
-        let max = self.core.log_config.ring;
-        self.core.log.append(line, max);
+        self.core.log.append(line, config.ring);
     }
 
+    /// From a client or a service; on rank 0 also from brokers that pass on what is grave. What these have said is on their
+    /// rank for `flux dmesg`, and here for stderr.
     pub(crate) fn log_append(&mut self, request: &Message) -> Answer {
         let bytes = request.payload.to_wire().unwrap_or_default();
-        self.append_log(LogLine::from_client(&bytes));
+        let line = LogLine::from_client(&bytes);
+        if self.info.rank.is_root() && line.rank().is_some_and(|rank| rank != self.info.rank.0) {
+            self.core.log.remote += 1;
+            let config = self.core.log_config;
+            if i32::from(line.level) <= config.stderr_level && !config.stderr_is_local {
+                self.outputs.push(Output::Stderr { line: line.for_stderr() });
+            }
+            return Ok(Some(Payload::None));
+        }
+        self.append_log(line);
         Ok(Some(Payload::None))
     }
 
@@ -72,7 +93,7 @@ impl Node {
 
     pub(crate) fn log_stats(&mut self, _request: &Message) -> Answer {
         let log = &self.core.log;
-        let body = json!({"ring-used": log.len(), "count": log.count, "local": log.count, "remote": 0});
+        let body = json!({"ring-used": log.len(), "count": log.count, "local": log.count, "remote": log.remote});
         Ok(Some(body.into()))
     }
 }

@@ -130,6 +130,8 @@ pub(crate) enum Waiting {
     Announced,
     /// A stream: the parent's run level.
     ParentState,
+    /// A stream: the parent's configuration.
+    ParentConfig,
     /// A stream: the ranks in `broker.online`.
     Online,
     /// The end of the instance is in the key-value store.
@@ -239,9 +241,10 @@ impl Node {
             Some(Waiting::Cleanup) => self.cleanup_step_done(Fault::of(message)),
             Some(Waiting::Hello) => self.hello_answered(message),
             Some(Waiting::Announced) => self.announced(message),
-            Some(stream @ (Waiting::ParentState | Waiting::Online)) => {
+            Some(stream @ (Waiting::ParentState | Waiting::ParentConfig | Waiting::Online)) => {
                 match &stream {
                     Waiting::ParentState => self.parent_state(message),
+                    Waiting::ParentConfig => self.parent_config(message),
                     _ => self.online_changed(message),
                 }
                 if message.errno().is_none() {

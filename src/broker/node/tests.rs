@@ -248,7 +248,7 @@ fn modules_go_and_come_back() {
     let mut node = node_with(None);
     let conn = client(&mut node, 1, 1000, 5);
     let names = |list: Value| list["mods"].as_array().unwrap().iter().map(|m| m["name"].clone()).collect::<Vec<_>>();
-    let want = ["config", "connector-local", "echo", "echo-too"];
+    let want = ["config", "connector-local", "overlay", "echo", "echo-too"];
     assert_eq!(names(call(&mut node, conn, "module.list", json!({})).unwrap()), want);
     assert_eq!(call(&mut node, conn, "module.load", json!({"path": "echo", "args": []})), Err(Errno::EEXIST));
     assert_eq!(call(&mut node, conn, "module.remove", json!({"name": "echo"})), Ok(Value::Null));

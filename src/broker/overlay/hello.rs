@@ -23,8 +23,10 @@ struct Hello {
 struct Welcome {
     rank: u32,
     uuid: String,
+    /// The event that was published last.
     seq: u32,
     hostlist: String,
+    mapping: String,
 }
 
 /// Brokers whose versions differ by at most one in the second place understand each other.
@@ -36,7 +38,7 @@ fn check_version(theirs: &str) -> Result<(), Fault> {
     let ours = parse(VERSION).expect("our own version is well formed");
     match parse(theirs) {
         Some((major, minor)) if major == ours.0 && minor.abs_diff(ours.1) <= 1 => Ok(()),
-        _ => Err(Fault::new(Errno::EINVAL, format!("client ({theirs}) version mismatch with ours ({VERSION})"))),
+        _ => Err(Fault::new(Errno::EINVAL, format!("client ({theirs}) version mismatched with server ({VERSION})"))),
     }
 }
 
@@ -57,13 +59,36 @@ impl Node {
         self.send_link(link, hello);
     }
 
-    /// A child asks to be let in.
-    pub(super) fn greet(&mut self, link: LinkId, request: &Message) {
-        let outcome = self.check_hello(request);
-        let Ok(hello) = outcome.map_err(|fault| self.turn_away(link, request, &fault)) else { return };
+    /// A child asks to be let in; it waits until we are in ourselves, and know what to tell it.
+    pub(super) fn knocked(&mut self, link: LinkId, request: Message) {
+        if self.info.rank.is_root() || self.links.is_joined() {
+            return self.greet(link, &request);
+        }
+        match self.links.early.iter().any(|(early, _)| *early == link) {
+            true => self.drop_link(link, "it said hello twice"),
+            false => self.links.early.push((link, request)),
+        }
+    }
+
+    fn greet(&mut self, link: LinkId, request: &Message) {
+        let hello = match request.decode::<Hello>() {
+            Ok(hello) => hello,
+            Err(error) => return self.turn_away(link, request, "(unknown)", &error.into()),
+        };
+        if let Err(fault) = self.check_hello(&hello, request) {
+            self.links.family.refused(hello.rank, fault.text.clone());
+            let who = format!("{} (rank {})", hello.hostname, hello.rank);
+            return self.turn_away(link, request, &who, &fault);
+        }
         if let Some(former) = self.links.children.get(&hello.rank).copied() {
             // It has restarted before we noticed that it was gone.
             self.outputs.push(Output::LinkClose { link: former });
+            let text = format!(
+                "{} (rank {}) reconnected after crash, dropping old connection state",
+                self.host_of(hello.rank),
+                hello.rank
+            );
+            self.log(LogLevel::Err, "overlay", &text);
             self.child_gone(former, Some("it came again"));
         }
         let uuid: RouteId = hello.uuid.into();
@@ -72,24 +97,31 @@ impl Node {
         self.links.children.insert(hello.rank, link);
         self.links.links.get_mut(&link).expect("the link is there").peer = Some((hello.rank, uuid.clone()));
         self.hops.insert(uuid, Hop::Link(link));
-        self.log(LogLevel::Debug, "overlay", &format!("rank {} ({}) joined", hello.rank, hello.hostname));
+        let (host, rank) = (self.host_of(hello.rank), hello.rank);
+        let text = format!("accepting connection from {host} (rank {rank}) status {}", status.name());
+        self.log(LogLevel::Debug, "overlay", &text);
         let body = json!({
             "rank": self.info.rank.0,
             "uuid": &*self.info.uuid,
             "seq": self.core.event_seq,
             "hostlist": self.attrs.get("hostlist").unwrap_or_default(),
+            "mapping": self.attrs.get("broker.mapping").unwrap_or_default(),
         });
         self.answer(request, Ok(body.into()));
-        self.family_changed();
+        self.family_changed(rank);
     }
 
-    fn check_hello(&self, request: &Message) -> Result<Hello, Fault> {
-        let hello: Hello = request.decode()?;
-        check_version(&hello.version)?;
-        if self.links.family.child(hello.rank).is_none() {
-            let text = format!("rank {} is no child of rank {}", hello.rank, self.info.rank);
+    fn check_hello(&self, hello: &Hello, request: &Message) -> Result<(), Fault> {
+        let host = self.host_of(hello.rank);
+        if hello.hostname != host {
+            let text = format!("{host} is configured as rank {}: mismatched config?", hello.rank);
             return Err(Fault::new(Errno::EINVAL, text));
         }
+        if self.links.family.child(hello.rank).is_none() {
+            let text = format!("rank {} is not a child of rank {}: mismatched config?", hello.rank, self.info.rank);
+            return Err(Fault::new(Errno::EINVAL, text));
+        }
+        check_version(&hello.version)?;
         let route = request.route.as_deref().unwrap_or(&[]);
         if hello.uuid.is_empty() || route != [RouteId::from(&*hello.uuid)] || self.hops.contains_key(&*hello.uuid) {
             return Err(Fault::new(Errno::EPROTO, "the hello has a wrong identity"));
@@ -97,11 +129,11 @@ impl Node {
         if self.core.is_leaving() {
             return Err(Fault::new(Errno::EAGAIN, "the instance is shutting down"));
         }
-        Ok(hello)
+        Ok(())
     }
 
-    fn turn_away(&mut self, link: LinkId, request: &Message, fault: &Fault) {
-        self.log(LogLevel::Err, "overlay", &format!("a broker was turned away: {fault}"));
+    fn turn_away(&mut self, link: LinkId, request: &Message, who: &str, fault: &Fault) {
+        self.log(LogLevel::Err, "overlay", &format!("rejecting connection from {who}: {fault}"));
         let mut response = request.error_response(fault.errno, &fault.text);
         response.cred = self.owner_cred();
         response.route = Some(Vec::new());
@@ -119,7 +151,7 @@ impl Node {
         match welcome {
             Ok(welcome) => self.joined(welcome),
             Err(fault) => {
-                self.log(LogLevel::Crit, "overlay", &format!("the parent broker does not let us in: {fault}"));
+                self.log(LogLevel::Crit, "overlay", &format!("overlay.hello: {fault}"));
                 self.links.orphaned = true;
                 self.parent_lost("it refused us");
             }
@@ -136,10 +168,13 @@ impl Node {
         self.links.parent = Some(link);
         self.core.event_seq = welcome.seq;
         self.attrs.set("hostlist", welcome.hostlist);
+        self.attrs.set("broker.mapping", welcome.mapping);
         self.info.attrs = self.attrs.to_map();
         let upstream = Target::UpstreamOf(self.info.rank);
         let tag = self.core_cx(|cx| cx.request_stream("state-machine.monitor", upstream, Payload::None));
         self.core.waiting.insert(tag, Waiting::ParentState);
+        let tag = self.core_cx(|cx| cx.request_stream("config.get", upstream, Payload::None));
+        self.core.waiting.insert(tag, Waiting::ParentConfig);
         let status = self.links.family.status();
         if status != self.links.told_parent {
             self.links.told_parent = status;
@@ -147,6 +182,9 @@ impl Node {
         }
         for message in std::mem::take(&mut self.links.upward) {
             self.send_link(link, message);
+        }
+        for (link, request) in std::mem::take(&mut self.links.early) {
+            self.greet(link, &request);
         }
     }
 }

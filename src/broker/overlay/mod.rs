@@ -4,12 +4,13 @@
 //! rank or service, responses go back by their route (RFC 3), events go up to rank 0 and from there down to all.
 
 mod hello;
+mod liveness;
 mod requests;
 
 use std::collections::BTreeMap;
 
 use flux_overlay::{Family, Status, Tracker, Tree};
-use flux_service::{Fault, LogLevel, Now};
+use flux_service::{Fault, LogLevel, Mono, Now};
 use flux_wire::{Body, Errno, Kind, Message, Rank, RouteId};
 use serde_json::Value;
 
@@ -44,17 +45,28 @@ impl OverlaySetup {
 
 /// Control messages between brokers (RFC 3): what their `kind` says.
 mod control {
+    /// The sender is alive, and had nothing else to say for a while.
+    pub(super) const HEARTBEAT: u32 = 0;
     /// `status` is the sender's, with all below it.
     pub(super) const STATUS: u32 = 1;
     /// The sender leaves for good.
     pub(super) const GOODBYE: u32 = 2;
+    /// The receiver is to leave: somebody cut it off (`flux overlay disconnect`).
+    pub(super) const DISCONNECT: u32 = 3;
 }
+
+/// Why a child is gone that somebody disconnected.
+const CUT_OFF: &str = "administrative disconnect";
+/// What health reports say of a child whose link broke.
+const LOST: &str = "lost connection";
 
 struct Link {
     side: Side,
     /// The peer, once it was greeted.
     peer: Option<(u32, RouteId)>,
     tracker: Tracker,
+    /// When the peer was last heard of.
+    heard: Mono,
 }
 
 /// All that the node knows of its neighbours.
@@ -69,7 +81,15 @@ pub(crate) struct Links {
     /// What goes up once the parent is there.
     upward: Vec<Message>,
     told_parent: Status,
+    /// Streams of `overlay.monitor` and `overlay.health`.
     monitors: Vec<Message>,
+    healths: Vec<Message>,
+    /// Children that said hello before our own parent has let us in.
+    early: Vec<(LinkId, Message)>,
+    /// When something was last sent to the parent.
+    sent_up: Mono,
+    /// When to look next who is silent.
+    check_at: Option<Mono>,
     /// The parent has gone: there is nothing to wait for any more.
     pub(crate) orphaned: bool,
 }
@@ -87,12 +107,21 @@ impl Links {
             children: BTreeMap::new(),
             upward: Vec::new(),
             monitors: Vec::new(),
+            healths: Vec::new(),
+            early: Vec::new(),
+            sent_up: now.mono,
+            check_at: None,
             orphaned: false,
         }
     }
 
     pub(crate) fn is_joined(&self) -> bool {
         self.parent.is_some()
+    }
+
+    /// When the node's timer has work here.
+    pub(crate) fn next_timer(&self) -> Option<Mono> {
+        self.check_at
     }
 
     pub(crate) fn has_children(&self) -> bool {
@@ -106,22 +135,29 @@ impl Links {
 
 impl Node {
     pub(crate) fn link_up(&mut self, link: LinkId, side: Side) {
-        self.links.links.insert(link, Link { side, peer: None, tracker: Tracker::default() });
+        let heard = self.now.mono;
+        self.links.links.insert(link, Link { side, peer: None, tracker: Tracker::default(), heard });
+        self.links.check_at.get_or_insert(heard);
         if side == Side::Parent {
             self.say_hello(link);
         }
     }
 
     pub(crate) fn link_message(&mut self, link: LinkId, message: Message) {
-        let Some(Link { side, peer, tracker }) = self.links.links.get_mut(&link) else { return };
+        let Some(Link { side, peer, heard, .. }) = self.links.links.get_mut(&link) else { return };
         let side = *side;
+        *heard = self.now.mono;
         let Some((rank, uuid)) = peer.clone() else {
             return match (side, message.kind()) {
                 (Side::Parent, Kind::Response) => self.route_response(message),
-                (Side::Child, Kind::Request) if message.topic() == "overlay.hello" => self.greet(link, &message),
+                (Side::Child, Kind::Request) if message.topic() == "overlay.hello" => self.knocked(link, message),
                 _ => self.drop_link(link, "it did not say hello first"),
             };
         };
+        if side == Side::Child {
+            self.heard_of(rank);
+        }
+        let Some(Link { tracker, .. }) = self.links.links.get_mut(&link) else { return };
         match message.body {
             Body::Request { .. } if message.route.as_ref().and_then(|route| route.last()) == Some(&uuid) => {
                 self.queue.push_back((Hop::Link(link), message));
@@ -137,7 +173,13 @@ impl Node {
             Body::Control { kind: control::STATUS, status } if side == Side::Child => {
                 let status = Status::from_number(status).unwrap_or(Status::Degraded);
                 self.links.family.reported(rank, status, self.now.mono);
-                self.family_changed();
+                self.family_changed(rank);
+            }
+            Body::Control { kind: control::DISCONNECT, .. } if side == Side::Parent => {
+                let text = format!("{} (rank {rank}) sent disconnect control message", self.host_of(rank));
+                self.log(LogLevel::Crit, "overlay", &text);
+                self.outputs.push(Output::LinkClose { link });
+                self.link_down(link, "it was told to disconnect us");
             }
             Body::Control { kind: control::GOODBYE, .. } if side == Side::Child => self.child_gone(link, None),
             Body::Control { .. } => {} // A later broker may know more of them.
@@ -146,8 +188,14 @@ impl Node {
 
     fn event_from_parent(&mut self, seq: u32, message: &Message) {
         let want = self.core.event_seq.wrapping_add(1);
-        if seq != want {
-            let text = format!("event {seq} came where {want} was next");
+        if seq < want {
+            return self.log(LogLevel::Debug, "overlay", &format!("duplicate event {seq}"));
+        }
+        if seq > want {
+            let text = match seq - 1 {
+                last if last == want => format!("lost event {want}"),
+                last => format!("lost events {want}-{last}"),
+            };
             self.log(LogLevel::Err, "overlay", &text);
         }
         self.core.event_seq = seq;
@@ -171,6 +219,7 @@ impl Node {
 
     /// A child left: with a word, or lost for the reason `why`.
     pub(crate) fn child_gone(&mut self, link: LinkId, why: Option<&str>) {
+        self.links.early.retain(|(early, _)| *early != link);
         let Some(Link { peer, mut tracker, .. }) = self.links.links.remove(&link) else { return };
         if why.is_none() {
             self.outputs.push(Output::LinkClose { link });
@@ -178,18 +227,37 @@ impl Node {
         let Some((rank, uuid)) = peer else { return };
         self.links.children.remove(&rank);
         self.hops.remove(&uuid);
-        self.links.family.left(rank, why.map(str::to_owned), self.now.mono);
-        match why {
-            Some(why) => self.log(LogLevel::Err, "overlay", &format!("rank {rank} lost: {why}")),
-            None => self.log(LogLevel::Debug, "overlay", &format!("rank {rank} left")),
-        }
+        let error = why.map(|why| if why == CUT_OFF { why } else { LOST }.to_owned());
+        self.links.family.left(rank, error, self.now.mono);
+        self.log_gone(rank, why);
         self.answer_lost(&mut tracker);
+        self.end_streams_of(&uuid);
         let ranks = self.links.tree.subtree(rank).to_string();
         self.core_cx(|cx| {
             let here = flux_wire::Target::Rank(cx.node.rank);
             cx.notify("groups.lost", here, serde_json::json!({"ranks": ranks}));
         });
-        self.family_changed();
+        self.family_changed(rank);
+    }
+
+    fn log_gone(&mut self, rank: u32, why: Option<&str>) {
+        let host = self.host_of(rank);
+        let Some(why) = why else {
+            return self.log(LogLevel::Debug, "overlay", &format!("{host} (rank {rank}) said goodbye"));
+        };
+        let others = match self.links.tree.subtree(rank).count() - 1 {
+            0 => String::new(),
+            others => format!(" and severed contact with {others} other nodes"),
+        };
+        let how = if why == CUT_OFF { "disconnected by request" } else { "failed" };
+        self.log(LogLevel::Err, "overlay", &format!("{host} (rank {rank}) {how}{others}"));
+        self.log(LogLevel::Debug, "overlay", &format!("link to rank {rank}: {why}"));
+    }
+
+    /// The name of a rank's host, as far as it is known.
+    pub(crate) fn host_of(&self, rank: u32) -> String {
+        let hosts = self.attrs.get("hostlist").and_then(|text| flux_types::Hostlist::parse(text).ok());
+        hosts.and_then(|hosts| hosts.nth(rank as usize)).map_or_else(|| "(unknown)".to_owned(), |host| host.to_string())
     }
 
     fn parent_gone(&mut self, link: LinkId, why: &str) {
@@ -206,6 +274,20 @@ impl Node {
         self.parent_lost(why);
     }
 
+    /// What the node itself tells a broker that is gone, and all that came over it.
+    fn end_streams_of(&mut self, uuid: &RouteId) {
+        let goes_on = |request: &Message| request.route.as_ref().and_then(|route| route.last()) != Some(uuid);
+        for list in [
+            &mut self.links.monitors,
+            &mut self.links.healths,
+            &mut self.core.config_watchers,
+            &mut self.core.dmesg_followers,
+        ] {
+            list.retain(goes_on);
+        }
+        self.core.state.end_streams_of(goes_on);
+    }
+
     fn answer_lost(&mut self, tracker: &mut Tracker) {
         for request in tracker.take() {
             self.answer(&request, Err(Fault::from(Errno::EHOSTUNREACH)));
@@ -215,6 +297,9 @@ impl Node {
     /// Sends over a link; what asks for an answer is remembered.
     pub(crate) fn send_link(&mut self, link: LinkId, mut message: Message) {
         let Some(known) = self.links.links.get_mut(&link) else { return };
+        if known.side == Side::Parent {
+            self.links.sent_up = self.now.mono;
+        }
         if message.kind() == Kind::Request {
             known.tracker.sent(&message);
             let own = &self.info.uuid;
@@ -259,8 +344,8 @@ impl Node {
         }
     }
 
-    /// Tells the parent, and who watches, how it stands below.
-    fn family_changed(&mut self) {
+    /// Tells the parent, and who watches, how it stands below, after a change of this child.
+    fn family_changed(&mut self, child: u32) {
         let status = self.links.family.status();
         if status != self.links.told_parent {
             self.links.told_parent = status;
@@ -268,7 +353,8 @@ impl Node {
                 self.send_link(link, Message::control(control::STATUS, status as u32));
             }
         }
-        self.tell_monitors();
+        self.tell_monitors(child);
+        self.tell_healths();
     }
 
     /// The last word to the parent.

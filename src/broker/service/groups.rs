@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use crate::core::end_streams;
 use crate::limits::{GROUPS_MAX, WAITERS_MAX};
 
+/// The group of the brokers that have been silent for too long.
+pub(crate) const TORPID: &str = "broker.torpid";
 /// The group of the brokers that are there.
 pub(crate) const ONLINE: &str = "broker.online";
 

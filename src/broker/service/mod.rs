@@ -5,6 +5,6 @@ mod heartbeat;
 mod rexec;
 
 pub use groups::Groups;
-pub(crate) use groups::ONLINE;
+pub(crate) use groups::{ONLINE, TORPID};
 pub use heartbeat::Heartbeat;
 pub use rexec::Rexec;

@@ -210,7 +210,9 @@ impl Rexec {
     fn process_event(&mut self, cx: &mut Cx<'_>, tag: Tag, event: ProcessEvent) {
         match event {
             ProcessEvent::Started { pid } => self.started(cx, tag, pid),
-            ProcessEvent::NotStarted { errno } => self.not_started(cx, tag, Fault::from(errno)),
+            ProcessEvent::NotStarted { errno } => {
+                self.not_started(cx, tag, Fault::new(errno, format!("error launching process: {errno}")));
+            }
             ProcessEvent::Output { stream, bytes, eof } => self.output(cx, tag, &stream, &bytes, eof),
             ProcessEvent::Stopped => {
                 if let Some(client) = self.procs.get(&tag).and_then(|proc| proc.client.as_ref()) {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::frame::args::{flag, option, text, verbose, verbosity, word};
-use crate::frame::color::{self, BLUE, RED, RESET, YELLOW};
+use crate::frame::color::{self, BOLD_BLUE, RED, RESET, YELLOW};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
 use crate::limits::OVERLAY_DEPTH_MAX;
@@ -199,7 +199,7 @@ fn ranks_of(target: &str, hosts: &Hostlist) -> Result<Idset, CmdError> {
     }
     let names = Hostlist::parse(target).map_err(|error| CmdError::about(target, error))?;
     let rank = |name: String| {
-        let place = hosts.find(&name).ok_or_else(|| CmdError::new(format!("{name}: no such host in this instance")))?;
+        let place = hosts.find(&name).ok_or_else(|| CmdError::new(format!("host {name} not found in host map")))?;
         Ok(place as u32)
     };
     names.iter().map(rank).collect()
@@ -246,8 +246,11 @@ impl View<'_> {
         };
         let name = format!("{} {host}", node.rank);
         let marked = self.highlight.contains(node.rank);
-        let name =
-            if marked && !self.color { format!("<<{name}>>") } else { paint(if marked { BLUE } else { "" }, name) };
+        let name = if marked && !self.color {
+            format!("<<{name}>>")
+        } else {
+            paint(if marked { BOLD_BLUE } else { "" }, name)
+        };
         let mut line = format!("{name}: {}", paint(status_color, node.status.clone()));
         if self.verbose >= 1 && node.duration > 0.0 {
             line.push_str(&format!(" for {}", flux_types::format_fsd(node.duration).unwrap_or_default()));
@@ -328,7 +331,9 @@ fn lookup(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let ranks = ranks_of(target, &hosts)?;
     match Idset::parse(target) {
         Ok(_) if ranks.last().is_some_and(|rank| rank as usize >= hosts.count()) => {
-            Err(CmdError::new(format!("{target}: this instance has ranks 0 to {}", hosts.count().saturating_sub(1))))
+            let count = hosts.count() as u32;
+            let beyond: Idset = ranks.iter().filter(|rank| *rank >= count).collect();
+            Err(CmdError::new(format!("rank {beyond} is not in host map")))
         }
         Ok(_) => {
             cx.line(hosts.select(&ranks))?;
@@ -344,13 +349,17 @@ fn lookup(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 fn parentof(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let rank = matches.get_one::<u32>("RANK").copied().unwrap_or(0);
     let tree = topology(&mut cx.open()?, 0)?;
+    cx.line(parent_of(&tree, rank)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parent_of(tree: &BTreeMap<u32, Vec<u32>>, rank: u32) -> Result<u32, CmdError> {
     if !tree.contains_key(&rank) {
         return Err(CmdError::new(format!("{rank} is not a valid rank in this instance")));
     }
     let parent = tree.iter().find(|(_, children)| children.contains(&rank));
     let (parent, _) = parent.ok_or_else(|| CmdError::new(format!("{rank} has no parent")))?;
-    cx.line(parent)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(*parent)
 }
 
 fn disconnect(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
@@ -359,8 +368,14 @@ fn disconnect(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let ranks = ranks_of(text(matches, "TARGET").unwrap_or_default(), &hosts)?;
     let rank = ranks.first().filter(|_| ranks.count() == 1);
     let rank = rank.ok_or_else(|| CmdError::new("name one rank or host"))?;
-    let request = json!({"reason": "the owner asked for it"});
-    flux.call("overlay.disconnect-parent", Target::Rank(Rank(rank)), request)
-        .map_err(CmdError::calling("overlay.disconnect-parent"))?;
+    let parent = match text(matches, "parent") {
+        Some(text) => text.parse().map_err(|_| CmdError::usage(format!("--parent={text}: give a rank")))?,
+        None => parent_of(&topology(&mut flux, 0)?, rank)?,
+    };
+    let host = |rank: u32| hosts.nth(rank as usize).unwrap_or_default();
+    let (above, below) = (host(parent), host(rank));
+    cx.warn(format_args!("asking {above} (rank {parent}) to disconnect child {below} (rank {rank})"));
+    flux.call("overlay.disconnect-subtree", Target::Rank(Rank(parent)), json!({"rank": rank}))
+        .map_err(CmdError::calling("overlay.disconnect-subtree"))?;
     Ok(ExitCode::SUCCESS)
 }

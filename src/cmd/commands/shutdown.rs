@@ -37,6 +37,9 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         Some(target) => Handle::open_uri(&uri::resolve(target, false, cx)?)?,
         None => cx.open()?,
     };
+    if flux.attr("rank")? != "0" {
+        return Err(CmdError::new("shutdown may only be initiated on rank 0"));
+    }
     let dump = match text(matches, "dump") {
         Some(path) => Some(path),
         None if matches.get_flag("gc") => Some("auto"),

@@ -188,14 +188,15 @@ fn session_of(matches: &ArgMatches, size: u32) -> Result<Session, CmdError> {
             Duration::try_from_secs_f64(seconds.ok_or_else(bad)?).ok()
         }
     };
-    match text(matches, "test-start-mode") {
-        None | Some("all") => {}
-        Some(mode) => return Err(CmdError::usage(format!("--test-start-mode={mode}: only all is possible"))),
-    }
     Ok(Session {
         size,
         hosts: hosts.map_err(|error| CmdError::about("--test-hosts", error))?,
         exit_timeout,
+        start_leader_only: match text(matches, "test-start-mode") {
+            None | Some("all") => false,
+            Some("leader") => true,
+            Some(mode) => return Err(CmdError::usage(format!("--test-start-mode={mode}: all or leader"))),
+        },
         leader_only: match text(matches, "test-exit-mode") {
             None | Some("any") => false,
             Some("leader") => true,

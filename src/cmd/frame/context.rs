@@ -111,7 +111,8 @@ impl Context {
     /// Something the user should know, on standard error.
     pub fn warn(&mut self, text: impl std::fmt::Display) {
         let _ = self.out.flush(); // In the order in which it was said; a broken pipe shows with the next write.
-        let _ = writeln!(io::stderr(), "{}: {text}", self.name);
+        // One write: lines of several processes do not mix.
+        let _ = io::stderr().write_all(format!("{}: {text}\n", self.name).as_bytes());
     }
 
     /// Is standard output a terminal?

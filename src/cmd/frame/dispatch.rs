@@ -131,7 +131,7 @@ fn finish(outcome: CmdResult, mut cx: Context, usage_exit: u8) -> ExitCode {
         Err(error) => {
             if !error.quiet() {
                 let _ = cx.out.flush(); // What was printed before comes first; its own failure changes nothing now.
-                let _ = writeln!(std::io::stderr(), "{}: {error}", cx.name);
+                let _ = std::io::stderr().write_all(format!("{}: {error}\n", cx.name).as_bytes());
             }
             // The buffer's owner would try to write what could not be written.
             let code = error.code(usage_exit);

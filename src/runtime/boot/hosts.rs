@@ -176,7 +176,7 @@ pub(super) fn place(config: &Value, attrs: &mut Attrs, hostname: &str) -> Result
     attrs.set("broker.mapping", format!("[[0,{},1,1]]", hosts.len()));
     attrs.set_default("tbon.topo", "custom");
     let allowed = [cert.keys.public].into();
-    Ok(Place { rank, tree, peers: Some(PeersSetup { own: cert.keys, allowed, listener, parent }) })
+    Ok(Place { rank, tree, peers: Some(PeersSetup::new(cert.keys, allowed, listener, parent)) })
 }
 
 fn read_certificate(path: &str) -> Result<Certificate, HostsError> {

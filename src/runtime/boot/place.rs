@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use flux_broker::Attrs;
 use flux_overlay::{Tree, TreeError};
-use flux_types::Hostlist;
+use flux_types::{Hostlist, Taskmap};
 use flux_wire::crypto::{KEY_LEN, KeyPair, PublicKey};
 use serde_json::Value;
 
@@ -30,6 +30,11 @@ pub(super) enum PlaceError {
         error: io::Error,
     },
     Random(io::Error),
+    /// `tbon.interface-hint` names nothing.
+    Hint {
+        hint: String,
+        why: String,
+    },
 }
 
 impl fmt::Display for PlaceError {
@@ -40,6 +45,7 @@ impl fmt::Display for PlaceError {
             Self::Tree(error) => error.fmt(f),
             Self::Card { rank, text } => write!(f, "rank {rank} says of itself {text:?}, which is malformed"),
             Self::Listen { address, error } => write!(f, "could not listen at {address}: {error}"),
+            Self::Hint { hint, why } => write!(f, "tbon.interface-hint={hint}: {why}"),
             Self::Random(error) => write!(f, "could not draw a key: {error}"),
         }
     }
@@ -149,7 +155,7 @@ fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, Plac
     note_level(&mut client, attrs);
     let own = new_key()?;
     let has_children = !tree.children(rank).is_empty();
-    let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"))).transpose()?;
+    let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"), hostname)).transpose()?;
     let address = listener.as_ref().map_or(String::new(), |(_, address)| address.to_string());
     let card = Card { host: hostname.to_owned(), key: own.public, address: address.clone() };
     client.put(&key_of(rank), &card.encode())?;
@@ -170,7 +176,8 @@ fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, Plac
             hosts.push(&card.host).map_err(|_| bad())?;
         }
         let one_host = cards.iter().all(|card| card.host == cards[0].host);
-        let mapping = if one_host { format!("[[0,1,{size},1]]") } else { format!("[[0,{size},1,1]]") };
+        let by_host = || if one_host { format!("[[0,1,{size},1]]") } else { format!("[[0,{size},1,1]]") };
+        let mapping = mapping(&mut client, size).unwrap_or_else(by_host);
         attrs.set("hostlist", hosts.to_string());
         attrs.set("broker.mapping", mapping);
     }
@@ -184,7 +191,16 @@ fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, Plac
         attrs.set("tbon.endpoint", format!("tcp://{address}"));
     }
     let listener = listener.map(|(socket, _)| socket);
-    Ok(Place { rank, tree, peers: Some(PeersSetup { own, allowed, listener, parent }) })
+    Ok(Place { rank, tree, peers: Some(PeersSetup::new(own, allowed, listener, parent)) })
+}
+
+/// Which brokers share a node, as the server says (RFC 13); `None` if it says nothing.
+fn mapping(client: &mut Client, size: u32) -> Option<String> {
+    let said = ["flux.taskmap", "PMI_process_mapping"].into_iter().find_map(|key| {
+        let map = Taskmap::parse(&client.get(key).ok()?).ok()?;
+        (map.ntasks() == size as usize).then_some(map)
+    });
+    said.map(|map| map.to_value().to_string())
 }
 
 fn key_of(rank: u32) -> String {
@@ -202,12 +218,27 @@ fn new_key() -> Result<KeyPair, PlaceError> {
     Ok(KeyPair::from_seed(seed))
 }
 
-/// Listens on a free port of the address that other hosts reach: the one named, or that of the default route.
-fn listen(hint: Option<&str>) -> Result<(TcpListener, SocketAddr), PlaceError> {
+/// Listens on a free port of the address that other hosts reach, found as `tbon.interface-hint` says: that of the default
+/// route or of the host's name, of an interface, or in a network.
+fn listen(hint: Option<&str>, hostname: &str) -> Result<(TcpListener, SocketAddr), PlaceError> {
+    let found = |hint: &str| {
+        let by_name = || flux_sys::hosts::resolve(&format!("{hostname}:0")).map(|address| Some(address.ip()));
+        match hint {
+            "hostname" => by_name(),
+            _ if hint.contains('/') => flux_sys::interface::address_in(hint),
+            _ => match hint.parse() {
+                Ok(address) => Ok(Some(address)),
+                Err(_) => flux_sys::interface::address_of(hint, false),
+            },
+        }
+    };
     let address = match hint {
-        Some("lo") => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some(hint) => hint.parse().ok().unwrap_or_else(default_route),
-        None => default_route(),
+        None | Some("" | "default-route") => default_route(),
+        Some(hint) => match found(hint) {
+            Ok(Some(address)) => address,
+            Ok(None) => return Err(PlaceError::Hint { hint: hint.to_owned(), why: "no such address here".to_owned() }),
+            Err(error) => return Err(PlaceError::Hint { hint: hint.to_owned(), why: error.to_string() }),
+        },
     };
     let bound = TcpListener::bind((address, 0)).and_then(|socket| {
         let address = socket.local_addr()?;

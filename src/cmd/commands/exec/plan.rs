@@ -128,7 +128,7 @@ fn ranks(matches: &ArgMatches, job_ranks: Option<Idset>, flux: &mut Handle) -> R
     }
     match ranks.is_subset(&all) {
         true => Ok(ranks),
-        false => Err(CmdError::new(format!("One or more invalid ranks specified: {}", ranks.subtract(&all)))),
+        false => Err(CmdError::new(format!("One or more invalid --ranks specified: {}", ranks.subtract(&all)))),
     }
 }
 

@@ -35,6 +35,7 @@ struct Proc {
 }
 
 pub(super) struct Session {
+    began: Instant,
     plan: Plan,
     procs: BTreeMap<Ticket, Proc>,
     label: bool,
@@ -50,6 +51,11 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn start(plan: Plan, flux: &mut Handle, matches: &ArgMatches) -> Result<Session, CmdError> {
+        let (began, verbose) = (Instant::now(), matches.get_flag("verbose"));
+        if verbose {
+            let ranks = plan.ranks.encode(flux_types::IdsetFormat::RANGE_BRACKETS);
+            say(began, format_args!("Starting {} on {ranks}", plan.name));
+        }
         let takes_input = matches!(plan.what, What::Command { .. });
         let flags = plan::STDOUT | plan::STDERR | if takes_input { plan::WRITE_CREDIT } else { 0 };
         let (topic, request) = plan.request(flags);
@@ -59,11 +65,15 @@ impl Session {
             let proc = Proc { rank, pid: None, credit: 0, partial: [Vec::new(), Vec::new()], running: true };
             procs.insert(ticket, proc);
         }
+        if verbose {
+            say(began, "Sent all requests");
+        }
         Ok(Session {
+            began,
             plan,
             procs,
             label: matches.get_flag("label-io"),
-            verbose: matches.get_flag("verbose"),
+            verbose,
             input: takes_input.then(Vec::new),
             input_ended: matches.get_flag("noinput"),
             code: 0,
@@ -220,6 +230,10 @@ impl Session {
     /// Which ranks ended badly, and how.
     pub(super) fn report(&self, quiet: bool, cx: &mut Context) {
         let _ = cx.out.flush(); // Its error shows when the command ends.
+        if self.verbose {
+            let tasks = self.procs.len();
+            say(self.began, format_args!("{tasks} tasks complete with code {}", self.code));
+        }
         if quiet {
             return;
         }
@@ -227,6 +241,12 @@ impl Session {
             let _ = writeln!(io::stderr(), "{}: {text}", ranks.encode(flux_types::IdsetFormat::RANGE_BRACKETS));
         }
     }
+}
+
+/// How far it is, with the time since the beginning.
+fn say(began: Instant, text: impl std::fmt::Display) {
+    let ms = began.elapsed().as_secs_f64() * 1e3;
+    let _ = writeln!(io::stderr(), "{ms:.6}ms: {text}"); // Nobody is left to hear of a failure.
 }
 
 /// Passes output on; with labels, by whole lines.

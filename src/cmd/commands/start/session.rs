@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub(super) exit_timeout: Option<Duration>,
     /// Only the end of rank 0 counts.
     pub(super) leader_only: bool,
+    /// Only rank 0 is started: the others are started by hand, or never.
+    pub(super) start_leader_only: bool,
     /// The directory of the brokers, if it is not to be ours, and whether to remove it.
     pub(super) rundir: Option<PathBuf>,
     pub(super) cleanup: bool,
@@ -76,6 +78,9 @@ impl Session {
             format!("-Slocal-uri=local://{dir}/local-{rank}"),
             "-Stbon.interface-hint=lo".to_owned(),
         ];
+        if rank == 0 && (self.rundir.is_none() || self.cleanup) {
+            own.push("-Srundir-cleanup=1".to_owned());
+        }
         own.extend(host.map(|host| format!("-Shostname={host}")));
         own
     }
@@ -111,7 +116,11 @@ pub(super) fn run(
         None => (make_dir()?, true),
     };
     let outcome = run_in(session, &dir, command, options, program);
-    if ours && let Err(error) = fs::remove_dir_all(&dir) {
+    // Rank 0 removes it too: it may outlive us.
+    if ours
+        && let Err(error) = fs::remove_dir_all(&dir)
+        && error.kind() != io::ErrorKind::NotFound
+    {
         return Err(CmdError::about(dir.display(), error));
     }
     outcome
@@ -129,7 +138,8 @@ fn run_in(
     let size = session.size as usize;
     let server = Server::new("flux-start".to_owned(), size, size, &session.mapping()?, None);
     let mut brokers = Brokers { session, list: Vec::new(), server, kill_at: None };
-    for rank in 0..session.size {
+    let started = if session.start_leader_only { 1 } else { session.size };
+    for rank in 0..started {
         let mut command = command();
         command.args(options).args(session.own_arguments(dir, rank).iter().map(OsString::from));
         if rank == 0 && !program.is_empty() {
@@ -166,6 +176,7 @@ fn start(mut command: Command, rank: u32, size: u32) -> io::Result<Broker> {
     let (ours, theirs) = flux_sys::socket::pair()?;
     flux_sys::fd::set_close_on_exec(&theirs, false)?;
     command.env("PMI_FD", std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string());
+    command.env("FLUX_START_PID", std::process::id().to_string());
     command.env("PMI_RANK", rank.to_string()).env("PMI_SIZE", size.to_string());
     if rank > 0 {
         // The keyboard's signals are for rank 0 and its program.
