@@ -58,5 +58,7 @@ pub const LIST_DEFERRED_MAX: usize = 1 << 14;
 pub const WATCH_PATH_LEN_MAX: usize = 1024;
 /// Commands that wait for a shell to say hello.
 pub const SHELL_ORDERS_MAX: usize = 1024;
+/// Characters of what a guest's shell wrote to standard error that go into an exception.
+pub const SHELL_SAID_LEN_MAX: usize = 1024;
 /// Bytes of environments that are kept in memory for jobs that wait; equal ones count once.
 pub const ENVIRONMENTS_LEN_MAX: usize = 16 << 20;

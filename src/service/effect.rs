@@ -129,6 +129,9 @@ pub struct SpawnSpec {
     /// The whole of standard input. `None`: with `capture` a pipe that [`ProcessOp::Write`] feeds, otherwise the broker's own
     /// (`/dev/null` if `detached`).
     pub stdin: Option<Arc<[u8]>>,
+    /// Standard error goes to this file, made anew, which the process and its descendants hold locked for as long as they have it
+    /// open: [`FileOp::IsLocked`] tells whether they live.
+    pub errors: Option<String>,
     /// Collect standard output and error as [`ProcessEvent::Output`], and let the process lead a process group of its own.
     /// Otherwise they are the broker's own (`/dev/null` if `detached`), and so is the process group.
     pub capture: bool,

@@ -11,6 +11,7 @@ mod poll;
 mod record;
 mod serve;
 mod shell;
+mod signed;
 mod stage;
 mod start;
 mod task;
@@ -54,8 +55,9 @@ fn run() -> Result<i32, String> {
     if text.len() > BUNDLE_LEN_MAX {
         return Err(format!("the launch bundle is longer than {BUNDLE_LEN_MAX} bytes"));
     }
-    let bundle = Bundle::parse(&text).map_err(|error| error.to_string())?;
+    let mut bundle = Bundle::parse(&text).map_err(|error| error.to_string())?;
     drop(text);
+    let private = signed::take(&mut bundle)?;
     let locked = |dir: &String| Record::open(dir).map_err(|error| format!("taking the lock in {dir}: {error}"));
     let record = bundle.jobdir.as_ref().map(locked).transpose()?;
     flux_sys::process::set_name("flux-shell");
@@ -68,6 +70,7 @@ fn run() -> Result<i32, String> {
     let mut shell = Shell::new(bundle, plan, record, Instant::now());
     poll::run(&mut shell, &signals, |shell| begin(shell, failure.as_ref())).map_err(|error| error.to_string())?;
     shell.leave_record();
+    drop(private);
     Ok(shell.code())
 }
 

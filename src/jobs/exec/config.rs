@@ -17,6 +17,10 @@ pub(super) struct Config {
     /// Instead of a count, if set.
     pub max_kill_timeout: Option<Duration>,
     pub testexec_guests: bool,
+    /// The IMP, which runs jobs of others than the instance's owner. `None`: nothing does.
+    pub imp: Option<String>,
+    /// The job shell that it is told to run, unless the job names one.
+    pub job_shell: Option<String>,
 }
 
 /// Signals that a site may name; others go by number.
@@ -36,6 +40,8 @@ impl Default for Config {
             max_kill_count: 8,
             max_kill_timeout: None,
             testexec_guests: false,
+            imp: None,
+            job_shell: None,
         }
     }
 }
@@ -65,6 +71,8 @@ impl Config {
             None => false,
             Some(value) => value.as_bool().ok_or_else(|| bad("testexec.allow-guests", "true or false"))?,
         };
+        config.imp = path(table, "imp")?;
+        config.job_shell = path(table, "job-shell")?;
         Ok(config)
     }
 
@@ -84,6 +92,12 @@ impl Config {
 
 fn bad(key: &str, expected: &str) -> Fault {
     Fault::new(Errno::EINVAL, format!("error reading config value exec.{key}: expected {expected}"))
+}
+
+fn path(table: &Value, key: &str) -> Result<Option<String>, Fault> {
+    let Some(value) = table.get(key) else { return Ok(None) };
+    let absolute = value.as_str().filter(|path| path.starts_with('/'));
+    absolute.map(|path| Some(path.to_owned())).ok_or_else(|| bad(key, "an absolute path"))
 }
 
 fn duration(table: &Value, key: &str) -> Result<Option<Duration>, Fault> {

@@ -98,6 +98,8 @@ pub(super) struct Job {
     pub reattach: bool,
     pub jobspec: Arc<Value>,
     pub resources: Arc<Value>,
+    /// J, read when it is needed: for jobs that the IMP runs.
+    pub signed: Option<Arc<str>>,
     /// In the order of ranks: the index is the shell rank.
     pub parts: Vec<Part>,
     /// Seconds since the epoch.

@@ -103,7 +103,8 @@ impl JobExec {
         if parts.is_empty() {
             return Err(failed("R names no node".to_owned()));
         }
-        if body.userid != cx.node.owner && super::mock::asked(&body.jobspec).is_none() {
+        let alone = self.config.imp.is_none();
+        if alone && body.userid != cx.node.owner && super::mock::asked(&body.jobspec).is_none() {
             let note = "this instance runs jobs of its owner only: it has no IMP to run those of others";
             return Err(failed(note.to_owned()));
         }
@@ -115,6 +116,7 @@ impl JobExec {
             reattach: body.reattach,
             jobspec: Arc::new(body.jobspec),
             resources: Arc::new(body.resources),
+            signed: None,
             parts,
             expiration: expiration.filter(|at| *at > 0.0),
             limit: None,
@@ -145,11 +147,14 @@ impl JobExec {
 
     /// Asks every node of the job to start its shell, or to find it again.
     pub(super) fn launch_parts(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        if self.needs_signed(cx, id) {
+            return;
+        }
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Launching;
         let count = job.parts.len();
         for (shell, part) in job.parts.iter_mut().enumerate() {
-            let body = json!({
+            let mut body = json!({
                 "id": id.0,
                 "userid": job.userid,
                 "shell_rank": shell,
@@ -159,6 +164,9 @@ impl JobExec {
                 "reattach": job.reattach,
                 "taken": part.taken,
             });
+            if let Some(signed) = &job.signed {
+                body["J"] = Value::from(&**signed);
+            }
             part.told = part.taken;
             let tag = cx.request_stream("job-exec.launch", Target::Rank(part.rank), body);
             part.launch = Some(tag);

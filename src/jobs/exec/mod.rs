@@ -5,6 +5,7 @@
 //! shell, and passes its events on. Orders go the other way with `job-exec.order`.
 
 mod config;
+mod guest;
 mod job;
 mod kill;
 mod leader;
@@ -41,6 +42,8 @@ enum Pending {
     /// After a restart: the job's exec eventlog, then what was taken of its shells.
     LookLog(JobId),
     LookTaken(JobId),
+    /// A guest's J.
+    Signed(JobId),
     Namespace,
     Drain,
     Node(JobId, node::Step),
@@ -134,6 +137,7 @@ impl Service for JobExec {
             Some(Pending::Commit(commit)) => self.on_commit(cx, *commit, reply),
             Some(Pending::LookLog(id)) => self.on_log_found(cx, id, reply),
             Some(Pending::LookTaken(id)) => self.on_taken_found(cx, id, reply),
+            Some(Pending::Signed(id)) => self.on_signed(cx, id, reply),
             Some(Pending::Drain) => {
                 if let Some(fault) = Fault::of(reply) {
                     cx.log(LogLevel::Err, format!("job-exec: draining nodes failed: {fault}"));

@@ -14,14 +14,17 @@ use crate::body::WireId;
 use crate::limits::SHELL_ORDERS_MAX;
 
 #[derive(Deserialize)]
-struct Launch {
-    id: WireId,
-    userid: u32,
+pub(super) struct Launch {
+    pub id: WireId,
+    pub userid: u32,
     shell_rank: u32,
     shell_count: u32,
-    jobspec: Value,
+    pub jobspec: Value,
     #[serde(rename = "R")]
     resources: Value,
+    /// Of a guest's job.
+    #[serde(rename = "J")]
+    pub signed: Option<String>,
     reattach: bool,
     taken: u64,
 }
@@ -50,11 +53,11 @@ struct Events {
     events: Vec<(u64, Value)>,
 }
 
-/// What must be done before the shell can be started.
+/// What must be done before the shell can be started: its directory is made, the bundle is written there.
 #[derive(Debug)]
 pub(super) enum Step {
-    Directory(Arc<[u8]>),
-    Bundle(Arc<[u8]>),
+    Directory(Arc<[u8]>, Box<SpawnSpec>),
+    Bundle(Box<SpawnSpec>),
 }
 
 /// A shell of this node.
@@ -64,6 +67,10 @@ pub(super) struct Shell {
     pub userid: u32,
     pub shell_rank: u32,
     pub dir: Option<String>,
+    /// The IMP stands between it and us.
+    pub guest: bool,
+    /// What the IMP or the shell wrote to standard error.
+    pub said: String,
     /// The leader's request, answered with what happens.
     pub leader: Option<Message>,
     /// The shell's, answered with commands.
@@ -106,14 +113,20 @@ impl JobExec {
             cx.end_stream(request);
             return Ok(());
         }
-        let recoverable = cx.node.statedir.is_some();
-        let dir = recoverable.then(|| format!("{}/jobs/{}", cx.node.rundir, id.encode(JobIdForm::F58Plain)));
-        let bundle: Arc<[u8]> = bundle(cx, &body, dir.as_deref()).into_bytes().into();
+        let guest = body.userid != cx.node.owner;
+        let keeps = guest || cx.node.statedir.is_some();
+        let dir = keeps.then(|| format!("{}/jobs/{}", cx.node.rundir, id.encode(JobIdForm::F58Plain)));
+        let bundle = bundle(cx, &body, dir.as_deref().filter(|_| !guest));
+        let spec = match (guest, &dir) {
+            (true, Some(dir)) => self.guest_shell(cx, &body, &bundle, dir)?,
+            _ => shell_process(id, bundle.as_bytes()),
+        };
         let shell = Shell {
             id,
             userid: body.userid,
             shell_rank: body.shell_rank,
             dir: dir.clone(),
+            guest,
             leader: Some(request.clone()),
             ..Shell::default()
         };
@@ -121,9 +134,10 @@ impl JobExec {
         match dir {
             Some(path) => {
                 let tag = cx.file(FileOp::MakeDir { path, mode: 0o700 });
-                self.pending.insert(tag, Pending::Node(id, Step::Directory(bundle)));
+                self.pending
+                    .insert(tag, Pending::Node(id, Step::Directory(bundle.into_bytes().into(), Box::new(spec))));
             }
-            None => self.spawn(cx, id, bundle),
+            None => self.spawn(cx, id, spec),
         }
         Ok(())
     }
@@ -136,26 +150,17 @@ impl JobExec {
             return;
         }
         match step {
-            Step::Directory(bundle) => {
-                let op =
-                    FileOp::Write { path: format!("{dir}/bundle"), bytes: bundle.clone(), mode: 0o600, sync: false };
+            Step::Directory(bytes, spec) => {
+                let op = FileOp::Write { path: format!("{dir}/bundle"), bytes, mode: 0o600, sync: false };
                 let tag = cx.file(op);
-                self.pending.insert(tag, Pending::Node(id, Step::Bundle(bundle)));
+                self.pending.insert(tag, Pending::Node(id, Step::Bundle(spec)));
             }
-            Step::Bundle(bundle) => self.spawn(cx, id, bundle),
+            Step::Bundle(spec) => self.spawn(cx, id, *spec),
         }
     }
 
-    fn spawn(&mut self, cx: &mut Cx<'_>, id: JobId, bundle: Arc<[u8]>) {
+    fn spawn(&mut self, cx: &mut Cx<'_>, id: JobId, spec: SpawnSpec) {
         let Some(shell) = self.shells.get_mut(&id) else { return };
-        let spec = SpawnSpec {
-            argv: vec!["flux-shell".to_owned(), id.encode(JobIdForm::F58Plain)],
-            executable: Some("/proc/self/exe".to_owned()),
-            stdin: Some(bundle),
-            detached: true,
-            job_cgroup: true,
-            ..SpawnSpec::default()
-        };
         let tag = cx.process(ProcessOp::Spawn(Box::new(spec)));
         shell.process = Some(tag);
         self.processes.insert(tag, id);
@@ -186,6 +191,9 @@ impl JobExec {
         if shell.finished {
             return;
         }
+        if shell.guest {
+            return self.ask_what_was_said(cx, id, status);
+        }
         if shell.dir.is_some() {
             // It may have given us up: then its record says how its tasks ended.
             return self.read_remains(cx, id, Some(status));
@@ -207,11 +215,12 @@ impl JobExec {
             let body = remains.tell(shell.taken);
             let complete = remains.complete;
             let status = remains.status;
+            let note = shell.lost_note(status);
             shell.finished = complete;
             self.tell_leader(cx, id, json!({"type": "started"}));
             self.tell_leader(cx, id, body);
             if !complete {
-                let lost = json!({"type": "lost", "status": status, "note": lost_note(status)});
+                let lost = json!({"type": "lost", "status": status, "note": note});
                 self.tell_leader(cx, id, lost);
             }
             return;
@@ -309,6 +318,7 @@ impl JobExec {
 
     fn kill_shell(&mut self, cx: &mut Cx<'_>, id: JobId, signum: i32) {
         let Some(shell) = self.shells.get_mut(&id) else { return };
+        let signum = if shell.guest { super::guest::surrogate(signum) } else { signum };
         match (shell.process, &shell.hello) {
             (Some(of), _) => drop(cx.process(ProcessOp::Kill { of, signum, group: false })),
             // Started by a former broker: it ends its tasks and itself when it is told that nobody waits.
@@ -362,6 +372,26 @@ pub(super) fn lost_note(status: Option<i32>) -> String {
     }
 }
 
+impl Shell {
+    /// As [`lost_note`], with what it said itself.
+    pub(super) fn lost_note(&self, status: Option<i32>) -> String {
+        let note = lost_note(status);
+        if self.said.is_empty() { note } else { format!("{note}: {}", self.said) }
+    }
+}
+
+/// The shell of a job of this instance's owner.
+fn shell_process(id: JobId, bundle: &[u8]) -> SpawnSpec {
+    SpawnSpec {
+        argv: vec!["flux-shell".to_owned(), id.encode(JobIdForm::F58Plain)],
+        executable: Some("/proc/self/exe".to_owned()),
+        stdin: Some(bundle.into()),
+        detached: true,
+        job_cgroup: true,
+        ..SpawnSpec::default()
+    }
+}
+
 /// The bundle of ADR 1.
 fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
     let id = body.id.id();
@@ -369,6 +399,10 @@ fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
     let level: u32 = node.attr("instance-level").and_then(|text| text.parse().ok()).unwrap_or(0);
     let uri = node.attr("local-uri").map(str::to_owned);
     let uri = uri.unwrap_or_else(|| format!("local://{}/local-{}", node.rundir, node.rank));
+    let guest = body.userid != node.owner;
+    let waits = guest && node.statedir.is_some(); // It can leave no record of its end where we find it.
+    // A guest's shell has the jobspec from the IMP, as it was signed.
+    let jobspec = if guest { &Value::Null } else { &body.jobspec };
     json!({
         "id": id.0,
         "userid": body.userid,
@@ -379,12 +413,13 @@ fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
         "uri": uri,
         "rundir": node.rundir,
         "jobdir": dir,
-        "jobspec": body.jobspec,
+        "jobspec": jobspec,
         "R": body.resources,
         "options": {
             "jobid_path": node.attr("jobid-path").unwrap_or("/"),
             "instance_level": level,
-            "guest": body.userid != node.owner,
+            "guest": guest,
+            "broker_absent_ms": waits.then_some(super::guest::BROKER_ABSENT_MS),
         },
     })
     .to_string()

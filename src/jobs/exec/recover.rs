@@ -25,6 +25,8 @@ pub(super) enum Step {
     LockAgain(JobId),
     Exit(JobId, Option<i32>),
     Spool(JobId, Option<i32>, Arc<[u8]>),
+    /// What a guest's shell, or the IMP, wrote to standard error.
+    Said(JobId, Option<i32>),
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +95,7 @@ impl JobExec {
         }
     }
 
-    fn step(&mut self, cx: &mut Cx<'_>, op: FileOp, step: Step) {
+    pub(super) fn step(&mut self, cx: &mut Cx<'_>, op: FileOp, step: Step) {
         let tag = cx.file(op);
         self.recovery.steps += 1;
         self.pending.insert(tag, Pending::Recover(step));
@@ -134,6 +136,7 @@ impl JobExec {
             (Step::Spool(id, status, exit), Completion::File(spool)) => {
                 self.on_remains(cx, id, Remains::read(status, &exit, &spool));
             }
+            (Step::Said(id, status), said) => self.on_said(cx, id, status, said),
             (Step::Spool(id, status, exit), _) => self.on_remains(cx, id, Remains::read(status, &exit, &[])),
             (Step::JobsDirectory | Step::Names, other) => {
                 cx.log(LogLevel::Err, format!("job-exec: cannot read {}: {other:?}", jobs_dir(cx)));
@@ -159,7 +162,7 @@ impl JobExec {
         }
     }
 
-    fn dir_of(&self, id: JobId) -> Option<String> {
+    pub(super) fn dir_of(&self, id: JobId) -> Option<String> {
         self.shells.get(&id)?.dir.clone()
     }
 
@@ -170,7 +173,8 @@ impl JobExec {
             _ => return cx.log(LogLevel::Err, format!("job-exec: {dir} does not hold what a job directory holds")),
         };
         let Bundle { id, userid, shell_rank } = bundle;
-        let shell = Shell { id, userid, shell_rank, dir: Some(dir.clone()), ..Shell::default() };
+        let guest = userid != cx.node.owner;
+        let shell = Shell { id, userid, shell_rank, guest, dir: Some(dir.clone()), ..Shell::default() };
         self.shells.insert(id, shell);
         self.step(cx, FileOp::IsLocked { path: format!("{dir}/lock") }, Step::Lock(id));
     }

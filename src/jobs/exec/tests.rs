@@ -7,13 +7,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flux_service::{
-    AnyService, Completion, Cx, Effect, FileOp, Mono, NodeInfo, Now, Outbox, ProcessEvent, ProcessOp, Rng, Tag, Wall,
+    AnyService, Completion, Cx, Effect, FileOp, Mono, NodeInfo, Now, Outbox, ProcessEvent, ProcessOp, Rng, SpawnSpec,
+    Tag, Wall,
 };
 use flux_types::JobId;
 use flux_wire::{Body, Cred, Errno, Flags, Message, Payload, Rank, Target, role};
 use serde_json::{Value, json};
 
 use super::JobExec;
+
+mod guests;
 
 const OWNER: u32 = 1000;
 const ID: u64 = 1234;
@@ -33,6 +36,7 @@ struct World {
     files: BTreeMap<String, Vec<u8>>,
     locked: bool,
     spawned: Vec<Tag>,
+    specs: Vec<SpawnSpec>,
     killed: Vec<i32>,
     synced: Vec<bool>,
     drained: Vec<Value>,
@@ -66,6 +70,7 @@ impl World {
             files: BTreeMap::new(),
             locked: false,
             spawned: Vec::new(),
+            specs: Vec::new(),
             killed: Vec::new(),
             synced: Vec::new(),
             drained: Vec::new(),
@@ -122,6 +127,7 @@ impl World {
                 ProcessOp::Spawn(spec) => {
                     assert!(spec.detached && spec.job_cgroup, "the launch contract");
                     self.spawned.push(tag);
+                    self.specs.push(*spec);
                     let event = match self.started {
                         true => ProcessEvent::Started { pid: 42 },
                         false => ProcessEvent::NotStarted { errno: Errno::ENOMEM },
@@ -231,7 +237,8 @@ impl World {
 
     fn lookup(&self, message: &Message) -> Message {
         let body = message.payload.value().unwrap();
-        let key = body["key"].as_str().unwrap().strip_prefix("job.0000.0000.0000.04d2.guest.").unwrap();
+        let key = body["key"].as_str().unwrap().strip_prefix("job.0000.0000.0000.04d2.").unwrap();
+        let key = key.strip_prefix("guest.").unwrap_or(key);
         match self.logs.get(key) {
             Some(text) => {
                 message.response(json!({"val": {"data": STANDARD.encode(text), "type": "val", "ver": 1}}).into())
@@ -248,13 +255,17 @@ impl World {
     }
 
     fn start(&mut self, reattach: bool, mock: Value, expiration: f64) {
+        self.start_for(OWNER, reattach, mock, expiration);
+    }
+
+    fn start_for(&mut self, userid: u32, reattach: bool, mock: Value, expiration: f64) {
         let mut jobspec = json!({"attributes": {"system": {"duration": 0}}});
         if !mock.is_null() {
             jobspec["attributes"]["system"]["exec"] = json!({"test": mock});
         }
         let resources = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": "0"}}],
                                "nodelist": ["node0"], "starttime": 0, "expiration": expiration}});
-        let body = json!({"id": ID, "userid": OWNER, "jobspec": jobspec, "R": resources, "reattach": reattach});
+        let body = json!({"id": ID, "userid": userid, "jobspec": jobspec, "R": resources, "reattach": reattach});
         self.request("job-exec.start", Flags::STREAMING, body);
     }
 

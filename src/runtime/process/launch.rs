@@ -1,8 +1,10 @@
 //! From a specification to a running process.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 use flux_service::{SpawnSpec, StdStream};
 use flux_sys::cgroup::Cgroup;
@@ -120,7 +122,9 @@ impl Streams {
         let mut streams = Streams { ours: Vec::new(), theirs: Vec::new() };
         streams.prepare_input(spec)?;
         for (stream, number) in [(StdStream::Stdout, 1), (StdStream::Stderr, 2)] {
-            if spec.capture {
+            if let (Some(path), 2) = (&spec.errors, number) {
+                streams.theirs.push((locked(path)?, number));
+            } else if spec.capture {
                 streams.add(stream, End::reader()?, number);
             } else if spec.detached {
                 streams.theirs.push((flux_sys::fd::dev_null()?, number));
@@ -162,4 +166,10 @@ impl Streams {
         });
         (3..).zip(channels)
     }
+}
+
+/// A new file that whoever has it open holds locked.
+fn locked(path: &str) -> io::Result<OwnedFd> {
+    let file = File::options().create(true).read(true).append(true).mode(0o600).open(path)?;
+    if flux_sys::lock::try_exclusive(&file)? { Ok(file.into()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
 }

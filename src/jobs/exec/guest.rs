@@ -1,0 +1,102 @@
+//! Jobs of others than the instance's owner: their shells are started by the IMP (RFC 15), which reads the user's signed request.
+
+use flux_service::{Completion, Cx, Fault, FileOp, SpawnSpec};
+use flux_types::{JobId, JobIdForm};
+use flux_wire::{Errno, Message};
+use serde_json::{Value, json};
+
+use super::node::Launch;
+use super::recover::Step;
+use super::{JobExec, Pending};
+use crate::kvs;
+use crate::limits::SHELL_SAID_LEN_MAX;
+
+/// How long a guest's shell waits for a lost broker once its tasks are done, in milliseconds: it may write nothing where a
+/// restarted broker would look.
+pub(super) const BROKER_ABSENT_MS: u64 = 24 * 3_600_000;
+
+const SIGKILL: i32 = 9;
+const SIGUSR1: i32 = 10;
+
+/// The signal that has the IMP do what `signum` would do to the shell: SIGKILL would end the IMP alone (RFC 15).
+pub(super) fn surrogate(signum: i32) -> i32 {
+    if signum == SIGKILL { SIGUSR1 } else { signum }
+}
+
+impl JobExec {
+    /// Whether the start must wait for J, which is then asked for.
+    pub(super) fn needs_signed(&mut self, cx: &mut Cx<'_>, id: JobId) -> bool {
+        let Some(job) = self.jobs.get(&id) else { return false };
+        if job.userid == cx.node.owner || job.signed.is_some() {
+            return false;
+        }
+        let tag = kvs::lookup(cx, &kvs::job_key(id, "J"), 0);
+        self.pending.insert(tag, Pending::Signed(id));
+        true
+    }
+
+    pub(super) fn on_signed(&mut self, cx: &mut Cx<'_>, id: JobId, reply: &Message) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        match kvs::text(reply) {
+            Ok(signed) => {
+                job.signed = Some(signed.into());
+                self.launch_parts(cx, id);
+            }
+            Err(fault) => {
+                self.raise(cx, id, 0, "exec", &format!("the signed request cannot be read: {fault}"), None);
+                let shells = self.jobs.get(&id).map_or(0, |job| job.parts.len());
+                (0..shells).for_each(|shell| self.shell_ended(cx, id, shell, 1 << 8));
+            }
+        }
+    }
+
+    /// The IMP, told to start the job's shell. Standard error of both goes to `lock`, which they hold locked: that tells a
+    /// restarted broker that they live (ADR 1).
+    pub(super) fn guest_shell(
+        &self,
+        cx: &Cx<'_>,
+        launch: &Launch,
+        bundle: &str,
+        dir: &str,
+    ) -> Result<SpawnSpec, Fault> {
+        let text = "this node is not configured to run jobs of guests: exec.imp is not set";
+        let imp = self.config.imp.as_ref().ok_or_else(|| Fault::new(Errno::EPERM, text))?;
+        let signed = launch.signed.as_ref().ok_or_else(|| Fault::new(Errno::EPROTO, "a guest's job without its J"))?;
+        let id = launch.id.id();
+        let asked = launch.jobspec.pointer("/attributes/system/exec/job_shell").and_then(Value::as_str);
+        let shell = asked.map(str::to_owned).or_else(|| self.config.job_shell.clone());
+        let shell = shell.unwrap_or_else(|| beside(imp));
+        let variables = [("FLUX_JOB_ID", id.0.to_string()), ("FLUX_BROKER_RANK", cx.node.rank.0.to_string())];
+        Ok(SpawnSpec {
+            argv: vec![imp.clone(), "exec".to_owned(), shell, id.encode(JobIdForm::F58Plain)],
+            env: Some(variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            stdin: Some(json!({"J": signed, "shell-input": bundle}).to_string().into_bytes().into()),
+            errors: Some(format!("{dir}/lock")),
+            detached: true,
+            job_cgroup: true,
+            ..SpawnSpec::default()
+        })
+    }
+
+    /// The IMP ended before the shell's last event came: it may have said why.
+    pub(super) fn ask_what_was_said(&mut self, cx: &mut Cx<'_>, id: JobId, status: i32) {
+        let Some(dir) = self.dir_of(id) else { return };
+        self.step(cx, FileOp::Read { path: format!("{dir}/lock") }, Step::Said(id, Some(status)));
+    }
+
+    pub(super) fn on_said(&mut self, cx: &mut Cx<'_>, id: JobId, status: Option<i32>, said: Completion) {
+        if let (Some(shell), Completion::File(bytes)) = (self.shells.get_mut(&id), said) {
+            let text = String::from_utf8_lossy(&bytes);
+            let lines = text.split('\n').map(str::trim).filter(|line| !line.is_empty());
+            let lines = lines.collect::<Vec<_>>().join("; ");
+            shell.said = lines.chars().filter(|c| !c.is_control()).take(SHELL_SAID_LEN_MAX).collect();
+        }
+        self.read_remains(cx, id, status);
+    }
+}
+
+/// `flux-shell` in the directory of the IMP.
+fn beside(imp: &str) -> String {
+    let (directory, _) = imp.rsplit_once('/').unwrap_or_default();
+    format!("{directory}/flux-shell")
+}

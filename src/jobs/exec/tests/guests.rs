@@ -1,0 +1,94 @@
+//! Jobs of guests: what the IMP is told, and what becomes of what it says.
+
+use super::*;
+
+const GUEST: u32 = 2000;
+
+fn world(statedir: bool) -> World {
+    let mut world = World::new(statedir);
+    world.node.config = Arc::new(json!({"exec": {"imp": "/libexec/flux-imp"}}));
+    world.with(|exec, cx| AnyService::on_config(exec, cx).unwrap());
+    world.logs.insert("J".into(), "signed".into());
+    world
+}
+
+#[test]
+fn without_an_imp_guests_are_refused_with_a_sentence() {
+    let mut world = World::new(false);
+    world.start_for(GUEST, false, Value::Null, 0.0);
+    assert_eq!(world.said(), ["exception", "release"]);
+    let note = "this instance runs jobs of its owner only: it has no IMP to run those of others";
+    assert_eq!(world.manager[0].1["note"], note);
+    assert!(world.specs.is_empty());
+}
+
+#[test]
+fn the_imp_gets_the_signed_request_and_the_shell_no_other_jobspec() {
+    for statedir in [false, true] {
+        let mut world = world(statedir);
+        world.start_for(GUEST, false, Value::Null, 0.0);
+        let spec = world.specs.pop().expect("the IMP is started");
+        assert_eq!(spec.argv[..3], ["/libexec/flux-imp", "exec", "/libexec/flux-shell"].map(String::from));
+        assert_eq!(spec.executable, None);
+        let input: Value = serde_json::from_slice(&spec.stdin.unwrap()).unwrap();
+        assert_eq!(input["J"], "signed");
+        let bundle: Value = serde_json::from_str(input["shell-input"].as_str().unwrap()).unwrap();
+        let told = (&bundle["jobspec"], &bundle["jobdir"], &bundle["options"]["guest"]);
+        assert_eq!(told, (&Value::Null, &Value::Null, &json!(true)));
+        assert_eq!(bundle["options"]["broker_absent_ms"].is_u64(), statedir);
+        let lock = spec.errors.expect("a file that is locked while they live");
+        assert!(lock.ends_with("/lock"), "{lock}");
+        assert_eq!(world.said(), ["start"]);
+    }
+}
+
+#[test]
+fn a_job_names_its_shell_before_the_site_does() {
+    let mut world = world(false);
+    world.node.config = Arc::new(json!({"exec": {"imp": "/libexec/flux-imp", "job-shell": "/site/shell"}}));
+    world.with(|exec, cx| AnyService::on_config(exec, cx).unwrap());
+    world.start_for(GUEST, false, Value::Null, 0.0);
+    assert_eq!(world.specs[0].argv[2], "/site/shell");
+    for (key, value) in [("imp", json!("flux-imp")), ("imp", json!(1)), ("job-shell", json!("sh"))] {
+        world.node.config = Arc::new(json!({"exec": {key: value}}));
+        world.with(|exec, cx| assert!(AnyService::on_config(exec, cx).is_err(), "{key} is no absolute path"));
+    }
+}
+
+#[test]
+fn what_the_imp_said_last_is_in_the_exception() {
+    let mut world = world(false);
+    world.start_for(GUEST, false, Value::Null, 0.0);
+    let lock = world.specs[0].errors.clone().unwrap();
+    world.files.insert(lock, b"flux-imp: user flux is not\x1b in allowed-users\n\n".to_vec());
+    let tag = world.spawned[0];
+    world.with(|exec, cx| {
+        let exited = Completion::Process(ProcessEvent::Exited { status: 256 });
+        AnyService::on_completion(exec, cx, tag, exited);
+    });
+    assert_eq!(world.said()[..2], ["start", "exception"]);
+    let note = world.manager[1].1["note"].as_str().unwrap();
+    let want =
+        "the job shell exited with code 1 before its tasks were done: flux-imp: user flux is not in allowed-users";
+    assert_eq!(note, want);
+}
+
+#[test]
+fn sigkill_reaches_a_guest_as_the_signal_that_the_imp_knows() {
+    let mut world = world(false);
+    world.start_for(GUEST, false, Value::Null, 0.0);
+    for (signum, sent) in [(9, 10), (15, 15)] {
+        world.request("job-exec.order", Flags::NORESPONSE, json!({"id": ID, "kill": signum}));
+        assert_eq!(world.killed.pop(), Some(sent));
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_read_starts_nothing() {
+    let mut world = world(false);
+    world.logs.remove("J");
+    world.start_for(GUEST, false, Value::Null, 0.0);
+    assert!(world.specs.is_empty());
+    assert_eq!(world.said()[0], "exception");
+    assert!(world.manager[0].1["note"].as_str().unwrap().contains("signed request"));
+}
