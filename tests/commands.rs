@@ -170,6 +170,7 @@ macro_rules! files {
 
 files! {
     kvs: the_key_value_store_is_read_and_written;
+    store: the_store_is_dumped_restored_checked_and_collected;
     instance: an_instance_tells_of_itself_and_is_configured;
     resources: resources_are_listed_drained_and_queued;
     values: resource_sets_and_host_lists_are_computed;

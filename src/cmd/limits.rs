@@ -49,3 +49,9 @@ pub const EXEC_LINE_MAX_BYTES: usize = 1 << 20;
 pub const OVERLAY_DEPTH_MAX: usize = 64;
 /// Jobs that one `job-manager.explain` request asks about; the manager takes no more.
 pub const EXPLAIN_IDS_PER_REQUEST: usize = 1024;
+/// Levels of directories that `flux dump`, `fsck` and `gc` go down; the store has no deeper keys.
+pub const WALK_DEPTH_MAX: usize = 1024;
+/// Requests that `--maxreqs` may ask for.
+pub const MAXREQS_MAX: usize = 1 << 16;
+/// Blobs that `flux gc` marks with one request; the store takes no more than 16384.
+pub const MARK_BLOBS_PER_REQUEST: usize = 1000;

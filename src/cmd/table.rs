@@ -61,6 +61,10 @@ commands! {
     Plumbing 1 "lsattr" attr::list, "List broker attributes";
     Plumbing 1 "kvs" kvs, "Read and write the key-value store";
     Plumbing 1 "content" content, "Access content store";
+    Plumbing 1 "dump" store::dump, "Write the key-value store to an archive";
+    Plumbing 1 "restore" store::restore, "Read an archive back into the key-value store";
+    Plumbing 1 "fsck" store::fsck, "Check the integrity of the key-value store";
+    Plumbing 1 "gc" store::gc, "Delete blobs that nothing refers to any more";
     Plumbing 1 "exec" exec, "Run a command across the nodes of the instance";
     Plumbing 2 "sproc" sproc, "List, signal and wait for processes that run outside jobs";
     Plumbing 2 "housekeeping" housekeeping, "List and signal housekeeping after jobs";

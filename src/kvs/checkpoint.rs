@@ -187,6 +187,17 @@ impl Checkpoints {
     }
 }
 
+/// What the database of an instance holds besides blobs when its store is to begin with the directory `rootref`.
+/// `timestamp` is in seconds since 1970.
+pub fn checkpoint_of(rootref: &str, owner: u32, timestamp: f64) -> Vec<(String, Value)> {
+    let primary = json!({"version": 1, "rootref": rootref, "sequence": 0, "timestamp": timestamp});
+    let rootref = Some(rootref.to_owned());
+    let space = StateSpace { name: PRIMARY.to_owned(), owner, flags: 0, alias: None, rootref, sequence: 0 };
+    let state = State { version: 1, batch: 0, namespaces: vec![space] };
+    let state = serde_json::to_value(&state).expect("the state is plain data");
+    vec![(KEY_HISTORY.to_owned(), json!([primary])), (KEY_PRIMARY.to_owned(), primary), (KEY_STATE.to_owned(), state)]
+}
+
 impl Kvs {
     /// Starts from what the database has, and puts the log's records in line.
     pub(crate) fn recover(&mut self, cx: &mut Cx<'_>, recovered: Recovered) -> Result<(), Fault> {

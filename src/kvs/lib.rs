@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod collect;
 mod commit;
 mod content;
 mod content_api;
@@ -26,6 +27,7 @@ mod tree;
 mod txn;
 mod watch;
 
+pub use checkpoint::checkpoint_of;
 pub use digest::Algorithm;
 pub use record::{RecordError, check_record};
 pub use service::Kvs;

@@ -42,3 +42,7 @@ pub const JOINED_BLOB_LEN_MAX: usize = 64 << 10;
 pub const CHECKPOINTS_KEPT: usize = 5;
 /// Most checkpoints that configuration may ask for.
 pub const CHECKPOINTS_KEPT_MAX: usize = 1000;
+/// Blobs that one request marks for a garbage collector, rows that one deletes, and rows that one looks at.
+pub const MARK_HASHES_MAX: usize = 16384;
+pub const SWEEP_DELETES_MAX: u32 = 8192;
+pub const SWEEP_ROWS_MAX: u32 = 1 << 19;

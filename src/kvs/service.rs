@@ -42,6 +42,8 @@ pub struct Kvs {
     /// Event prefixes that somebody listens to; `None` until the node says so: then everything is published.
     pub(crate) listeners: Option<Vec<String>>,
     pub(crate) setroot_paused: std::collections::BTreeSet<Arc<str>>,
+    /// Requests of garbage collectors that the database is working on.
+    pub(crate) collecting: BTreeMap<Tag, Message>,
     recovered: Option<Recovered>,
     /// Requests that came before the log was replayed.
     held: Vec<(Run, Message)>,
@@ -90,6 +92,7 @@ impl Kvs {
         self.versions.retain(|wait| !request.same_sender(&wait.request));
         self.watches.disconnect(request);
         self.checkpoints.disconnect(request);
+        self.collecting.retain(|_, held| !request.same_sender(held));
         let _ = cx;
         Ok(())
     }
@@ -163,6 +166,9 @@ impl Service for Kvs {
         Handler::owner("content-backing.validate", when_ready!(Kvs::content_validate)),
         Handler::owner("content-backing.checkpoint-get", when_ready!(Kvs::checkpoint_get)),
         Handler::owner("content-backing.checkpoint-put", when_ready!(Kvs::checkpoint_put)),
+        Handler::owner("content-backing.gc-info", Kvs::gc_info),
+        Handler::owner("content-backing.mark", Kvs::gc_mark),
+        Handler::owner("content-backing.sweep", Kvs::gc_sweep),
         Handler::owner("content-backing.disconnect", Kvs::disconnect),
         Handler::user("content-sqlite.stats-get", Kvs::sqlite_stats),
     ];
@@ -194,7 +200,11 @@ impl Service for Kvs {
             Completion::Blob(blob) => self.blob_arrived(cx, tag, Ok(blob)),
             Completion::Logged { position } => self.logged(cx, tag, position),
             Completion::Stored => self.put_done(cx, tag, Ok(())),
+            collected @ (Completion::Horizon { .. } | Completion::Marked { .. } | Completion::Swept { .. }) => {
+                self.collected(cx, tag, &collected);
+            }
             Completion::Failed(fault) => {
+                self.collecting_failed(cx, tag, &fault);
                 self.blob_arrived(cx, tag, Err(fault.errno));
                 self.append_failed(cx, tag, &fault);
                 self.put_done(cx, tag, Err(fault));

@@ -19,6 +19,7 @@ use flux_resource::{Inventory, Method};
 use flux_service::Recovered;
 use flux_sys::process::Pid;
 use flux_sys::signal::Name as Signal;
+use flux_types::HashKind;
 use flux_types::resource_set::{self, ResourceSet};
 use flux_wire::Rank;
 use serde_json::Value;
@@ -28,7 +29,7 @@ use self::config::LoadError;
 use self::dirs::{DirError, Dirs, Wishes};
 use self::place::{Place, PlaceError};
 use crate::stderr;
-use crate::store::{StoreError, open_store};
+use crate::store::{Restore, StoreError, open_store};
 use crate::{Listener, Reactor};
 
 /// How long the parent instance may take to say where it stands.
@@ -110,7 +111,9 @@ fn run(args: Args) -> Result<u8, BootError> {
         peers.connect_timeout = flux_broker::tbon::duration(&attrs, "tbon.connect_timeout");
     }
     let dirs = Dirs::prepare(&wishes(&attrs, &env, place.keeps_state(&attrs))).map_err(BootError::Dir)?;
-    let (store, recovered) = open_store(dirs.statedir.as_deref(), &dirs.rundir).map_err(BootError::Store)?;
+    let restore = if rank == 0 { restore(&attrs, dirs.statedir.as_deref())? } else { None };
+    let opened = open_store(dirs.statedir.as_deref(), &dirs.rundir, restore.as_ref());
+    let (store, recovered) = opened.map_err(BootError::Store)?;
     dirs.remember().map_err(BootError::Dir)?;
     if store.report().torn_bytes > 0 {
         let bytes = store.report().torn_bytes;
@@ -181,6 +184,24 @@ fn wishes<'a>(attrs: &'a Attrs, env: &'a [(String, String)], keeps_state: bool) 
         statedir_cleanup: attrs.get("statedir-cleanup"),
         tmpdir: variable(env, "TMPDIR"),
     }
+}
+
+/// What `content.restore` names: an archive, or with `auto` the one that `content.dump=auto` left, if there is one.
+fn restore(attrs: &Attrs, statedir: Option<&Path>) -> Result<Option<Restore>, BootError> {
+    let Some(wish) = attrs.get("content.restore").filter(|wish| !wish.is_empty()) else { return Ok(None) };
+    let hash = attrs.get("content.hash").unwrap_or("sha1");
+    let hash =
+        HashKind::from_name(hash).ok_or_else(|| BootError::Attr(format!("content.hash={hash}: use sha1 or sha256")))?;
+    let (archive, link) = match wish {
+        "auto" => {
+            let link = statedir.unwrap_or(Path::new(".")).join("dump/RESTORE");
+            let Ok(archive) = std::fs::canonicalize(&link) else { return Ok(None) };
+            (archive, Some(link))
+        }
+        path => (PathBuf::from(path), None),
+    };
+    stderr::line(&format!("restoring content from {}", archive.display()));
+    Ok(Some(Restore { archive, link, hash, owner: flux_sys::ids::Ids::current().euid }))
 }
 
 /// What the command line, the environment and the files say.

@@ -8,8 +8,10 @@ mod actor;
 mod database;
 mod error;
 mod format;
+mod gc;
 mod log;
 mod recover;
+mod restore;
 mod segment;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +26,7 @@ use flux_service::{Completion, LogPosition, Recovered, StoreOp, Tag};
 use mio::Waker;
 
 pub use self::error::StoreError;
+pub(crate) use self::restore::Restore;
 
 use self::actor::{Actor, Done, Job};
 use self::database::Database;
@@ -77,19 +80,37 @@ enum DatabaseSide {
 /// Opens the store: in `statedir` if there is one, otherwise without a log and with a database in `rundir` that nothing
 /// waits for.
 ///
+/// With `restore`, what was there gives way to the content of an archive.
+///
 /// # Errors
 /// [`StoreError::InUse`] when another broker has it open; others when it is damaged or cannot be reached.
-pub fn open_store(statedir: Option<&Path>, rundir: &Path) -> Result<(StoreHandle, Recovered), StoreError> {
+pub fn open_store(
+    statedir: Option<&Path>,
+    rundir: &Path,
+    restore: Option<&Restore>,
+) -> Result<(StoreHandle, Recovered), StoreError> {
     let (back, done) = mpsc::channel();
     let mut recovered = Recovered::default();
     let Some(statedir) = statedir else {
-        let database = DatabaseSide::At { path: rundir.join("content.sqlite"), durable: false };
+        let path = rundir.join("content.sqlite");
+        let database = match restore {
+            None => DatabaseSide::At { path, durable: false },
+            Some(restore) => {
+                restore.replace_in(rundir, false)?;
+                let database = Database::open(&path, false)?;
+                recovered.checkpoints = database.checkpoints()?.into_iter().collect();
+                DatabaseSide::Idle(Box::new(database))
+            }
+        };
         let log = LogSide::None { end: 0 };
         let report = OpenReport::default();
         let handle = StoreHandle { log, database, done, back, waker: None, bytes: 0, report, _lock: None };
         return Ok((handle, recovered));
     };
     let lock = lock(statedir)?;
+    if let Some(restore) = restore {
+        restore.replace_in(statedir, true)?;
+    }
     let path = statedir.join("content.sqlite");
     // A new store is not burdened with making a database before something is put into it.
     let database = if path.exists() {

@@ -108,7 +108,7 @@ fn start_as(
     let mut node = TestNode { rule: Box::new(rule), outputs: first, seen: seen.clone(), turns: 0, timer, config };
     let rundir = dir.path().to_owned();
     let thread = std::thread::spawn(move || {
-        let (store, _) = open_store(None, &rundir).unwrap();
+        let (store, _) = open_store(None, &rundir, None).unwrap();
         let mut reactor = Reactor::new(store, owner).unwrap();
         reactor.listen(listener).unwrap();
         reactor.run(&mut node).unwrap()

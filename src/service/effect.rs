@@ -89,6 +89,14 @@ pub enum StoreOp {
     Get { hash: Arc<[u8]> },
     /// Deletes blobs (garbage collection); answered by [`Completion::Stored`].
     Delete { hashes: Vec<Arc<[u8]>> },
+    /// The database's epoch, which every checkpoint advances, and its last row; answered by [`Completion::Horizon`].
+    /// Blobs are put with the epoch after the present one. With `below`, counts the blobs of earlier epochs.
+    Horizon { below: Option<u64> },
+    /// Raises these blobs to `epoch`; answered by [`Completion::Marked`].
+    Mark { epoch: u64, hashes: Vec<Arc<[u8]>> },
+    /// Deletes blobs of epochs before `epoch` from the rows after `cursor` to `last`, at most `deletes_max`, after looking
+    /// at no more than `rows_max`; answered by [`Completion::Swept`].
+    Sweep { epoch: u64, cursor: u64, last: u64, deletes_max: u32, rows_max: u32 },
 }
 
 /// Operations on child processes of this broker.
@@ -172,6 +180,20 @@ pub enum Completion {
     Stored,
     /// `None`: no such blob.
     Blob(Option<Arc<[u8]>>),
+    Horizon {
+        epoch: u64,
+        last: u64,
+        below: Option<u64>,
+    },
+    /// Blobs whose epoch was raised.
+    Marked {
+        count: u64,
+    },
+    /// Blobs deleted, and up to which row all has been looked at.
+    Swept {
+        deleted: u64,
+        cursor: u64,
+    },
     Process(ProcessEvent),
     File(Arc<[u8]>),
     /// The file operation succeeded and has no value.

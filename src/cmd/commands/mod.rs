@@ -30,6 +30,7 @@ pub mod shutdown;
 pub mod sproc;
 pub mod start;
 pub mod startlog;
+pub mod store;
 pub mod uptime;
 pub mod uri;
 pub mod version;

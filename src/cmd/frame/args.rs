@@ -2,6 +2,9 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
+use super::CmdError;
+use crate::limits::MAXREQS_MAX;
+
 /// An option without a value: `-s/--long`.
 pub fn flag(long: &'static str, short: Option<char>, help: &'static str) -> Arg {
     let arg = Arg::new(long).long(long).action(ArgAction::SetTrue).help(help);
@@ -77,4 +80,52 @@ pub fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
 /// All values of an option or word.
 pub fn texts<'a>(matches: &'a ArgMatches, name: &str) -> Vec<&'a str> {
     matches.get_many::<String>(name).into_iter().flatten().map(String::as_str).collect()
+}
+
+/// How many requests may be under way: the option's number, or `default`.
+///
+/// # Errors
+/// What is no number from 1 to [`MAXREQS_MAX`].
+pub fn window(matches: &ArgMatches, name: &str, default: usize) -> Result<usize, CmdError> {
+    let Some(given) = text(matches, name) else { return Ok(default) };
+    let number = given.parse().ok().filter(|number| (1..=MAXREQS_MAX).contains(number));
+    number.ok_or_else(|| CmdError::usage(format!("--{name}={given}: give a number from 1 to {MAXREQS_MAX}")))
+}
+
+/// A number of bytes: a decimal number, perhaps with `k`, `K`, `M` or `G` behind it.
+///
+/// # Errors
+/// What is neither.
+pub fn size(given: &str) -> Result<u64, CmdError> {
+    const UNITS: &[(char, f64)] = &[('k', 1024.0), ('K', 1024.0), ('M', 1048576.0), ('G', 1073741824.0)];
+    let unit = UNITS.iter().find_map(|(unit, factor)| Some((given.strip_suffix(*unit)?, *factor)));
+    let (digits, factor) = unit.unwrap_or((given, 1.0));
+    let number = digits.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    let number = number.ok_or_else(|| CmdError::usage(format!("{given}: give a size in bytes, or with k, M or G")))?;
+    Ok((number * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let rows = [
+            ("0", Some(0)),
+            ("10", Some(10)),
+            ("1k", Some(1024)),
+            ("1.5K", Some(1536)),
+            ("2M", Some(2 << 20)),
+            ("1G", Some(1 << 30)),
+            ("", None),
+            ("k", None),
+            ("-1", None),
+            ("1kB", None),
+            ("inf", None),
+        ];
+        for (text, want) in rows {
+            assert_eq!(size(text).ok(), want, "{text}");
+        }
+    }
 }

@@ -189,6 +189,11 @@ fn trim(log: &mut Log, job: &Job) -> Done {
 fn run_database(mut database: Database, jobs: &Receiver<Vec<Job>>, report: &Report) {
     for job in jobs.iter().flatten() {
         let outcome = match &job.op {
+            StoreOp::Horizon { below } => database.horizon(*below),
+            StoreOp::Mark { epoch, hashes } => database.mark(*epoch, hashes).map(|count| Completion::Marked { count }),
+            StoreOp::Sweep { epoch, cursor, last, deletes_max, rows_max } => {
+                database.sweep(*epoch, (*cursor, *last), (*deletes_max, *rows_max))
+            }
             StoreOp::Put { blobs, checkpoints } => database.put(blobs, checkpoints).map(|()| Completion::Stored),
             StoreOp::Get { hash } => database.get(hash).map(Completion::Blob),
             StoreOp::Delete { hashes } => database.delete(hashes).map(|()| Completion::Stored),

@@ -11,10 +11,11 @@ use serde_json::Value;
 use sha1::Digest;
 
 use super::error::StoreError;
+use super::gc;
 use crate::limits::DATABASE_CACHE_KIB;
 
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS objects(hash BLOB PRIMARY KEY, size INT, object BLOB);
+    CREATE TABLE IF NOT EXISTS objects(hash BLOB PRIMARY KEY, size INT, object BLOB, epoch INT DEFAULT 0);
     CREATE TABLE IF NOT EXISTS checkpoints(key TEXT PRIMARY KEY, value TEXT);";
 
 /// An open database.
@@ -42,6 +43,7 @@ impl Database {
             sqlite.execute_batch(journal)?;
             sqlite.execute_batch(&format!("PRAGMA cache_size = -{DATABASE_CACHE_KIB};"))?;
             sqlite.execute_batch(SCHEMA)?;
+            gc::add_epochs(&sqlite)?;
             Ok(sqlite)
         };
         let sqlite = open().map_err(|error| StoreError::Database { path: path.to_owned(), error })?;
@@ -54,8 +56,18 @@ impl Database {
         self.sqlite.execute_batch(&format!("PRAGMA max_page_count = {count}")).unwrap();
     }
 
-    fn failed(&self, error: rusqlite::Error) -> StoreError {
+    pub(super) fn sqlite(&mut self) -> &mut Connection {
+        &mut self.sqlite
+    }
+
+    pub(super) fn failed(&self, error: rusqlite::Error) -> StoreError {
         StoreError::Database { path: self.path.clone(), error }
+    }
+
+    /// Ends it, with everything in the one file.
+    pub(super) fn close(self) -> Result<(), StoreError> {
+        let Database { path, sqlite } = self;
+        sqlite.close().map_err(|(_, error)| StoreError::Database { path, error })
     }
 
     /// All checkpoints.
@@ -76,10 +88,15 @@ impl Database {
         let put = |sqlite: &mut Connection| -> rusqlite::Result<()> {
             let transaction = sqlite.transaction()?;
             {
-                let text = "INSERT OR IGNORE INTO objects(hash, size, object) VALUES (?1, ?2, ?3)";
+                let epoch = gc::epoch(&transaction)?;
+                let text = "INSERT INTO objects(hash, size, object, epoch) VALUES (?1, ?2, ?3, ?4) \
+                            ON CONFLICT(hash) DO UPDATE SET epoch = excluded.epoch";
                 let mut insert = transaction.prepare_cached(text)?;
                 for (hash, blob) in blobs {
-                    insert.execute(params![&**hash, blob.len() as i64, &**blob])?;
+                    insert.execute(params![&**hash, blob.len() as i64, &**blob, epoch + 1])?;
+                }
+                if !checkpoints.is_empty() {
+                    gc::set_epoch(&transaction, epoch + 1)?;
                 }
                 let text = "INSERT OR REPLACE INTO checkpoints(key, value) VALUES (?1, ?2)";
                 let mut insert = transaction.prepare_cached(text)?;

@@ -42,6 +42,11 @@ pub enum StoreError {
         path: PathBuf,
         hash: String,
     },
+    /// What was to be restored is no archive of a store.
+    Archive {
+        path: PathBuf,
+        why: String,
+    },
     RecordTooLong {
         len: usize,
         max: usize,
@@ -59,6 +64,7 @@ impl StoreError {
             Self::InUse { .. } => Errno::EBUSY,
             Self::Io { error, .. } => errno_of(error),
             Self::CorruptLog { .. } | Self::CorruptCheckpoint { .. } | Self::CorruptBlob { .. } => Errno::EIO,
+            Self::Archive { .. } => Errno::EINVAL,
             Self::Database { error, .. } => database_errno(error),
             Self::RecordTooLong { .. } => Errno::EFBIG,
         }
@@ -96,6 +102,7 @@ impl fmt::Display for StoreError {
             Self::CorruptCheckpoint { path, key } => {
                 write!(f, "{}: checkpoint {key} is damaged; see flux fsck", path.display())
             }
+            Self::Archive { path, why } => write!(f, "could not restore {}: {why}", path.display()),
             Self::CorruptBlob { path, hash } => {
                 write!(f, "{}: blob {hash} is damaged; see flux fsck", path.display())
             }

@@ -5,18 +5,20 @@ use serde_json::Value;
 use std::fs;
 
 /// No clocks, files, environment, threads or random order in here.
-const PURE: &[&str] = &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell"];
+const PURE: &[&str] =
+    &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "dump"];
 
 /// Rooms with buffers and tables: each names their maxima in one `limits.rs`.
 const BOUNDED: &[&str] = &[
     "types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "runtime",
-    "client", "sys", "topo",
+    "client", "sys", "topo", "dump",
 ];
 
 /// What each crate of ours may use of ours. Services never depend on one another.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-types", &[]),
     ("flux-wire", &["types"]),
+    ("flux-dump", &["types"]),
     ("flux-service", &["types", "wire"]),
     ("flux-overlay", &["types", "wire", "service"]),
     ("flux-kvs", &["types", "wire", "service"]),
@@ -30,12 +32,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-sys", &[]),
     ("flux-topo", &["types", "sys"]),
     ("flux-client", &["types", "wire", "service", "sys"]),
-    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell", "sign"]),
+    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell", "sign", "dump"]),
     (
         "flux-runtime",
         &[
             "types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "sys",
-            "topo", "client",
+            "topo", "client", "dump",
         ],
     ),
     ("flux-sim", &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell"]),

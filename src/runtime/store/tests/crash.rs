@@ -32,7 +32,7 @@ fn what_was_acknowledged_survives_a_kill() {
         child.kill().unwrap();
         child.wait().unwrap();
         let seen = acked.last().unwrap_or(seen); // What it had said by then.
-        let (mut store, recovered) = open_store(Some(dir.path()), dir.path()).unwrap();
+        let (mut store, recovered) = open_store(Some(dir.path()), dir.path(), None).unwrap();
         let numbers: Vec<u64> =
             recovered.records.iter().map(|(_, record)| u64::from_le_bytes(record[..8].try_into().unwrap())).collect();
         assert!(seen > known, "round {round} did something");
@@ -45,7 +45,7 @@ fn what_was_acknowledged_survives_a_kill() {
 
 /// Appends records of many lengths, some with a sync, up to 16 at a time, and prints what is acknowledged.
 fn append_for_ever(dir: &Path) -> ! {
-    let (mut store, recovered) = open_store(Some(dir), dir).unwrap();
+    let (mut store, recovered) = open_store(Some(dir), dir, None).unwrap();
     let (mut next, mut acked) = (recovered.records.len() as u64, recovered.records.len() as u64);
     let mut inbox = VecDeque::new();
     loop {

@@ -29,7 +29,7 @@ fn completions(store: &mut StoreHandle, count: usize) -> Vec<(u32, Completion)> 
 #[test]
 fn operations_are_answered_in_order_and_are_there_after_a_restart() {
     let dir = TempDir::new().unwrap();
-    let (mut store, recovered) = open_store(Some(dir.path()), dir.path()).unwrap();
+    let (mut store, recovered) = open_store(Some(dir.path()), dir.path(), None).unwrap();
     assert_eq!(recovered, Recovered::default());
     for tag in 1..=100 {
         assert_eq!(store.submit(OWNER, Tag(tag), append_op(&format!("r{tag}"), tag % 2 == 0)), None);
@@ -57,7 +57,7 @@ fn operations_are_answered_in_order_and_are_there_after_a_restart() {
     }
     store.close();
     drop(store);
-    let (mut store, recovered) = open_store(Some(dir.path()), dir.path()).unwrap();
+    let (mut store, recovered) = open_store(Some(dir.path()), dir.path(), None).unwrap();
     assert_eq!(recovered.checkpoints, [("kvs-primary".to_owned(), json!({"rootref": "sha1-0"}))].into());
     let texts: Vec<_> = recovered.records.iter().map(|(_, record)| String::from_utf8_lossy(record)).collect();
     assert_eq!(texts, ["r99", "r100"]);
@@ -71,7 +71,7 @@ fn operations_are_answered_in_order_and_are_there_after_a_restart() {
 #[test]
 fn without_a_statedir_appends_are_answered_at_once_and_blobs_are_kept_while_it_lasts() {
     let dir = TempDir::new().unwrap();
-    let (mut store, _) = open_store(None, dir.path()).unwrap();
+    let (mut store, _) = open_store(None, dir.path(), None).unwrap();
     assert_eq!(files(dir.path()), Vec::<PathBuf>::new(), "nothing is made before it is needed");
     let first = store.submit(OWNER, Tag(1), append_op("abc", true));
     assert_eq!(first, Some(Completion::Logged { position: LogPosition(3) }));
@@ -85,19 +85,19 @@ fn without_a_statedir_appends_are_answered_at_once_and_blobs_are_kept_while_it_l
 #[test]
 fn two_brokers_never_share_a_statedir() {
     let dir = TempDir::new().unwrap();
-    let (store, _) = open_store(Some(dir.path()), dir.path()).unwrap();
-    let error = open_store(Some(dir.path()), dir.path()).unwrap_err();
+    let (store, _) = open_store(Some(dir.path()), dir.path(), None).unwrap();
+    let error = open_store(Some(dir.path()), dir.path(), None).unwrap_err();
     assert_eq!(error.errno(), Errno::EBUSY);
     let text = error.to_string();
     assert!(text.contains(&format!("another broker uses this statedir (process {})", std::process::id())), "{text}");
     drop(store);
-    open_store(Some(dir.path()), dir.path()).unwrap();
+    open_store(Some(dir.path()), dir.path(), None).unwrap();
 }
 
 #[test]
 fn a_blob_whose_bytes_changed_on_disk_is_refused() {
     let dir = TempDir::new().unwrap();
-    let (mut store, _) = open_store(Some(dir.path()), dir.path()).unwrap();
+    let (mut store, _) = open_store(Some(dir.path()), dir.path(), None).unwrap();
     let blob: Arc<[u8]> = vec![b'x'; 3000].into();
     let hash: Arc<[u8]> = <sha2::Sha256 as sha2::Digest>::digest(&blob).as_slice().into();
     store.submit(OWNER, Tag(1), StoreOp::Put { blobs: vec![(hash.clone(), blob)], checkpoints: vec![] });
@@ -109,7 +109,7 @@ fn a_blob_whose_bytes_changed_on_disk_is_refused() {
     let at = bytes.windows(100).position(|window| window == [b'x'; 100]).expect("the blob is in the file");
     bytes[at] = b'y';
     fs::write(&path, bytes).unwrap();
-    let (mut store, _) = open_store(Some(dir.path()), dir.path()).unwrap();
+    let (mut store, _) = open_store(Some(dir.path()), dir.path(), None).unwrap();
     store.submit(OWNER, Tag(2), StoreOp::Get { hash });
     let [(2, Completion::Failed(fault))] = &completions(&mut store, 1)[..] else { panic!("it must fail") };
     assert_eq!(fault.errno, Errno::EIO);
@@ -120,7 +120,7 @@ fn a_blob_whose_bytes_changed_on_disk_is_refused() {
 fn a_file_that_is_no_database_is_reported_at_opening() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("content.sqlite"), vec![b'z'; 8192]).unwrap();
-    let error = open_store(Some(dir.path()), dir.path()).unwrap_err();
+    let error = open_store(Some(dir.path()), dir.path(), None).unwrap_err();
     assert!(matches!(error, StoreError::Database { .. }), "{error}");
     assert_eq!(error.errno(), Errno::EIO);
 }
@@ -131,7 +131,7 @@ fn a_failed_batch_fails_each_of_its_records_and_the_next_is_taken() {
     let opened = recover::open(&dir.path().join("log")).unwrap();
     let mut log = opened.log;
     log.failing_syncs = 1;
-    let (mut store, _) = open_store(None, dir.path()).unwrap();
+    let (mut store, _) = open_store(None, dir.path(), None).unwrap();
     store.log = LogSide::Idle(Box::new(log));
     store.submit(OWNER, Tag(1), append_op("refused", true));
     let [(1, Completion::Failed(fault))] = &completions(&mut store, 1)[..] else { panic!("it must fail") };
@@ -148,7 +148,7 @@ fn a_full_database_takes_nothing_of_a_put_and_more_when_there_is_space() {
     let dir = TempDir::new().unwrap();
     let database = Database::open(&dir.path().join("content.sqlite"), true).unwrap();
     database.limit_pages(8);
-    let (mut store, _) = open_store(None, dir.path()).unwrap();
+    let (mut store, _) = open_store(None, dir.path(), None).unwrap();
     store.database = DatabaseSide::Idle(Box::new(database));
     let put = |hash: &str, len| StoreOp::Put {
         blobs: vec![(hash.as_bytes().into(), vec![1; len].into())],
@@ -166,4 +166,35 @@ fn a_full_database_takes_nothing_of_a_put_and_more_when_there_is_space() {
     store.close();
     let checkpoints = Database::open(&dir.path().join("content.sqlite"), true).unwrap().checkpoints().unwrap();
     assert_eq!(checkpoints.len(), 2, "{checkpoints:?}");
+}
+
+#[test]
+fn what_was_not_marked_before_the_next_checkpoint_is_swept() {
+    let dir = TempDir::new().unwrap();
+    let (mut store, _) = open_store(Some(dir.path()), dir.path(), None).unwrap();
+    let mut run = |op: StoreOp| {
+        assert_eq!(store.submit(OWNER, Tag(1), op), None);
+        completions(&mut store, 1).remove(0).1
+    };
+    let hash = |n: u8| -> Arc<[u8]> { Arc::from([n; 4].as_slice()) };
+    let blob = |n: u8| -> Arc<[u8]> { Arc::from([n].as_slice()) };
+    let put = |range: std::ops::Range<u8>, checkpoint: bool| StoreOp::Put {
+        blobs: range.map(|n| (hash(n), blob(n))).collect(),
+        checkpoints: if checkpoint { vec![("k".into(), Arc::new(json!(1)))] } else { vec![] },
+    };
+    run(put(0..10, true)); // Makes epoch 1, and its blobs have that.
+    run(put(10..20, true)); // Makes epoch 2.
+    let horizon = run(StoreOp::Horizon { below: Some(2) });
+    assert_eq!(horizon, Completion::Horizon { epoch: 2, last: 20, below: Some(10) });
+    run(put(3..4, false)); // Referred to again: it is as good as new.
+    let marked = run(StoreOp::Mark { epoch: 2, hashes: vec![hash(0), hash(99)] });
+    assert_eq!(marked, Completion::Marked { count: 1 });
+    let sweep = |cursor| StoreOp::Sweep { epoch: 2, cursor, last: 20, deletes_max: 5, rows_max: 9 };
+    assert_eq!(run(sweep(0)), Completion::Swept { deleted: 5, cursor: 7 });
+    assert_eq!(run(sweep(7)), Completion::Swept { deleted: 3, cursor: 16 });
+    assert_eq!(run(sweep(16)), Completion::Swept { deleted: 0, cursor: 20 });
+    for n in 0..20 {
+        let want = [0, 3].contains(&n) || n >= 10;
+        assert_eq!(run(StoreOp::Get { hash: hash(n) }), Completion::Blob(want.then(|| blob(n))), "{n}");
+    }
 }
