@@ -90,7 +90,9 @@ impl Node {
                     self.blob_bytes += blobs.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
                     Completion::Stored
                 }
-                StoreOp::Get { .. } => panic!("nothing that jobs still use leaves memory"),
+                StoreOp::Get { .. } | StoreOp::Horizon { .. } | StoreOp::Mark { .. } | StoreOp::Sweep { .. } => {
+                    panic!("nothing that jobs still use leaves memory")
+                }
                 StoreOp::Trim { .. } | StoreOp::Delete { .. } => continue,
             };
             ops.extend(self.call(|kvs, cx| {
