@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The program under test, as `flux` in a directory of its own for `PATH`.
 struct Program {
@@ -20,7 +21,9 @@ impl Program {
             Some(path) => PathBuf::from(path),
             None => PathBuf::from(env!("CARGO_BIN_EXE_flux")),
         };
-        let dir = std::env::temp_dir().join(format!("flux-cases-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed); // Tests run side by side, and each removes its own.
+        let dir = std::env::temp_dir().join(format!("flux-cases-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).expect("a scratch directory");
         let link = dir.join("flux");
         if !link.exists() {

@@ -1,5 +1,6 @@
 //! Which services a node has: the same under the runtime and under the simulator.
 
+use flux_fluxion::FluxionModules;
 use flux_jobs::{JobExec, JobInfo, JobIngest, JobList, JobManager};
 use flux_kvs::{Algorithm, Kvs};
 use flux_resource::{FitMode, Inventory, Resource, SchedSimple};
@@ -27,24 +28,65 @@ pub fn compose(
     found: Inventory,
     (rank, size): (u32, u32),
     recovered: Recovered,
+    scheduler: Scheduler,
 ) -> Result<Composed, String> {
     /// On ranks over 0: what is not there is asked for further up.
     const BELOW: &[&str] = &["groups", "rexec", "job-exec"];
     const BEFORE_KVS: &[&str] = &["heartbeat", "groups", "rexec"];
-    const AFTER_KVS: &[&str] =
-        &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec", "sched-simple"];
+    const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec"];
     let algorithm = Algorithm::from_name(hash).ok_or_else(|| format!("content.hash={hash}: use sha1 or sha256"))?;
     if rank > 0 {
         let announce = json!({"rank": rank, "R": found.set.to_value()});
-        let make = move |name: &str| make(name, &found, size);
+        let make = maker(found, size);
         let services = BELOW.iter().filter_map(|name| make(name)).collect();
         return Ok(Composed { services, loader: Box::new(make), announce: Some(announce) });
     }
-    let make = move |name: &str| make(name, &found, size);
+    let make = maker(found, size);
     let mut services: Vec<Box<dyn AnyService>> = BEFORE_KVS.iter().filter_map(|name| make(name)).collect();
     services.push(Box::new(Kvs::new(algorithm, recovered)));
-    services.extend(AFTER_KVS.iter().filter_map(|name| make(name)));
+    services.extend(AFTER_KVS.iter().chain(scheduler.modules()).filter_map(|name| make(name)));
     Ok(Composed { services, loader: Box::new(make), announce: None })
+}
+
+/// Who gives resources to jobs from the start. Any of them can be loaded later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduler {
+    Fluxion,
+    Simple,
+    Nobody,
+}
+
+impl Scheduler {
+    /// What `modules.alternatives.sched` of the configuration names; `FLUX_SCHED_MODULE=none` in the environment means
+    /// nobody.
+    ///
+    /// # Errors
+    /// A sentence: a name that is no scheduler.
+    pub fn choose(config: &Value, env: Option<&str>) -> Result<Scheduler, String> {
+        if env == Some("none") {
+            return Ok(Scheduler::Nobody);
+        }
+        match &config["modules"]["alternatives"]["sched"] {
+            Value::Null => Ok(Scheduler::Fluxion),
+            Value::String(name) if name == "sched-fluxion-qmanager" => Ok(Scheduler::Fluxion),
+            Value::String(name) if name == "sched-simple" => Ok(Scheduler::Simple),
+            other => Err(format!("modules.alternatives.sched={other}: use sched-fluxion-qmanager or sched-simple")),
+        }
+    }
+
+    fn modules(self) -> &'static [&'static str] {
+        match self {
+            Scheduler::Fluxion => &FluxionModules::NAMES,
+            Scheduler::Simple => &["sched-simple"],
+            Scheduler::Nobody => &[],
+        }
+    }
+}
+
+/// Makes services by name; all it makes belong to one node.
+fn maker(found: Inventory, size: u32) -> impl Fn(&str) -> Option<Factory> {
+    let fluxion = FluxionModules::default();
+    move |name: &str| make(name, &found, size).or_else(|| fluxion.make(name))
 }
 
 /// A service in its first state. The KVS is not among them: only a restart reads what is on disk.

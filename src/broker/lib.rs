@@ -23,7 +23,7 @@ mod state;
 pub mod tbon;
 
 pub use attr::{AttrFlags, Attrs};
-pub use compose::{Composed, compose};
+pub use compose::{Composed, Scheduler, compose};
 pub use core::VERSION;
 pub use log::{LogConfig, LogLine};
 pub use modules::{Factory, Loader};

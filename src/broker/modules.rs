@@ -185,9 +185,10 @@ impl Node {
             let text = "a built-in module has one name: leave out --name, or load an external program with --exec";
             return Err(Fault::new(Errno::EINVAL, text));
         }
-        let service = (self.loader)(name).ok_or_else(|| {
+        let mut service = (self.loader)(name).ok_or_else(|| {
             Fault::new(Errno::ENOENT, format!("no module {name}: see `flux module list` for those built in"))
         })?;
+        service.options(&body.args)?;
         self.load(service)?;
         Ok(Some(Payload::None))
     }

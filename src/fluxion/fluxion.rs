@@ -1,5 +1,6 @@
 //! The scheduler as a service uses it: R and jobspecs as JSON, ranks, seconds since the epoch.
 
+mod counts;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -13,8 +14,11 @@ use crate::matcher::parse_policy;
 use crate::reader::Reader;
 use crate::traverser::{Hold, MatchOp};
 use crate::writer::{Format, Writer};
+use flux_types::ResourceSet;
 use serde_json::Value;
 use std::collections::BTreeSet;
+
+pub(crate) use counts::{Counts, Outcomes};
 
 /// How the scheduler is set up; the defaults are those of `[sched-fluxion-resource]`.
 #[derive(Clone, Debug)]
@@ -58,6 +62,8 @@ pub struct Allocation {
     pub at: i64,
     /// Whether that is in the future: resources are set aside, not given.
     pub is_reserved: bool,
+    /// How long the jobspec asks for, in seconds; 0 for as long as there is.
+    pub duration: f64,
 }
 
 /// A scheduler: one graph and the jobs on it.
@@ -67,6 +73,7 @@ pub struct Fluxion {
     format: Format,
     /// The instance itself ends: a job without a duration ends with it.
     has_expiration: bool,
+    counts: Counts,
 }
 
 /// The part of R a reader wants, with that reader (RFC 20, RFC 40).
@@ -126,7 +133,7 @@ impl Fluxion {
             is_flexible,
         };
         let engine = Engine::new(graph, &engine_config)?;
-        Ok(Fluxion { engine, format: config.match_format, has_expiration: false })
+        Ok(Fluxion { engine, format: config.match_format, has_expiration: false, counts: Counts::default() })
     }
 
     /// When the instance ends, in seconds since the epoch; 0 for never. Nothing new is planned beyond it.
@@ -158,12 +165,17 @@ impl Fluxion {
         now: i64,
     ) -> Result<Allocation, MatchError> {
         let mut writer = Writer::new(self.format);
-        let matched = self.engine.match_job(op, id, jobspec, now, &mut writer)?;
+        let visits = self.engine.visit_count;
+        let matched = self.engine.match_job(op, id, jobspec, now, &mut writer);
+        if op != MatchOp::Satisfiability {
+            self.counts.note(matched.is_ok(), id, self.engine.visit_count - visits);
+        }
+        let matched = matched?;
         if jobspec.duration == 0.0 && !self.has_expiration {
             writer.times(matched.at, 0); // RFC 14: allocated without expiration.
         }
         let r = writer.finish().map_err(MatchError::Invalid)?.unwrap_or(Value::Null);
-        Ok(Allocation { r, at: matched.at, is_reserved: matched.at > now })
+        Ok(Allocation { r, at: matched.at, is_reserved: matched.at > now, duration: jobspec.duration })
     }
 
     /// Whether the jobspec could run if everything were up and free.
@@ -203,6 +215,13 @@ impl Fluxion {
         let end = if end > start { end } else { self.engine.graph_end };
         let span = (Hold::Allocated, start, (end - start).max(1));
         self.engine.update_job(id, &claim, span, now, &mut Writer::new(Format::Rlite))
+    }
+
+    /// Whether the cores and GPUs that job `id` holds are exactly those of R.
+    pub fn holds(&self, id: u64, r: &Value) -> bool {
+        let found = self.find(&format!("jobid-alloc={id}"), Some(Format::Rv1Nosched), 0).ok().flatten();
+        let lite = |r: &Value| ResourceSet::from_value(r).ok().map(|set| set.to_value()["execution"]["R_lite"].take());
+        found.is_some_and(|found| lite(&found).is_some_and(|held| lite(r) == Some(held)))
     }
 
     /// Changes when a job that runs is expected to end, 0 for never. It keeps what it holds.

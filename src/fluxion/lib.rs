@@ -33,6 +33,6 @@ pub use intern::{Subsystem, TypeId};
 pub use matcher::{MatchPolicy, Preference, parse_policy, subsystems_of};
 pub use planner::{Multi, Timeline};
 pub use reader::{Claim, Reader, dot_of_recipe};
-pub use service::SchedFluxion;
+pub use service::FluxionModules;
 pub use traverser::{CancelStats, Expression, Hold, JobHold, JobTable, MatchOp, Matched, Release, Touch};
 pub use writer::{Format, Writer, dump_spaced};

@@ -34,5 +34,7 @@ pub const EXPRESSION_DEPTH_MAX: usize = 64;
 pub const GRAPH_DURATION_MAX: i64 = 3_153_600_000;
 /// Bytes of one line read by resource-query.
 pub const COMMAND_LINE_BYTES_MAX: usize = 1 << 20;
+/// Streams of `sched-fluxion-resource.notify`.
+pub const NOTIFY_COUNT_MAX: usize = 1024;
 /// Jobs a queue policy holds pending.
 pub const PENDING_COUNT_MAX: usize = 4_000_000;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup, compose};
+use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup, Scheduler, compose};
 use flux_client::Handle;
 use flux_resource::{Inventory, Method};
 use flux_service::Recovered;
@@ -224,7 +224,9 @@ fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> R
     };
     let program = if rank == 0 { program(&args.program, &attrs, &env) } else { None };
     let hash = attrs.get("content.hash").unwrap_or("sha1");
-    let composed = compose(hash, found_here(&hostname, rank)?, (rank, size), recovered).map_err(BootError::Start)?;
+    let scheduler = Scheduler::choose(&config, variable(&env, "FLUX_SCHED_MODULE")).map_err(BootError::Start)?;
+    let composed =
+        compose(hash, found_here(&hostname, rank)?, (rank, size), recovered, scheduler).map_err(BootError::Start)?;
     Ok(NodeSetup {
         rank: Rank(rank),
         size,

@@ -55,6 +55,14 @@ pub trait Service: Sized + 'static {
     const ALSO: &'static [&'static str] = &[];
     const HANDLERS: &'static [Handler<Self>];
 
+    /// The words behind the module's name when it was loaded (`flux module load NAME WORD...`); before `start`.
+    ///
+    /// # Errors
+    /// A word that means nothing to the service.
+    fn options(&mut self, _args: &[String]) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Runs once, when the service is loaded.
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault>;
 
@@ -116,6 +124,7 @@ pub trait AnyService {
     fn name(&self) -> &'static str;
     fn also(&self) -> &'static [&'static str];
     fn table(&self) -> Vec<HandlerInfo>;
+    fn options(&mut self, args: &[String]) -> Result<(), Fault>;
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault>;
     fn is_ready(&self) -> bool;
     fn stop(&mut self, cx: &mut Cx<'_>);
@@ -146,6 +155,10 @@ impl<S: Service> AnyService for S {
 
     fn table(&self) -> Vec<HandlerInfo> {
         S::HANDLERS.iter().map(|h| HandlerInfo { topic: h.topic, kind: h.kind, roles: h.roles }).collect()
+    }
+
+    fn options(&mut self, args: &[String]) -> Result<(), Fault> {
+        Service::options(self, args)
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {

@@ -85,6 +85,14 @@ impl Fluxion {
         Ok([find("status=up or status=down")?, find("status=down")?, find("sched-now=allocated")?])
     }
 
+    /// Whether a rank has a resource of this type and id.
+    pub fn has(&self, rank: u64, kind: &str, id: u64) -> bool {
+        let graph = &self.engine.graph;
+        let (Ok(rank), Some(kind)) = (i32::try_from(rank), graph.names.find_type(kind)) else { return false };
+        let mut vertices = graph.of_rank(rank).iter().map(|at| graph.vertex(*at));
+        vertices.any(|vertex| vertex.kind == kind && u64::try_from(vertex.id) == Ok(id))
+    }
+
     /// Marks everything at a path up or down. False if there is no such path.
     pub fn set_path_status(&mut self, path: &str, status: Status) -> bool {
         self.engine.set_path_status(path, status)
@@ -97,11 +105,11 @@ impl Fluxion {
         !found.is_empty()
     }
 
-    /// Removes a property of everything at a path. False if there is no such path or property.
+    /// Removes a property of everything at a path. False if there is no such path.
     pub fn remove_property(&mut self, path: &str, key: &str) -> bool {
         let found = self.engine.graph.at_path(path);
-        let removed = found.iter().filter(|at| self.engine.graph.remove_property(**at, key)).count();
-        removed > 0
+        found.iter().for_each(|at| _ = self.engine.graph.remove_property(*at, key));
+        !found.is_empty()
     }
 
     /// The values a property has at a path; `None` if there is no such path.

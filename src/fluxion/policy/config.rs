@@ -26,6 +26,15 @@ impl QueuePolicy {
             _ => None,
         }
     }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fcfs => "fcfs",
+            Self::Easy => "easy",
+            Self::Hybrid => "hybrid",
+            Self::Conservative => "conservative",
+        }
+    }
 }
 
 /// A policy and how far it looks.
@@ -34,6 +43,8 @@ pub struct QueueConfig {
     pub policy: QueuePolicy,
     /// Jobs looked at in one cycle.
     pub queue_depth: usize,
+    /// What the depth was cut to.
+    pub queue_depth_max: usize,
     /// Jobs that get a reservation in one cycle.
     pub reservation_depth: usize,
     /// Of jobs of one priority the largest goes first, not the oldest: fewer holes, and small jobs may wait long.
@@ -48,7 +59,14 @@ const RESERVATION_DEPTH_MAX: usize = 100_000;
 impl QueueConfig {
     /// A policy with the depths it has unless configured otherwise.
     pub fn new(policy: QueuePolicy) -> QueueConfig {
-        QueueConfig { policy, queue_depth: QUEUE_DEPTH, reservation_depth: 0, packs: false }.settled(None, None)
+        QueueConfig {
+            policy,
+            queue_depth: QUEUE_DEPTH,
+            queue_depth_max: QUEUE_DEPTH_MAX,
+            reservation_depth: 0,
+            packs: false,
+        }
+        .settled(None, None)
     }
 
     /// Cuts the depths to what the policy allows.
@@ -87,8 +105,14 @@ impl QueueConfig {
             other => return Err(format!("queue-order must be age or largest, not {other}")),
         };
         let queue_depth = depth.min(depth_max).min(PENDING_COUNT_MAX);
-        let config = QueueConfig { policy, queue_depth, reservation_depth: 0, packs };
+        let config = QueueConfig { policy, queue_depth, queue_depth_max: depth_max, reservation_depth: 0, packs };
         Ok(config.settled(wanted, most))
+    }
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        QueueConfig::new(QueuePolicy::Fcfs)
     }
 }
 

@@ -17,6 +17,17 @@ pub enum Selection {
     Reserved,
 }
 
+impl Selection {
+    /// As annotations say it (RFC 27 `sched.selection_type`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Immediate => "immediate",
+            Self::Backfill => "backfill",
+            Self::Reserved => "reserved",
+        }
+    }
+}
+
 /// What a cycle decides about a job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
@@ -63,8 +74,7 @@ impl Queue {
             let mut answer = fluxion.match_jobspec(op, id, &jobspec, now);
             if policy == QueuePolicy::Fcfs && answer == Err(MatchError::Busy) {
                 // Nobody passes it: it must not be one that waits for ever. What is down does not count as never.
-                let ever = fluxion.match_jobspec(MatchOp::Satisfiability, id, &jobspec, now);
-                answer = Err(ever.err().unwrap_or(MatchError::Busy));
+                answer = Err(self.can_ever(fluxion, id, now));
             }
             match answer {
                 Ok(allocation) if allocation.is_reserved => {
@@ -78,7 +88,7 @@ impl Queue {
                     }
                     self.wait(id, may_reserve, &mut cycle);
                     if policy == QueuePolicy::Fcfs {
-                        self.hold_up(id);
+                        self.hold_up(fluxion, id, now, &mut cycle);
                         break;
                     }
                 }
@@ -130,16 +140,41 @@ impl Queue {
         }
     }
 
-    /// Under `fcfs` all behind a job that waits wait for it.
-    fn hold_up(&mut self, id: u64) {
+    /// Under `fcfs` all behind a job that waits wait for it, but for those that never can start: they are told at once.
+    fn hold_up(&mut self, fluxion: &mut Fluxion, id: u64, now: i64, cycle: &mut Cycle) {
         let place = self.job(id).place;
-        let behind: Vec<u64> = self.order.range((place, id)..).skip(1).map(|(_, id)| *id).collect();
-        for id in behind {
-            if self.job(id).why == Why::BehindAnother {
+        let mut new = Vec::new();
+        for (_, id) in self.order.range((place, id)..).skip(1) {
+            let job = self.jobs.get_mut(id).expect("what is in the order waits");
+            if !job.is_satisfiable {
+                new.push(*id);
+            } else if job.why == Why::BehindAnother {
                 break; // And so are all behind this one.
             }
-            self.job(id).why = Why::BehindAnother;
+            job.why = Why::BehindAnother;
         }
+        for id in new.into_iter().take(self.config.queue_depth) {
+            match self.can_ever(fluxion, id, now) {
+                MatchError::Busy => {}
+                error => {
+                    self.remove(id);
+                    cycle.decisions.push(Decision::Reject { id, error });
+                }
+            }
+        }
+    }
+
+    /// `Busy`, or why the job can never start. Looked up once for as long as the resources stay the same.
+    fn can_ever(&mut self, fluxion: &mut Fluxion, id: u64, now: i64) -> MatchError {
+        let job = self.job(id);
+        if !job.is_satisfiable {
+            let jobspec = job.jobspec.clone();
+            if let Err(never) = fluxion.match_jobspec(MatchOp::Satisfiability, id, &jobspec, now) {
+                return never;
+            }
+            self.job(id).is_satisfiable = true;
+        }
+        MatchError::Busy
     }
 
     fn job(&mut self, id: u64) -> &mut Pending {

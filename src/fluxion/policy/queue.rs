@@ -34,6 +34,8 @@ pub(super) struct Pending {
     pub(super) why: Why,
     /// It had a reservation before: when it starts, it starts from that.
     pub(super) was_reserved: bool,
+    /// It could start if everything were up and free.
+    pub(super) is_satisfiable: bool,
 }
 
 /// One queue. It decides over a scheduler that it is given and may share with other queues.
@@ -70,6 +72,17 @@ impl Queue {
         }
     }
 
+    /// Changes the rules from the next cycle on. Jobs keep their places.
+    pub fn configure(&mut self, config: QueueConfig) {
+        self.config = config;
+        self.is_due = true;
+    }
+
+    /// Jobs that wait for resources to come up.
+    pub fn blocked(&self) -> impl Iterator<Item = u64> + '_ {
+        self.blocked.iter().copied()
+    }
+
     pub fn policy(&self) -> QueuePolicy {
         self.config.policy
     }
@@ -102,7 +115,8 @@ impl Queue {
         }
         let arrived = if self.config.packs { u64::MAX - size_of(&jobspec.resources) } else { arrived };
         let place = (Reverse(priority), arrived, id);
-        self.jobs.insert(id, Pending { jobspec, place, why: Why::NotLookedAt, was_reserved: false });
+        self.jobs
+            .insert(id, Pending { jobspec, place, why: Why::NotLookedAt, was_reserved: false, is_satisfiable: false });
         self.order.insert((place, id));
         self.is_due = true;
         Ok(())
@@ -138,6 +152,7 @@ impl Queue {
 
     /// Resources came up, went down, were added or removed: what could not be reserved may be now.
     pub fn notice_status(&mut self) {
+        self.jobs.values_mut().for_each(|job| job.is_satisfiable = false);
         for id in std::mem::take(&mut self.blocked) {
             if let Some(job) = self.jobs.get(&id) {
                 self.order.insert((job.place, id));

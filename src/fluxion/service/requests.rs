@@ -1,154 +1,34 @@
-//! What others ask of the scheduler.
+//! `sched-fluxion-resource`: what can be asked of the graph, and changed in it.
 
-use super::{CANCEL, DENY, SchedFluxion, refused, seconds};
-use crate::fluxion::Fluxion;
+use super::config::resource_params;
+use super::graph::FluxionResource;
+use super::matching::fault_of;
+use super::{number, refused, seconds, text};
 use crate::graph::Status;
-use crate::jobspec::Jobspec;
-use crate::limits::PENDING_COUNT_MAX;
-use crate::policy::{Queue, QueueConfig, QueuePolicy};
 use crate::writer::Format;
 use flux_service::{Cx, Fault, Outcome};
-use flux_types::ResourceSet;
-use flux_wire::{Errno, Message, Payload};
-use serde::Deserialize;
+use flux_wire::{Errno, Message};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
-#[derive(Deserialize)]
-struct AllocBody {
-    id: u64,
-    priority: u64,
-    jobspec: Value,
+fn no_such_path(path: &str) -> Fault {
+    Fault::new(Errno::ENOENT, format!("Couldn't find '{path}' in resource graph"))
 }
 
-fn text<'v>(body: &'v Value, key: &str) -> Result<&'v str, Fault> {
-    body[key].as_str().ok_or_else(|| Fault::new(Errno::EPROTO, format!("{key} is missing")))
+/// One path, or several.
+fn paths<'v>(body: &'v Value, key: &str) -> Result<Vec<&'v str>, Fault> {
+    match &body[key] {
+        Value::String(path) => Ok(vec![path.as_str()]),
+        Value::Array(list) if list.is_empty() => Err(refused(format!("{key} array cannot be empty"))),
+        Value::Array(list) => list
+            .iter()
+            .map(|path| path.as_str().ok_or_else(|| refused(format!("{key} array must contain only strings"))))
+            .collect(),
+        Value::Null => Err(Fault::from(Errno::EPROTO)),
+        _ => Err(refused(format!("{key} must be a string or array of strings"))),
+    }
 }
 
-fn number(body: &Value, key: &str) -> Result<u64, Fault> {
-    body[key].as_u64().ok_or_else(|| Fault::new(Errno::EPROTO, format!("{key} is missing")))
-}
-
-impl SchedFluxion {
-    fn graph(&mut self) -> Result<&mut Fluxion, Fault> {
-        self.fluxion.as_mut().ok_or_else(|| Fault::new(Errno::EAGAIN, "the resources are not known yet"))
-    }
-
-    fn notice_room(&mut self) {
-        self.queues.values_mut().for_each(Queue::notice_room);
-    }
-
-    pub(super) fn alloc(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        let body: AllocBody = message.decode()?;
-        if self.stopped || self.messages.len() >= PENDING_COUNT_MAX {
-            return Err(Fault::from(Errno::EAGAIN));
-        }
-        if self.messages.contains_key(&body.id) {
-            return Err(Fault::new(Errno::EEXIST, "the job is in the queue already"));
-        }
-        let jobspec = match Jobspec::from_value(&body.jobspec) {
-            Ok(jobspec) => jobspec,
-            Err(error) => {
-                cx.respond(message, json!({"id": body.id, "type": DENY, "note": error.to_string()}));
-                return Ok(());
-            }
-        };
-        let name = jobspec.queue.clone().unwrap_or_default();
-        let config = self.queue_config.unwrap_or(QueueConfig::new(QueuePolicy::Fcfs));
-        let queue = self.queues.entry(name.clone()).or_insert_with(|| Queue::new(config));
-        let priority = u32::try_from(body.priority).unwrap_or(u32::MAX);
-        queue
-            .submit_jobspec(body.id, priority, body.id, Arc::new(jobspec))
-            .map_err(|error| refused(error.to_string()))?;
-        let mut message = message.clone();
-        message.payload = Payload::None; // The jobspec is compiled; its text is not needed again.
-        self.messages.insert(body.id, (message, name));
-        Ok(())
-    }
-
-    pub(super) fn cancel(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        let id = number(&message.decode::<Value>()?, "id")?;
-        if let Some((request, name)) = self.messages.remove(&id) {
-            if let Some(queue) = self.queues.get_mut(&name) {
-                queue.remove(id);
-            }
-            // Its reservation, if it has one, must not outlive it.
-            if let Some(fluxion) = &mut self.fluxion
-                && fluxion.job(id).is_some()
-            {
-                _ = fluxion.cancel(id);
-            }
-            cx.respond(&request, json!({"id": id, "type": CANCEL}));
-            self.notice_room();
-        }
-        Ok(())
-    }
-
-    /// A job gives ranks back, or, with `final`, all that is left.
-    pub(super) fn free(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        let body: Value = message.decode()?;
-        let id = number(&body, "id")?;
-        let r = body.get("R").ok_or_else(|| Fault::new(Errno::EPROTO, "sched.free without R"))?;
-        let is_final = body["final"].as_bool().unwrap_or(false);
-        let fluxion = self.graph()?;
-        let freed = match is_final {
-            true => fluxion.cancel(id).map(|()| true),
-            false => fluxion.partial_cancel(id, &execution_of(r)),
-        };
-        // A job that holds nothing any more has nothing to give back.
-        if let Err(error) = freed
-            && error.errno() != 2
-        {
-            return Err(refused(error.to_string()));
-        }
-        self.notice_room();
-        cx.respond(message, json!({"id": id}));
-        Ok(())
-    }
-
-    pub(super) fn prioritize(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        #[derive(Deserialize)]
-        struct Body {
-            jobs: Vec<(u64, u64)>,
-        }
-        let body: Body = message.decode()?;
-        for (id, priority) in body.jobs {
-            let name = self.messages.get(&id).map(|(_, name)| name);
-            if let Some(queue) = name.and_then(|name| self.queues.get_mut(name)) {
-                queue.prioritize(id, u32::try_from(priority).unwrap_or(u32::MAX));
-            }
-        }
-        cx.respond_empty(message);
-        Ok(())
-    }
-
-    pub(super) fn expiration(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        let body: Value = message.decode()?;
-        let (id, expiration) = (number(&body, "id")?, body["expiration"].as_f64().unwrap_or(0.0));
-        self.graph()?.set_job_expiration(id, expiration as i64).map_err(|error| refused(error.to_string()))?;
-        self.notice_room();
-        cx.respond_empty(message);
-        Ok(())
-    }
-
-    pub(super) fn resource_status(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        let now = seconds(cx);
-        let [all, down, allocated] = self.graph()?.resource_status(now).map_err(|error| refused(error.to_string()))?;
-        let or_none = |r: Option<Value>| r.unwrap_or_else(|| ResourceSet::new().to_value());
-        let body = json!({"all": or_none(all), "down": or_none(down), "allocated": or_none(allocated)});
-        cx.respond(message, body);
-        Ok(())
-    }
-
-    pub(super) fn feasibility(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        let body: Value = message.decode()?;
-        let now = seconds(cx);
-        let said = self.graph()?.satisfiable(&body["jobspec"], now);
-        said.map_err(|error| refused(error.to_string()))?;
-        cx.respond_empty(message);
-        Ok(())
-    }
-
+impl FluxionResource {
     pub(super) fn find(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Value = message.decode()?;
         let now = seconds(cx);
@@ -156,83 +36,119 @@ impl SchedFluxion {
             None => None,
             Some(name) => Some(Format::from_name(name).ok_or_else(|| refused(format!("unknown format '{name}'")))?),
         };
-        let found = self.graph()?.find(text(&body, "criteria")?, format, now);
-        let found = found.map_err(|error| refused(error.to_string()))?;
-        cx.respond(message, json!({"R": found}));
+        let found = self.shared.graph()?.find(text(&body, "criteria")?, format, now);
+        cx.respond(message, json!({"R": found.map_err(|error| fault_of(&error))?}));
         Ok(())
     }
 
     pub(super) fn info(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let id = number(&message.decode::<Value>()?, "jobid")?;
-        let (at, _, is_reserved) = self.graph()?.job(id).ok_or_else(|| Fault::from(Errno::ENOENT))?;
+        let (at, _, is_reserved) = self.shared.graph()?.job(id).ok_or_else(|| Fault::from(Errno::ENOENT))?;
         let status = if is_reserved { "RESERVED" } else { "ALLOCATED" };
         cx.respond(message, json!({"jobid": id, "status": status, "at": at, "overhead": 0.0}));
         Ok(())
     }
 
+    /// All resources, those that are down and those in use: each as R, or null if there are none.
+    pub(super) fn status(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
+        let now = seconds(cx);
+        let [all, down, allocated] = self.shared.graph()?.resource_status(now).map_err(|error| fault_of(&error))?;
+        cx.respond(message, json!({"all": all, "down": down, "allocated": allocated}));
+        Ok(())
+    }
+
+    pub(super) fn next_jobid(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
+        let last = self.shared.graph()?.job_ids().last();
+        let next = last.map_or(Some(0), |last| last.checked_add(1)).ok_or_else(|| Fault::from(Errno::ERANGE))?;
+        cx.respond(message, json!({"jobid": next}));
+        Ok(())
+    }
+
+    /// The id under which a resource that the reader saw is known. Nothing is renamed here.
+    pub(super) fn ns_info(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
+        let body: Value = message.decode()?;
+        let (rank, kind, id) = (number(&body, "rank")?, text(&body, "type-name")?, number(&body, "id")?);
+        if !self.shared.graph()?.has(rank, kind, id) {
+            return Err(Fault::new(Errno::ENOENT, format!("rank {rank} has no {kind} {id}")));
+        }
+        cx.respond(message, json!({"id": id}));
+        Ok(())
+    }
+
+    pub(super) fn params(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
+        cx.respond(message, json!({"params": resource_params(&self.options)}));
+        Ok(())
+    }
+
     pub(super) fn set_status(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Value = message.decode()?;
-        let status =
-            Status::from_name(&text(&body, "status")?.to_lowercase()).ok_or_else(|| refused("unknown status"))?;
-        if !self.graph()?.set_path_status(text(&body, "resource_path")?, status) {
-            return Err(Fault::from(Errno::ENOENT));
+        let (path, status) = (text(&body, "resource_path")?, text(&body, "status")?);
+        let status = Status::from_name(&status.to_lowercase())
+            .ok_or_else(|| refused(format!("unrecognized status '{status}'")))?;
+        if !self.shared.graph()?.set_path_status(path, status) {
+            return Err(no_such_path(path));
         }
-        self.queues.values_mut().for_each(Queue::notice_status);
         cx.respond_empty(message);
+        self.changed(cx);
         Ok(())
     }
 
     pub(super) fn set_property(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Value = message.decode()?;
-        let pair =
-            text(&body, "sp_keyval")?.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty());
-        let (key, value) = pair.ok_or_else(|| refused("a property is NAME=VALUE"))?;
-        if !self.graph()?.set_property(text(&body, "sp_resource_path")?, key, value) {
-            return Err(Fault::from(Errno::ENOENT));
+        let paths = paths(&body, "sp_resource_path")?;
+        let pair = text(&body, "sp_keyval")?.split_once('=');
+        let pair = pair.filter(|(key, value)| !key.is_empty() && !value.is_empty());
+        let (key, value) = pair.ok_or_else(|| refused("a property is set as PROPERTY=VALUE"))?;
+        for path in paths {
+            if !self.shared.graph()?.set_property(path, key, value) {
+                return Err(no_such_path(path));
+            }
         }
-        self.queues.values_mut().for_each(Queue::notice_status);
         cx.respond(message, json!({}));
+        self.changed(cx);
         Ok(())
     }
 
     pub(super) fn remove_property(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Value = message.decode()?;
-        if !self.graph()?.remove_property(text(&body, "resource_path")?, text(&body, "key")?) {
-            return Err(Fault::from(Errno::ENOENT));
+        let (paths, key) = (paths(&body, "resource_path")?, text(&body, "key")?);
+        for path in paths {
+            if !self.shared.graph()?.remove_property(path, key) {
+                return Err(no_such_path(path));
+            }
         }
-        self.queues.values_mut().for_each(Queue::notice_status);
         cx.respond(message, json!({}));
+        self.changed(cx);
         Ok(())
     }
 
     pub(super) fn get_property(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Value = message.decode()?;
-        let values = self.graph()?.get_property(text(&body, "gp_resource_path")?, text(&body, "gp_key")?);
-        let values = values.filter(|values| !values.is_empty()).ok_or_else(|| Fault::from(Errno::ENOENT))?;
+        let (path, key) = (text(&body, "gp_resource_path")?, text(&body, "gp_key")?);
+        let values = self.shared.graph()?.get_property(path, key).ok_or_else(|| no_such_path(path))?;
+        if values.is_empty() {
+            let text = format!("Property '{key}' was not found for resource {path}");
+            return Err(Fault::new(Errno::ENOENT, text));
+        }
         cx.respond(message, json!({"values": values}));
         Ok(())
     }
 
     pub(super) fn add_subgraph(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Value = message.decode()?;
-        let added = self.graph()?.add_subgraph(text(&body, "subgraph")?);
-        added.map_err(|error| refused(error.to_string()))?;
-        self.queues.values_mut().for_each(Queue::notice_status);
+        let added = self.shared.graph()?.add_subgraph(text(&body, "subgraph")?);
+        added.map_err(|error| fault_of(&error.into()))?;
         cx.respond(message, json!({}));
+        self.changed(cx);
         Ok(())
     }
 
     pub(super) fn remove_subgraph(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Value = message.decode()?;
-        let removed = self.graph()?.remove_subgraph(text(&body, "subgraph_path")?);
-        removed.map_err(|error| refused(error.to_string()))?;
-        self.queues.values_mut().for_each(Queue::notice_status);
+        let removed = self.shared.graph()?.remove_subgraph(text(&body, "subgraph_path")?);
+        removed.map_err(|error| fault_of(&error.into()))?;
         cx.respond(message, json!({}));
+        self.changed(cx);
         Ok(())
     }
-}
-
-/// R without what its scheduler wrote into it: a part that is given back is named by ranks.
-fn execution_of(r: &Value) -> Value {
-    json!({"version": r["version"], "execution": r["execution"]})
 }

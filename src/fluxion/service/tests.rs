@@ -1,13 +1,20 @@
-//! The service between a resource service and a job manager that are played here.
+//! The modules between a resource service and a job manager that are played here.
 
 use super::*;
-use flux_service::{AnyService, Effect, NodeInfo, Now, Outbox, Rng};
-use flux_wire::{Body, Cred, Rank};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flux_service::{Effect, NodeInfo, Now, Outbox, Rng, Service, Tag};
+use flux_wire::{Body, Cred, Message, Rank, Target};
+use serde_json::json;
 use std::sync::Arc;
 
+/// The matchtag of what is asked from outside.
+const OUTSIDE: u32 = 5_000;
+
 struct Bench {
-    sched: SchedFluxion,
-    out: Outbox,
+    graph: FluxionResource,
+    sched: FluxionQmanager,
+    outs: [Outbox; 2],
     node: NodeInfo,
 }
 
@@ -24,63 +31,117 @@ fn sent(effects: &[Effect], topic: &str) -> Message {
     found.unwrap_or_else(|| panic!("{topic} in {effects:?}"))
 }
 
+fn node(config: Value) -> NodeInfo {
+    NodeInfo {
+        rank: Rank(0),
+        size: 1,
+        hostname: "n0".into(),
+        owner: 1000,
+        uuid: "u".into(),
+        rundir: "/run".into(),
+        statedir: None,
+        attrs: [].into(),
+        config: Arc::new(config),
+    }
+}
+
 impl Bench {
-    /// A scheduler over two nodes that has shaken hands; `running` are the jobs it is told of, with their R.
+    /// Modules over two nodes that have shaken hands; `running` are the jobs they are told of, with their R.
     fn new(config: Value, running: &[(u64, Value)]) -> (Bench, Vec<Effect>) {
-        let node = NodeInfo {
-            rank: Rank(0),
-            size: 1,
-            hostname: "n0".into(),
-            owner: 1000,
-            uuid: "u".into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: [].into(),
-            config: Arc::new(config),
-        };
-        let mut bench = Bench { sched: SchedFluxion::new(), out: Outbox::default(), node };
-        let acquire = sent(&bench.run(|sched, cx| Service::start(sched, cx).unwrap()), "resource.acquire");
+        let shared = Shared::default();
+        let (graph, sched) = (FluxionResource::new(shared.clone()), FluxionQmanager::new(shared));
+        let mut bench = Bench { graph, sched, outs: Default::default(), node: node(config) };
+        let acquire = sent(&bench.on_graph(|graph, cx| Service::start(graph, cx).unwrap()), "resource.acquire");
+        let effects = bench.on_sched(|sched, cx| Service::start(sched, cx).unwrap());
+        assert_eq!(effects, [], "the notify request went to the graph's module");
         let body = json!({"resources": r("0-1", "n[0-1]"), "up": "0-1"});
-        let hello = sent(&bench.reply(&acquire, body), "job-manager.sched-hello");
+        let reply = acquire.response(body.into());
+        let hello = bench.on_graph(|graph, cx| Service::on_reply(graph, cx, Tag(acquire.matchtag()), &reply));
+        let hello = sent(&hello, "job-manager.sched-hello");
         let mut raised = Vec::new();
         for (id, r) in running {
             let lookup = sent(&bench.reply(&hello, json!({"id": id})), "kvs.lookup");
             raised.extend(bench.reply(&lookup, json!({"val": {"data": STANDARD.encode(r.to_string())}})));
         }
         let end = hello.error_response(Errno::ENODATA, "");
-        let effects = bench.run(|sched, cx| Service::on_reply(sched, cx, Tag(hello.matchtag()), &end));
+        let effects = bench.on_sched(|sched, cx| Service::on_reply(sched, cx, Tag(hello.matchtag()), &end));
         let ready = sent(&effects, "job-manager.sched-ready");
         bench.reply(&ready, json!({"count": 0}));
-        assert!(bench.sched.ready);
+        assert!(Service::is_ready(&bench.sched) && Service::is_ready(&bench.graph));
         (bench, raised)
     }
 
-    fn run(&mut self, f: impl FnOnce(&mut SchedFluxion, &mut Cx<'_>)) -> Vec<Effect> {
+    fn on_graph(&mut self, f: impl FnOnce(&mut FluxionResource, &mut Cx<'_>)) -> Vec<Effect> {
         let mut rng = Rng::new(1);
-        let mut cx = Cx { now: Now::default(), node: &self.node, rng: &mut rng, out: &mut self.out };
+        let mut cx = Cx { now: Now::default(), node: &self.node, rng: &mut rng, out: &mut self.outs[0] };
+        f(&mut self.graph, &mut cx);
+        Service::check(&self.graph);
+        let effects = std::mem::take(&mut self.outs[0].effects);
+        self.deliver(effects)
+    }
+
+    fn on_sched(&mut self, f: impl FnOnce(&mut FluxionQmanager, &mut Cx<'_>)) -> Vec<Effect> {
+        let mut rng = Rng::new(1);
+        let mut cx = Cx { now: Now::default(), node: &self.node, rng: &mut rng, out: &mut self.outs[1] };
         f(&mut self.sched, &mut cx);
         Service::on_batch_end(&mut self.sched, &mut cx);
         Service::check(&self.sched);
-        std::mem::take(&mut self.out.effects)
+        let effects = std::mem::take(&mut self.outs[1].effects);
+        self.deliver(effects)
+    }
+
+    /// What the modules say to one another reaches them; the rest is returned.
+    fn deliver(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let mut rest = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Send(message) if message.topic() == "sched-fluxion-resource.notify" => {
+                    rest.extend(match &message.body {
+                        Body::Request { .. } => self.on_graph(|graph, cx| _ = graph.dispatch(cx, &message)),
+                        _ => self.on_sched(|sched, cx| Service::on_reply(sched, cx, Tag(message.matchtag()), &message)),
+                    });
+                }
+                effect => rest.push(effect),
+            }
+        }
+        rest
     }
 
     fn reply(&mut self, request: &Message, body: Value) -> Vec<Effect> {
         let reply = request.response(body.into());
-        self.run(|sched, cx| Service::on_reply(sched, cx, Tag(request.matchtag()), &reply))
+        self.on_sched(|sched, cx| Service::on_reply(sched, cx, Tag(request.matchtag()), &reply))
+    }
+
+    fn ask(&mut self, topic: &str, body: Value) -> Vec<Effect> {
+        let mut message = Message::request(topic, Target::Any, OUTSIDE, body.into());
+        message.cred = Cred { userid: 1000, rolemask: 5 };
+        if topic.ends_with("match_multi") {
+            message.flags = flux_wire::Flags(flux_wire::Flags::STREAMING);
+        }
+        if topic.starts_with("sched-fluxion-resource.") {
+            self.on_graph(|graph, cx| assert!(graph.dispatch(cx, &message)))
+        } else {
+            self.on_sched(|sched, cx| assert!(sched.dispatch(cx, &message)))
+        }
     }
 
     /// Bodies of all answers that a request brings about.
     fn request(&mut self, topic: &str, body: Value) -> Vec<Value> {
-        let mut message = Message::request(topic, Target::Any, 5, body.into());
-        message.cred = Cred { userid: 1000, rolemask: 5 };
-        let effects = self.run(|sched, cx| assert!(sched.dispatch(cx, &message)));
         let answer = |effect: Effect| match effect {
             Effect::Send(Message { body: Body::Response { errnum: 0, .. }, payload, .. }) if !payload.is_none() => {
                 Some((*payload.value().unwrap()).clone())
             }
             _ => None,
         };
-        effects.into_iter().filter_map(answer).collect()
+        self.ask(topic, body).into_iter().filter_map(answer).collect()
+    }
+
+    /// The errno a request is refused with.
+    fn refusal(&mut self, topic: &str, body: Value) -> Option<i32> {
+        self.ask(topic, body).into_iter().find_map(|effect| match effect {
+            Effect::Send(Message { body: Body::Response { errnum, .. }, .. }) if errnum != 0 => Some(errnum),
+            _ => None,
+        })
     }
 
     /// Ids and types of the answers to `sched.alloc`.
@@ -90,12 +151,19 @@ impl Bench {
     }
 
     fn alloc(&mut self, id: u64, priority: u64, cores: u32) -> Vec<(u64, u64)> {
-        let jobspec = json!({"version": 1,
-            "resources": [{"type": "slot", "count": cores, "label": "task", "with": [{"type": "core", "count": 1}]}],
-            "tasks": [{"command": ["true"], "slot": "task", "count": {"per_slot": 1}}],
-            "attributes": {"system": {"duration": 60}}});
-        self.told("sched.alloc", json!({"id": id, "priority": priority, "jobspec": jobspec}))
+        self.told("sched.alloc", json!({"id": id, "priority": priority, "jobspec": jobspec(cores)}))
     }
+
+    fn holds(&self, id: u64) -> bool {
+        self.sched.shared.graph().expect("resources").job(id).is_some()
+    }
+}
+
+fn jobspec(cores: u32) -> Value {
+    json!({"version": 1,
+        "resources": [{"type": "slot", "count": cores, "label": "task", "with": [{"type": "core", "count": 1}]}],
+        "tasks": [{"command": ["true"], "slot": "task", "count": {"per_slot": 1}}],
+        "attributes": {"system": {"duration": 60}}})
 }
 
 #[test]
@@ -106,8 +174,12 @@ fn jobs_start_by_priority_and_what_cannot_be_is_denied() {
     assert_eq!(bench.alloc(3, 31, 8), []);
     assert_eq!(bench.alloc(4, 40, 9), [(4, 2)]);
     assert_eq!(bench.told("sched.free", json!({"id": 1, "R": r("1", "n1")})), [], "half is not enough for the first");
+    assert_eq!(bench.request("sched-fluxion-qmanager.why", json!({"id": 2}))[0]["reason"], "behind");
     assert_eq!(bench.told("sched.free", json!({"id": 1, "R": r("0", "n0"), "final": true})), [(3, 0)]);
     assert_eq!(bench.told("sched.cancel", json!({"id": 2})), [(2, 3)]);
+    let stats = Service::stats(&bench.sched);
+    let counts = &stats["queues"]["default"]["action_counts"];
+    assert_eq!((&counts["running"], &counts["rejected"], &counts["cancelled"]), (&json!(2), &json!(1), &json!(1)));
 }
 
 #[test]
@@ -118,7 +190,7 @@ fn backfilling_tells_when_the_first_will_start() {
     assert_eq!(told, [(2, 1)]);
     assert_eq!(bench.alloc(3, 16, 3), [(3, 0)], "it ends no later than the first");
     assert_eq!(bench.told("sched.cancel", json!({"id": 2})), [(2, 3)]);
-    assert_eq!(bench.sched.fluxion.as_ref().and_then(|fluxion| fluxion.job(2)), None, "no reservation is left");
+    assert!(!bench.holds(2), "no reservation is left");
 }
 
 #[test]
@@ -137,7 +209,7 @@ fn jobs_that_run_at_the_start_keep_their_resources() {
 fn the_graph_can_be_asked_and_changed() {
     let (mut bench, _) = Bench::new(json!({"sched-fluxion-resource": {"match-policy": "lonode"}}), &[]);
     let path = "/cluster0/n1";
-    bench.request("sched-fluxion-resource.set_property", json!({"sp_resource_path": path, "sp_keyval": "a=b"}));
+    bench.request("sched-fluxion-resource.set_property", json!({"sp_resource_path": [path], "sp_keyval": "a=b"}));
     let got = bench.request("sched-fluxion-resource.get_property", json!({"gp_resource_path": path, "gp_key": "a"}));
     assert_eq!(got, [json!({"values": ["b"]})]);
     let found = bench.request("sched-fluxion-resource.find", json!({"criteria": "property=a", "format": "simple"}));
@@ -146,4 +218,69 @@ fn the_graph_can_be_asked_and_changed() {
     assert_eq!(bench.alloc(1, 16, 5), []);
     let up = json!({"resource_path": path, "status": "up"});
     assert_eq!(bench.told("sched-fluxion-resource.set_status", up), [(1, 0)]);
+    let params = bench.request("sched-fluxion-resource.params", json!({}));
+    assert_eq!(params[0]["params"]["match-policy"], "lonode");
+}
+
+#[test]
+fn others_may_match_and_give_back() {
+    let (mut bench, _) = Bench::new(json!({}), &[]);
+    let body = |cmd: &str, id: u64, cores| json!({"cmd": cmd, "jobid": id, "jobspec": jobspec(cores).to_string()});
+    let got = bench.request("sched-fluxion-resource.match", body("allocate", 1, 8));
+    assert_eq!((&got[0]["status"], &got[0]["jobid"]), (&json!("ALLOCATED"), &json!(1)));
+    let r_text = got[0]["R"].as_str().unwrap().to_string();
+    assert_eq!(bench.refusal("sched-fluxion-resource.match", body("allocate", 2, 1)), Some(16));
+    assert_eq!(bench.refusal("sched-fluxion-resource.match", body("allocate_with_satisfiability", 2, 9)), Some(19));
+    let got = bench.request("sched-fluxion-resource.match", body("allocate_orelse_reserve", 3, 1));
+    assert_eq!((&got[0]["status"], &got[0]["at"]), (&json!("RESERVED"), &json!(60)));
+    assert_eq!(bench.alloc(10, 16, 2), [], "what others have is not given out");
+    let same = json!({"jobid": 1, "R": r_text});
+    assert_eq!(bench.request("sched-fluxion-resource.update", same)[0]["status"], "ALLOCATED");
+    let other = json!({"jobid": 1, "R": r("1", "n1").to_string()});
+    assert_eq!(bench.refusal("sched-fluxion-resource.update", other), Some(22));
+    assert_eq!(bench.request("sched-fluxion-resource.next_jobid", json!({})), [json!({"jobid": 4})]);
+    let half = json!({"jobid": 1, "R": r("1", "n1").to_string()});
+    let told = bench.request("sched-fluxion-resource.partial-cancel", half);
+    assert_eq!((&told[0], &told[1]["id"]), (&json!({"full-removal": 0}), &json!(10)), "the queue hears of the room");
+    assert_eq!(bench.request("sched-fluxion-resource.info", json!({"jobid": 3}))[0]["status"], "RESERVED");
+    bench.request("sched-fluxion-resource.cancel", json!({"jobid": 3}));
+    assert_eq!(bench.refusal("sched-fluxion-resource.info", json!({"jobid": 3})), Some(2));
+    let stats = bench.request("sched-fluxion-resource.stats-get", json!({}));
+    assert_eq!((&stats[0]["V"], &stats[0]["by_rank"]), (&json!(11), &json!({"[0-1]": 5})));
+    assert_eq!(stats[0]["match"]["succeeded"]["njobs"], 3);
+}
+
+#[test]
+fn many_match_until_one_does_not() {
+    let (mut bench, _) = Bench::new(json!({}), &[]);
+    let jobs: Vec<Value> = (1..4).map(|id| json!({"jobid": id, "jobspec": jobspec(4)})).collect();
+    let got = bench.request("sched-fluxion-resource.match_multi", json!({"cmd": "allocate", "jobs": jobs}));
+    assert_eq!(got.iter().map(|body| body["jobid"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_scheduler_that_goes_leaves_nothing_behind() {
+    let (mut bench, _) = Bench::new(json!({"sched-fluxion-qmanager": {"queue-policy": "easy"}}), &[]);
+    assert_eq!((bench.alloc(1, 16, 8).len(), bench.alloc(2, 16, 8).len()), (1, 1));
+    bench.on_sched(|sched, cx| Service::stop(sched, cx));
+    assert!(!bench.holds(1) && !bench.holds(2), "the next one is told of what runs");
+}
+
+#[test]
+fn tables_set_queues_apart() {
+    let rows = [
+        (json!({"queue-policy": "easy", "queues": {"debug": {"queue-policy": "fcfs"}}}), "easy", "fcfs"),
+        (json!({"queue-policy-per-queue": "debug:hybrid batch:easy"}), "fcfs", "hybrid"),
+        (json!({"queues": "debug batch", "queue-policy": "conservative"}), "conservative", "conservative"),
+    ];
+    for (table, batch, debug) in rows {
+        let config = QmanagerConfig::from_table(table.as_object().unwrap()).expect("a good table");
+        assert_eq!((config.of("x").policy.name(), config.of("debug").policy.name()), (batch, debug), "{table}");
+    }
+    let params = json!({"queue-params-per-queue": "debug:queue-depth=4,max-queue-depth=3"});
+    let config = QmanagerConfig::from_table(params.as_object().unwrap()).expect("a good table");
+    assert_eq!((config.of("debug").queue_depth, config.of("x").queue_depth), (3, 32));
+    for bad in [json!({"queue-polic": 1}), json!({"queues": 1}), json!({"queue-policy-per-queue": "debug"})] {
+        assert!(QmanagerConfig::from_table(bad.as_object().unwrap()).is_err(), "{bad}");
+    }
 }

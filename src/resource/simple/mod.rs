@@ -6,10 +6,9 @@ mod request;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use flux_sched::{Acquired, AllocBody, Grants, Handshake, Heard, IdBody, PrioritizeBody, cancelled, deny};
 use flux_service::{Cx, Fault, Handler, LogLevel, Outcome, Service, Tag};
-use flux_types::{Idset, JobId, JobIdForm, Jobspec, ResourceSet};
+use flux_types::{Idset, Jobspec, ResourceSet};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -19,40 +18,10 @@ use self::pool::{NoFit, Pool};
 use self::request::Request;
 use crate::limits::PENDING_MAX;
 
-/// Response types of `sched.alloc`.
-const SUCCESS: u32 = 0;
-const DENY: u32 = 2;
-const CANCEL: u32 = 3;
-
-enum Waiting {
-    Acquire,
-    Hello,
-    /// R of a job that holds resources since before this scheduler started, and the ranks it has given back.
-    HelloR {
-        id: u64,
-        freed: Idset,
-    },
-    Ready,
-    /// R of a job is being stored.
-    Stored(u64),
-}
-
 struct Pending {
     message: Message,
     request: Request,
     priority: u64,
-}
-
-#[derive(Deserialize)]
-struct AllocBody {
-    id: u64,
-    priority: u64,
-    jobspec: Value,
-}
-
-#[derive(Deserialize)]
-struct IdBody {
-    id: u64,
 }
 
 /// The simple scheduler.
@@ -62,11 +31,9 @@ pub struct SchedSimple {
     pending: BTreeMap<u64, Pending>,
     /// The order in which the pending ones are tried.
     order: BTreeSet<(Reverse<u64>, u64)>,
-    waiting: BTreeMap<Tag, Waiting>,
-    /// Jobs whose resources are being looked up at the start.
-    recovering: usize,
-    hello_done: bool,
-    ready: bool,
+    /// The stream of resources.
+    acquire: Option<Tag>,
+    handshake: Handshake,
     /// Something changed since the last pass.
     dirty: bool,
     stopped: bool,
@@ -90,13 +57,12 @@ impl Service for SchedSimple {
         if let Some(mode) = cx.node.config_at("sched-simple.alloc-mode").or(cx.node.config_at("sched-simple.mode")) {
             self.mode = fit_mode(mode)?;
         }
-        let tag = cx.request_stream("resource.acquire", Target::Any, json!({}));
-        self.waiting.insert(tag, Waiting::Acquire);
+        self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({})));
         Ok(())
     }
 
     fn is_ready(&self) -> bool {
-        self.ready
+        self.handshake.is_ready()
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
@@ -105,32 +71,24 @@ impl Service for SchedSimple {
             cx.respond_error(&pending.message, &Fault::new(Errno::ENOSYS, "the scheduler is going away"));
         }
         self.order.clear();
-        if let Some((tag, _)) = self.waiting.iter().find(|(_, waiting)| matches!(waiting, Waiting::Acquire)) {
+        if let Some(tag) = self.acquire {
             cx.notify("resource.acquire-cancel", Target::Any, json!({"matchtag": tag.0}));
         }
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
-        match self.waiting.remove(&tag) {
-            Some(Waiting::Acquire) => self.acquired(cx, tag, reply),
-            Some(Waiting::Hello) => self.hello(cx, tag, reply),
-            Some(Waiting::HelloR { id, freed }) => self.hello_r(cx, id, &freed, reply),
-            Some(Waiting::Ready) => match Fault::of(reply) {
-                None => self.ready = true,
-                Some(fault) => cx.log(LogLevel::Err, format!("the job manager refused the scheduler: {fault}")),
-            },
-            Some(Waiting::Stored(id)) => {
-                if let Some(fault) = Fault::of(reply) {
-                    let id = JobId(id).encode(JobIdForm::F58);
-                    cx.log(LogLevel::Err, format!("{id}: R cannot be stored: {fault}"));
-                }
-            }
-            None => {}
+        if self.acquire == Some(tag) {
+            return self.acquired(cx, reply);
+        }
+        match self.handshake.on_reply(cx, tag, reply) {
+            Heard::Running { id, r, freed } => self.retake(cx, id, &r, &freed),
+            Heard::Ready => self.dirty = true,
+            Heard::Nothing | Heard::NotMine => {}
         }
     }
 
     fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
-        if std::mem::take(&mut self.dirty) && self.ready {
+        if self.handshake.is_ready() && std::mem::take(&mut self.dirty) {
             self.schedule(cx);
         }
     }
@@ -161,10 +119,8 @@ impl SchedSimple {
             pool: Pool::new(ResourceSet::new(), Idset::new()),
             pending: BTreeMap::new(),
             order: BTreeSet::new(),
-            waiting: BTreeMap::new(),
-            recovering: 0,
-            hello_done: false,
-            ready: false,
+            acquire: None,
+            handshake: Handshake::default(),
             dirty: false,
             stopped: false,
             passes: 0,
@@ -172,96 +128,43 @@ impl SchedSimple {
     }
 
     /// RFC 28: first all there is, then what changes.
-    fn acquired(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+    fn acquired(&mut self, cx: &mut Cx<'_>, reply: &Message) {
         if let Some(fault) = Fault::of(reply) {
+            self.acquire = None;
             if fault.errno != Errno::ENODATA {
                 cx.log(LogLevel::Err, format!("no resources to schedule: {fault}"));
             }
             return;
         }
-        self.waiting.insert(tag, Waiting::Acquire);
         if let Err(why) = self.apply_acquire(cx, reply) {
             cx.log(LogLevel::Err, format!("resource.acquire: {why}"));
         }
     }
 
     fn apply_acquire(&mut self, cx: &mut Cx<'_>, reply: &Message) -> Result<(), String> {
-        let body: Map<String, Value> = reply.decode().map_err(|error| error.to_string())?;
-        let ranks = |key: &str| match body.get(key).and_then(Value::as_str) {
-            Some(text) => Idset::parse(text).map_err(|error| error.to_string()),
-            None => Ok(Idset::new()),
-        };
-        let (up, mut down) = (ranks("up")?, ranks("down")?);
-        down.extend_from(&ranks("shrink")?);
-        if let Some(resources) = body.get("resources") {
+        let acquired = Acquired::of(reply)?;
+        if let Some(resources) = &acquired.resources {
             let set = ResourceSet::from_value(resources).map_err(|error| error.to_string())?;
-            self.pool = Pool::new(set, up);
-            let tag = cx.request_stream("job-manager.sched-hello", Target::Any, json!({"partial-ok": true}));
-            self.waiting.insert(tag, Waiting::Hello);
+            self.pool = Pool::new(set, acquired.up);
+            self.handshake.begin(cx);
             return Ok(());
         }
-        self.pool.mark(&up, true);
-        self.pool.mark(&down, false);
-        if let Some(expiration) = body.get("expiration").and_then(Value::as_f64) {
+        self.pool.mark(&acquired.up, true);
+        self.pool.mark(&acquired.down, false);
+        if let Some(expiration) = acquired.expiration {
             self.pool.set_expiration(expiration);
         }
         self.dirty = true;
         Ok(())
     }
 
-    /// One answer for each job that holds resources, then ENODATA.
-    fn hello(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
-        if let Some(fault) = Fault::of(reply) {
-            if fault.errno != Errno::ENODATA {
-                cx.log(LogLevel::Err, format!("job-manager.sched-hello: {fault}"));
-                return;
-            }
-            self.hello_done = true;
-            return self.maybe_ready(cx);
-        }
-        self.waiting.insert(tag, Waiting::Hello);
-        let Ok(body) = reply.decode::<Map<String, Value>>() else { return };
-        let Some(id) = body.get("id").and_then(Value::as_u64) else { return };
-        let freed =
-            body.get("free").and_then(Value::as_str).and_then(|text| Idset::parse(text).ok()).unwrap_or_default();
-        if let Some(set) = body.get("R").and_then(|value| ResourceSet::from_value(value).ok()) {
-            return self.retake(cx, id, set, &freed);
-        }
-        let key = format!("{}.R", JobId(id).encode(JobIdForm::Kvs));
-        let body = json!({"key": key, "namespace": "primary", "flags": 0});
-        let tag = cx.request("kvs.lookup", Target::Any, body);
-        self.waiting.insert(tag, Waiting::HelloR { id, freed });
-        self.recovering += 1;
-    }
-
-    fn hello_r(&mut self, cx: &mut Cx<'_>, id: u64, freed: &Idset, reply: &Message) {
-        self.recovering -= 1;
-        match r_of(reply) {
-            Ok(set) => self.retake(cx, id, set, freed),
-            Err(why) => self.lost(cx, id, &why),
-        }
-        self.maybe_ready(cx);
-    }
-
-    fn retake(&mut self, cx: &mut Cx<'_>, id: u64, mut set: ResourceSet, freed: &Idset) {
-        set.remove_ranks(freed);
-        if let Err(why) = self.pool.take(&set) {
-            self.lost(cx, id, &why);
-        }
-    }
-
-    /// A running job whose resources are not ours to give: it must not go on beside another one (RFC 27).
-    fn lost(&mut self, cx: &mut Cx<'_>, id: u64, why: &str) {
-        let note = format!("failed to reallocate R for running job: {why}");
-        let body = json!({"id": id, "severity": 0, "type": "scheduler-restart", "note": note});
-        cx.notify("job-manager.raise", Target::Any, body);
-    }
-
-    fn maybe_ready(&mut self, cx: &mut Cx<'_>) {
-        if self.hello_done && self.recovering == 0 && !self.ready {
-            let tag = cx.request("job-manager.sched-ready", Target::Any, json!({"mode": "unlimited"}));
-            self.waiting.insert(tag, Waiting::Ready);
-            self.dirty = true;
+    fn retake(&mut self, cx: &mut Cx<'_>, id: u64, r: &Value, freed: &Idset) {
+        let taken = ResourceSet::from_value(r).map_err(|error| error.to_string()).and_then(|mut set| {
+            set.remove_ranks(freed);
+            self.pool.take(&set)
+        });
+        if let Err(why) = taken {
+            self.handshake.lost(cx, id, &why);
         }
     }
 
@@ -280,7 +183,7 @@ impl SchedSimple {
         let request = match compiled {
             Ok(request) => request,
             Err(note) => {
-                cx.respond(message, json!({"id": body.id, "type": DENY, "note": note}));
+                deny(cx, message, body.id, &note);
                 return Ok(());
             }
         };
@@ -294,23 +197,25 @@ impl SchedSimple {
 
     fn schedule(&mut self, cx: &mut Cx<'_>) {
         self.passes += 1;
+        let mut grants = Grants::default();
         while let Some(&(priority, id)) = self.order.first() {
-            let pending = &self.pending[&id];
-            match self.pool.alloc(&pending.request, self.mode) {
-                Err(NoFit::Busy) => return,
-                Ok(set) => self.allocated(cx, id, set),
+            match self.pool.alloc(&self.pending[&id].request, self.mode) {
+                Err(NoFit::Busy) => break,
+                Ok(set) => {
+                    let pending = self.pending.remove(&id).expect("what is in the order is pending");
+                    self.allocated(cx, id, pending, set, &mut grants);
+                }
                 Err(never) => {
-                    cx.respond(&pending.message, json!({"id": id, "type": DENY, "note": never.to_string()}));
+                    let pending = self.pending.remove(&id).expect("what is in the order is pending");
+                    deny(cx, &pending.message, id, &never.to_string());
                 }
             }
             self.order.remove(&(priority, id));
-            self.pending.remove(&id);
         }
+        self.handshake.send(cx, grants);
     }
 
-    /// R goes to the KVS first (RFC 27): what follows it there, the alloc event, never stands without it.
-    fn allocated(&mut self, cx: &mut Cx<'_>, id: u64, mut set: ResourceSet) {
-        let pending = &self.pending[&id];
+    fn allocated(&mut self, cx: &Cx<'_>, id: u64, pending: Pending, mut set: ResourceSet, grants: &mut Grants) {
         set.starttime = cx.now.wall.timestamp();
         let duration = pending.request.duration;
         let end = self.pool.all().expiration;
@@ -319,22 +224,15 @@ impl SchedSimple {
             (true, false) => set.starttime + duration,
             (false, _) => end,
         };
-        let key = format!("{}.R", JobId(id).encode(JobIdForm::Kvs));
-        let dirent = json!({"data": STANDARD.encode(set.encode()), "type": "val", "ver": 1});
-        let ops = json!([{"key": key, "flags": 0, "dirent": dirent}]);
-        let body = json!({"namespace": "primary", "flags": 0, "ops": ops, "durability": "written"});
-        let tag = cx.request("kvs.commit", Target::Any, body);
-        self.waiting.insert(tag, Waiting::Stored(id));
         let annotations = json!({"sched": {"resource_summary": set.dumps()}});
-        let body = json!({"id": id, "type": SUCCESS, "annotations": annotations, "R": set.to_value()});
-        cx.respond(&pending.message, body);
+        grants.push(pending.message, id, set.to_value(), &set.encode(), annotations);
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: IdBody = message.decode()?;
         if let Some(pending) = self.pending.remove(&body.id) {
             self.order.remove(&(Reverse(pending.priority), body.id));
-            cx.respond(&pending.message, json!({"id": body.id, "type": CANCEL}));
+            cancelled(cx, &pending.message, body.id);
             self.dirty = true; // It may have been the one that held the others up.
         }
         Ok(())
@@ -351,11 +249,7 @@ impl SchedSimple {
     }
 
     fn prioritize(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
-        #[derive(Deserialize)]
-        struct Body {
-            jobs: Vec<(u64, u64)>,
-        }
-        let body: Body = message.decode()?;
+        let body: PrioritizeBody = message.decode()?;
         for (id, priority) in body.jobs {
             if let Some(pending) = self.pending.get_mut(&id) {
                 self.order.remove(&(Reverse(pending.priority), id));
@@ -395,18 +289,6 @@ impl SchedSimple {
         cx.respond_empty(message);
         Ok(())
     }
-}
-
-/// R as `kvs.lookup` answers it: a `val` object with base64 text.
-fn r_of(reply: &Message) -> Result<ResourceSet, String> {
-    if let Some(fault) = Fault::of(reply) {
-        return Err(fault.message());
-    }
-    let body = reply.payload.value().map_err(|error| error.to_string())?;
-    let data = body.get("val").and_then(|val| val.get("data")).and_then(Value::as_str).ok_or("R is not a value")?;
-    let bytes = STANDARD.decode(data).map_err(|error| error.to_string())?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
-    ResourceSet::parse(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

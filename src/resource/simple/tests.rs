@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flux_service::{AnyService, Effect, NodeInfo, Now, Outbox, Rng};
 use flux_types::resource_set::Node;
 use flux_wire::{Body, Cred, Rank};
@@ -54,7 +56,7 @@ impl Bench {
         let effects = bench.run(|sched, cx| Service::on_reply(sched, cx, Tag(hello.matchtag()), &end));
         let ready = sent(&effects, "job-manager.sched-ready");
         bench.reply(&ready, json!({"count": 0}));
-        assert!(bench.sched.ready);
+        assert!(bench.sched.handshake.is_ready());
         (bench, raised)
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 
 /// No clocks, files, environment, threads or random order in here.
 const PURE: &[&str] =
-    &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "dump"];
+    &["types", "wire", "service", "sched", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "dump"];
 
 /// Rooms with buffers and tables: each names their maxima in one `limits.rs`.
 const BOUNDED: &[&str] = &[
@@ -22,8 +22,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-service", &["types", "wire"]),
     ("flux-overlay", &["types", "wire", "service"]),
     ("flux-kvs", &["types", "wire", "service"]),
-    ("flux-resource", &["types", "wire", "service"]),
-    ("flux-fluxion", &["types", "wire", "service"]),
+    ("flux-sched", &["types", "wire", "service"]),
+    ("flux-resource", &["types", "wire", "service", "sched"]),
+    ("flux-fluxion", &["types", "wire", "service", "sched"]),
     ("flux-jobs", &["types", "wire", "service", "sign"]),
     ("flux-broker", &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs"]),
     ("flux-shell", &["types", "wire", "service"]),

@@ -1,0 +1,143 @@
+//! `sched-fluxion-qmanager`: from the queues' decisions to answers.
+
+use super::queues::FluxionQmanager;
+use super::seconds;
+use crate::error::MatchError;
+use crate::fluxion::Allocation;
+use crate::policy::{Decision, Queue, QueuePolicy, Selection, Why};
+use flux_sched::{Grants, annotate, deny};
+use flux_service::Cx;
+use flux_types::{JobId, JobIdForm, ResourceSet};
+use serde_json::{Value, json};
+
+/// How often what was done in a queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) pending: u64,
+    pub(super) running: u64,
+    pub(super) reserved: u64,
+    pub(super) rejected: u64,
+    pub(super) complete: u64,
+    pub(super) cancelled: u64,
+    pub(super) reprioritized: u64,
+}
+
+/// A pair of texts for users: a key word and a sentence.
+pub(super) fn why_body(queue: &str, why: Why) -> Value {
+    let (reason, text) = match why {
+        Why::NotLookedAt => ("queue-depth", "it is new, or deeper in the queue than is looked at"),
+        Why::Busy => ("busy", "the resources it needs are in use"),
+        Why::Reserved { .. } => ("reserved", "the resources it needs are in use; it has a reservation"),
+        Why::Blocked => ("down", "it needs resources that are down"),
+        Why::BehindAnother => ("behind", "a job before it in the queue waits, and the policy lets nobody pass"),
+    };
+    let mut body = json!({"queue": queue, "reason": reason, "text": text});
+    if let Why::Reserved { at } = why {
+        body["t_estimate"] = at.into();
+    }
+    body
+}
+
+impl FluxionQmanager {
+    pub(super) fn schedule(&mut self, cx: &mut Cx<'_>) {
+        let now = seconds(cx);
+        let names: Vec<String> =
+            self.queues.iter().filter(|(_, queue)| queue.is_due()).map(|(name, _)| name.clone()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let mut grants = Grants::default();
+        for name in names {
+            let mut decisions = Vec::new();
+            {
+                let (Ok(mut fluxion), Some(queue)) = (self.shared.graph(), self.queues.get_mut(&name)) else { return };
+                while queue.is_due() {
+                    self.cycles += 1;
+                    decisions.extend(queue.cycle(&mut fluxion, now).decisions);
+                }
+            }
+            decisions.into_iter().for_each(|decision| self.decided(cx, decision, &mut grants));
+        }
+        self.handshake.send(cx, grants);
+        self.queues.retain(|_, queue| !queue.is_empty());
+    }
+
+    fn decided(&mut self, cx: &mut Cx<'_>, decision: Decision, grants: &mut Grants) {
+        match decision {
+            Decision::Start { id, allocation, selection } => self.started(cx, id, *allocation, selection, grants),
+            Decision::Reject { id, error } => {
+                let Some((message, name)) = self.messages.remove(&id) else { return };
+                self.counts.entry(name).or_default().rejected += 1;
+                let kind = if error == MatchError::Unsatisfiable { "unsatisfiable" } else { "match error" };
+                deny(cx, &message, id, &format!("alloc denied due to type=\"{kind}\""));
+            }
+            Decision::Estimate { id, at } => {
+                let Some((message, name)) = self.messages.get(&id) else { return };
+                self.counts.entry(name.clone()).or_default().reserved += u64::from(at.is_some());
+                let selection = at.map(|_| Selection::Reserved.name());
+                let sched = json!({"t_estimate": at.map(|at| at as f64), "selection_type": selection});
+                annotate(cx, message, id, json!({"sched": sched}));
+            }
+        }
+    }
+
+    fn started(&mut self, cx: &Cx<'_>, id: u64, allocation: Allocation, selection: Selection, grants: &mut Grants) {
+        let Some((message, name)) = self.messages.remove(&id) else { return };
+        let mut r = allocation.r;
+        exact_times(&mut r, cx.now.wall.timestamp(), allocation.duration);
+        let mut sched = json!({"t_estimate": null, "selection_type": selection.name()});
+        if let Ok(set) = ResourceSet::from_value(&r) {
+            sched["resource_summary"] = set.dumps().into();
+        }
+        let text = r.to_string();
+        grants.push(message, id, r, &text, json!({"sched": sched}));
+        self.counts.entry(name.clone()).or_default().running += 1;
+        self.running.insert(id, name);
+    }
+
+    pub(super) fn all_stats(&self) -> Value {
+        let mut queues = json!({});
+        let names = self.counts.keys().chain(self.queues.keys());
+        for name in names {
+            if queues.get(name).is_none() {
+                queues[name] = self.queue_stats(name);
+            }
+        }
+        json!({"queues": queues, "cycles": self.cycles})
+    }
+
+    fn queue_stats(&self, name: &str) -> Value {
+        let config = self.config_of(name);
+        let counts = self.counts.get(name).copied().unwrap_or_default();
+        let encode = |id: u64| JobId(id).encode(JobIdForm::F58Plain);
+        let queue = self.queues.get(name);
+        let pending: Vec<String> = queue.into_iter().flat_map(Queue::order).map(encode).collect();
+        let blocked: Vec<String> = queue.into_iter().flat_map(Queue::blocked).map(encode).collect();
+        let running: Vec<String> =
+            self.running.iter().filter(|(_, of)| *of == name).map(|(id, _)| encode(*id)).collect();
+        let mut policy_parameters = json!({});
+        if matches!(config.policy, QueuePolicy::Hybrid | QueuePolicy::Conservative) {
+            policy_parameters["reservation-depth"] = config.reservation_depth.to_string().into();
+        }
+        json!({"policy": config.policy.name(), "queue_depth": config.queue_depth,
+            "max_queue_depth": config.queue_depth_max,
+            "queue_parameters": {"queue-depth": config.queue_depth.to_string()},
+            "policy_parameters": policy_parameters,
+            "action_counts": {"pending": counts.pending, "running": counts.running, "reserved": counts.reserved,
+                "rejected": counts.rejected, "complete": counts.complete, "cancelled": counts.cancelled,
+                "reprioritized": counts.reprioritized},
+            "pending_queues": {"pending": pending, "pending_provisional": [], "blocked": blocked},
+            "scheduled_queues": {"running": running, "rejected": [], "canceled": []}})
+    }
+}
+
+/// The graph plans in whole seconds. A job gets its time to the fraction, from when it was in fact given resources.
+fn exact_times(r: &mut Value, start: f64, duration: f64) {
+    let execution = &mut r["execution"];
+    let limit = execution["expiration"].as_f64().unwrap_or(0.0);
+    execution["starttime"] = start.into();
+    if duration > 0.0 && limit > 0.0 {
+        let is_cut = limit < (start + duration).floor();
+        execution["expiration"] = if is_cut { limit } else { start + duration }.into();
+    }
+}

@@ -1,0 +1,218 @@
+//! `sched-fluxion-resource`: the graph, filled by the resource service (RFC 28) or from a file.
+
+use super::config::{merged, resource_config};
+use super::{Shared, refused, seconds};
+use crate::fluxion::{Fluxion, FluxionConfig};
+use crate::limits::NOTIFY_COUNT_MAX;
+use crate::reader::Reader;
+use flux_sched::Acquired;
+use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Outcome, Service, Tag};
+use flux_types::Idset;
+use flux_wire::{Errno, Message, Target};
+use serde_json::{Map, Value, json};
+
+/// Keeps the graph and answers questions about it.
+pub(super) struct FluxionResource {
+    pub(super) shared: Shared,
+    args: Vec<String>,
+    pub(super) options: Map<String, Value>,
+    config: FluxionConfig,
+    /// The stream of resources.
+    acquire: Option<Tag>,
+    /// The file the graph is read from, and the resources that wait for it.
+    load: Option<(Tag, Acquired)>,
+    load_file: Option<String>,
+    /// R of everything, and what of it is up: what those hear who ask for it.
+    resources: Option<Value>,
+    up: Idset,
+    expiration: Option<f64>,
+    /// Who wants to hear what changes, and whether of every change.
+    notified: Vec<(Message, bool)>,
+}
+
+impl Service for FluxionResource {
+    const NAME: &'static str = "sched-fluxion-resource";
+    const HANDLERS: &'static [Handler<Self>] = &[
+        Handler::owner("sched-fluxion-resource.match", FluxionResource::match_one),
+        Handler::owner("sched-fluxion-resource.match_multi", FluxionResource::match_multi),
+        Handler::owner("sched-fluxion-resource.update", FluxionResource::update),
+        Handler::owner("sched-fluxion-resource.cancel", FluxionResource::cancel),
+        Handler::owner("sched-fluxion-resource.partial-cancel", FluxionResource::partial_cancel),
+        Handler::owner("sched-fluxion-resource.info", FluxionResource::info),
+        Handler::user("sched-fluxion-resource.stats-get", FluxionResource::stats_get),
+        Handler::user("sched-fluxion-resource.stats-clear", FluxionResource::stats_clear),
+        Handler::owner("sched-fluxion-resource.next_jobid", FluxionResource::next_jobid),
+        Handler::owner("sched-fluxion-resource.find", FluxionResource::find),
+        Handler::owner("sched-fluxion-resource.status", FluxionResource::status),
+        Handler::owner("sched-fluxion-resource.ns-info", FluxionResource::ns_info),
+        Handler::owner("sched-fluxion-resource.params", FluxionResource::params),
+        Handler::owner("sched-fluxion-resource.set_status", FluxionResource::set_status),
+        Handler::owner("sched-fluxion-resource.set_property", FluxionResource::set_property),
+        Handler::owner("sched-fluxion-resource.remove_property", FluxionResource::remove_property),
+        Handler::owner("sched-fluxion-resource.get_property", FluxionResource::get_property),
+        Handler::owner("sched-fluxion-resource.add_subgraph", FluxionResource::add_subgraph),
+        Handler::owner("sched-fluxion-resource.remove_subgraph", FluxionResource::remove_subgraph),
+        Handler::owner("sched-fluxion-resource.satisfiability", FluxionResource::satisfiability),
+        Handler::owner("sched-fluxion-resource.notify", FluxionResource::notify),
+        Handler::owner("sched-fluxion-resource.disconnect", FluxionResource::disconnect),
+    ];
+
+    fn options(&mut self, args: &[String]) -> Result<(), Fault> {
+        self.args = args.to_vec();
+        Ok(())
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        self.options = merged(cx, "sched-fluxion-resource", &self.args)?;
+        let (config, file) = resource_config(&self.options).map_err(refused)?;
+        (self.config, self.load_file) = (config, file);
+        self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({})));
+        Ok(())
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        if let Some(tag) = self.acquire {
+            cx.notify("resource.acquire-cancel", Target::Any, json!({"matchtag": tag.0}));
+        }
+        for (request, _) in std::mem::take(&mut self.notified) {
+            cx.end_stream(&request);
+        }
+        *self.shared.slot() = None;
+    }
+
+    fn is_ready(&self) -> bool {
+        self.shared.slot().is_some()
+    }
+
+    fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
+        if self.acquire != Some(tag) {
+            return;
+        }
+        if let Some(fault) = Fault::of(reply) {
+            self.acquire = None;
+            if fault.errno != Errno::ENODATA {
+                cx.log(LogLevel::Err, format!("no resources to schedule: {fault}"));
+            }
+            return;
+        }
+        if let Err(why) = Acquired::of(reply).and_then(|acquired| self.acquired(cx, acquired)) {
+            cx.log(LogLevel::Err, format!("resource.acquire: {why}"));
+        }
+    }
+
+    fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
+        let Some((_, acquired)) = self.load.take_if(|(of, _)| *of == tag) else { return };
+        let text = match completion {
+            Completion::File(bytes) => String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()),
+            Completion::Failed(fault) => Err(fault.message()),
+            _ => return,
+        };
+        let reader = self.config.load_format.unwrap_or(Reader::Rv1exec);
+        let loaded = text
+            .and_then(|text| Fluxion::from_document(reader, &text, &self.config).map_err(|error| error.to_string()));
+        match loaded {
+            Ok(fluxion) => self.loaded(cx, fluxion, acquired),
+            Err(why) => cx.log(LogLevel::Err, format!("load-file: {why}")),
+        }
+    }
+
+    fn check(&self) {
+        assert!(self.notified.len() <= NOTIFY_COUNT_MAX);
+    }
+}
+
+impl FluxionResource {
+    pub(super) fn new(shared: Shared) -> FluxionResource {
+        FluxionResource {
+            shared,
+            args: Vec::new(),
+            options: Map::new(),
+            config: FluxionConfig::default(),
+            acquire: None,
+            load: None,
+            load_file: None,
+            resources: None,
+            up: Idset::new(),
+            expiration: None,
+            notified: Vec::new(),
+        }
+    }
+
+    /// RFC 28: first all there is, then what changes.
+    fn acquired(&mut self, cx: &mut Cx<'_>, acquired: Acquired) -> Result<(), String> {
+        if let Some(resources) = &acquired.resources {
+            if let Some(path) = &self.load_file {
+                let tag = cx.file(FileOp::Read { path: path.clone() });
+                self.load = Some((tag, acquired));
+                return Ok(());
+            }
+            let fluxion = Fluxion::from_r(resources, &self.config, seconds(cx)).map_err(|error| error.to_string())?;
+            self.loaded(cx, fluxion, acquired);
+            return Ok(());
+        }
+        self.up.extend_from(&acquired.up);
+        self.up = self.up.subtract(&acquired.down);
+        self.expiration = acquired.expiration.or(self.expiration);
+        if let Some(fluxion) = self.shared.slot().as_mut() {
+            fluxion.set_up(&acquired.up);
+            fluxion.set_down(&acquired.down);
+            if let Some(expiration) = acquired.expiration {
+                fluxion.set_expiration(expiration as i64, seconds(cx));
+            }
+        }
+        let mut body = Map::new();
+        for (key, ranks) in [("up", &acquired.up), ("down", &acquired.down)] {
+            if !ranks.is_empty() {
+                body.insert(key.into(), ranks.to_string().into());
+            }
+        }
+        if let Some(expiration) = acquired.expiration {
+            body.insert("expiration".into(), expiration.into());
+        }
+        let body = Value::Object(body);
+        self.notified.iter().for_each(|(request, _)| cx.respond(request, body.clone()));
+        Ok(())
+    }
+
+    fn loaded(&mut self, cx: &mut Cx<'_>, mut fluxion: Fluxion, acquired: Acquired) {
+        fluxion.set_down(&fluxion.ranks().subtract(&acquired.up));
+        fluxion.counts_from(seconds(cx));
+        *self.shared.slot() = Some(fluxion);
+        (self.resources, self.up) = (acquired.resources, acquired.up);
+        for (request, _) in &self.notified {
+            cx.respond(request, self.whole());
+        }
+    }
+
+    fn whole(&self) -> Value {
+        json!({"resources": self.resources, "up": self.up.to_string()})
+    }
+
+    /// Requests to the graph itself gave something back or changed what there is: the queues must look again.
+    pub(super) fn changed(&self, cx: &mut Cx<'_>) {
+        for (request, _) in self.notified.iter().filter(|(_, every)| *every) {
+            cx.respond(request, json!({"changed": true}));
+        }
+    }
+
+    /// A stream: all there is, then what changes.
+    fn notify(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
+        if !message.is_streaming() {
+            return Err(Fault::from(Errno::EPROTO));
+        }
+        if self.notified.len() >= NOTIFY_COUNT_MAX {
+            return Err(Fault::from(Errno::ENOMEM));
+        }
+        let every = !message.payload.is_none() && message.decode::<Value>()?["changes"] == true;
+        if self.resources.is_some() {
+            cx.respond(message, self.whole());
+        }
+        self.notified.push((message.clone(), every));
+        Ok(())
+    }
+
+    fn disconnect(&mut self, _cx: &mut Cx<'_>, message: &Message) -> Outcome {
+        self.notified.retain(|(request, _)| !message.same_sender(request));
+        Ok(())
+    }
+}
