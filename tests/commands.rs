@@ -175,5 +175,6 @@ files! {
     resources: resources_are_listed_drained_and_queued;
     values: resource_sets_and_host_lists_are_computed;
     jobs: jobs_are_explained_and_followed;
+    fluxion: jobs_get_resources_from_the_graph;
     processes: processes_run_on_nodes_outside_jobs;
 }

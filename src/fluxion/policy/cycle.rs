@@ -72,8 +72,8 @@ impl Queue {
             let op = if may_reserve { MatchOp::AllocateOrElseReserve } else { MatchOp::Allocate };
             let jobspec = self.jobs[&id].jobspec.clone();
             let mut answer = fluxion.match_jobspec(op, id, &jobspec, now);
-            if policy == QueuePolicy::Fcfs && answer == Err(MatchError::Busy) {
-                // Nobody passes it: it must not be one that waits for ever. What is down does not count as never.
+            if !may_reserve && answer == Err(MatchError::Busy) {
+                // It must not be one that waits for ever. What is down does not count as never.
                 answer = Err(self.can_ever(fluxion, id, now));
             }
             match answer {

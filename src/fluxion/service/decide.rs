@@ -9,6 +9,7 @@ use flux_sched::{Grants, annotate, deny};
 use flux_service::Cx;
 use flux_types::{JobId, JobIdForm, ResourceSet};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// How often what was done in a queue.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,14 +97,10 @@ impl FluxionQmanager {
     }
 
     pub(super) fn all_stats(&self) -> Value {
-        let mut queues = json!({});
-        let names = self.counts.keys().chain(self.queues.keys());
-        for name in names {
-            if queues.get(name).is_none() {
-                queues[name] = self.queue_stats(name);
-            }
-        }
-        json!({"queues": queues, "cycles": self.cycles})
+        let seen = self.counts.keys().chain(self.queues.keys()).chain(self.running.values()).chain(&self.configured);
+        let names: BTreeSet<&String> = seen.collect();
+        let queues = names.into_iter().map(|name| (name.clone(), self.queue_stats(name)));
+        json!({"queues": Value::Object(queues.collect()), "cycles": self.cycles})
     }
 
     fn queue_stats(&self, name: &str) -> Value {

@@ -22,6 +22,8 @@ pub(super) struct FluxionQmanager {
     pub(super) shared: Shared,
     args: Vec<String>,
     config: Option<QmanagerConfig>,
+    /// The queues that `[queues]` names, or `default`.
+    pub(super) configured: Vec<String>,
     /// By name; jobs without a queue are in `default`.
     pub(super) queues: BTreeMap<String, Queue>,
     /// Requests of jobs that wait, and their queues.
@@ -129,6 +131,7 @@ impl FluxionQmanager {
             shared,
             args: Vec::new(),
             config: None,
+            configured: Vec::new(),
             queues: BTreeMap::new(),
             messages: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -148,6 +151,14 @@ impl FluxionQmanager {
         let config = QmanagerConfig::from_table(&table).map_err(refused)?;
         self.queues.iter_mut().for_each(|(name, queue)| queue.configure(config.of(name)));
         self.config = Some(config);
+        let named = cx.node.config_at("queues").and_then(Value::as_object).filter(|queues| !queues.is_empty());
+        self.configured = match named {
+            None => vec!["default".into()],
+            Some(queues) => {
+                let own = queues.iter().filter(|(_, queue)| queue.get("parent").is_none());
+                own.map(|(name, _)| name.clone()).collect()
+            }
+        };
         Ok(())
     }
 

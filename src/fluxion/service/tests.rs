@@ -262,7 +262,7 @@ fn many_match_until_one_does_not() {
 fn a_scheduler_that_goes_leaves_nothing_behind() {
     let (mut bench, _) = Bench::new(json!({"sched-fluxion-qmanager": {"queue-policy": "easy"}}), &[]);
     assert_eq!((bench.alloc(1, 16, 8).len(), bench.alloc(2, 16, 8).len()), (1, 1));
-    bench.on_sched(|sched, cx| Service::stop(sched, cx));
+    bench.on_sched(Service::stop);
     assert!(!bench.holds(1) && !bench.holds(2), "the next one is told of what runs");
 }
 
