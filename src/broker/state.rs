@@ -100,6 +100,8 @@ pub(crate) struct State {
     config_is_synced: bool,
     /// The parent's run level, as its number.
     parent_level: u32,
+    /// It leaves because it has lost its own parent.
+    parent_failed: bool,
     /// When to say who is waited for: for a quorum, or to leave.
     warn_at: Option<Mono>,
     /// Brokers that are there, as rank 0 counts them.
@@ -133,6 +135,7 @@ impl State {
             announced: false,
             config_is_synced: false,
             parent_level: 0,
+            parent_failed: false,
             warn_at: None,
             online: Idset::range(0, 0),
             started: false,
@@ -208,7 +211,8 @@ impl Node {
         state.warn_at = None;
         self.log(LogLevel::Info, "broker", &text);
         for request in self.core.state.monitors.clone() {
-            self.answer(&request, Ok(json!({"state": level.number()}).into()));
+            let body = self.monitor_body();
+            self.answer(&request, Ok(body));
         }
         match level {
             RunLevel::ConfigSync => self.announce(),
@@ -330,10 +334,27 @@ impl Node {
         #[derive(Deserialize)]
         struct Body {
             state: u32,
+            #[serde(default)]
+            orphaned: bool,
         }
         if let Ok(body) = response.decode::<Body>() {
-            self.core.state.parent_level = body.state;
+            let state = &mut self.core.state;
+            state.parent_level = body.state;
+            if body.orphaned && !state.parent_failed {
+                // Who watches over brokers is to start this one again too.
+                state.parent_failed = true;
+                state.exit_code = 1;
+            }
         }
+    }
+
+    /// What brokers below, and others, are told of this one's state.
+    fn monitor_body(&self) -> Payload {
+        let mut body = json!({"state": self.core.state.level.number()});
+        if self.links.orphaned || self.core.state.parent_failed {
+            body["orphaned"] = true.into();
+        }
+        body.into()
     }
 
     fn parent_is_leaving(&self) -> bool {
@@ -659,7 +680,7 @@ impl Node {
     }
 
     pub(crate) fn state_monitor(&mut self, request: &Message) -> Answer {
-        let payload: Payload = json!({"state": self.core.state.level.number()}).into();
+        let payload = self.monitor_body();
         if !request.is_streaming() {
             return Ok(Some(payload));
         }

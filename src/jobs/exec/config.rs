@@ -21,6 +21,8 @@ pub(super) struct Config {
     pub imp: Option<String>,
     /// The job shell that it is told to run, unless the job names one.
     pub job_shell: Option<String>,
+    /// How long a node may be away before it counts as failed; where brokers keep no state, it does at once.
+    pub node_grace: Duration,
 }
 
 /// Signals that a site may name; others go by number.
@@ -42,6 +44,7 @@ impl Default for Config {
             testexec_guests: false,
             imp: None,
             job_shell: None,
+            node_grace: Duration::from_secs(10),
         }
     }
 }
@@ -64,6 +67,9 @@ impl Config {
         if let Some(value) = table.get("max-kill-count") {
             let count = value.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
             config.max_kill_count = count.ok_or_else(|| bad("max-kill-count", "a number from 1 on"))?;
+        }
+        if let Some(span) = duration(table, "node-grace")? {
+            config.node_grace = span;
         }
         config.max_kill_timeout = duration(table, "max-kill-timeout")?;
         let guests = table.pointer("/testexec/allow-guests");

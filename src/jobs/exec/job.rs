@@ -29,6 +29,10 @@ pub(super) struct Part {
     /// The stream that its node answers on.
     pub launch: Option<Tag>,
     pub started: bool,
+    /// It was not there to be asked, and is asked again.
+    pub absent: bool,
+    /// Since when it has not been reached.
+    pub away_since: Option<Mono>,
     /// The wait status of its shell, once that has ended.
     pub status: Option<i32>,
     /// Events up to this number are in the log or on their way there.
@@ -44,7 +48,18 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn new(rank: u32) -> Part {
         let rank = Rank(rank);
-        Part { rank, launch: None, started: false, status: None, taken: 0, stored: 0, told: 0, last: None }
+        Part {
+            rank,
+            launch: None,
+            started: false,
+            absent: false,
+            away_since: None,
+            status: None,
+            taken: 0,
+            stored: 0,
+            told: 0,
+            last: None,
+        }
     }
 }
 

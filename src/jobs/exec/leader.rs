@@ -46,7 +46,7 @@ enum NodeSays {
 }
 
 /// The wait status of a shell that nobody knows the end of: never a success.
-const STATUS_UNKNOWN: i32 = 1 << 8;
+pub(super) const STATUS_UNKNOWN: i32 = 1 << 8;
 
 impl JobExec {
     pub(super) fn start_job(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
@@ -152,26 +152,33 @@ impl JobExec {
         }
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Launching;
-        let count = job.parts.len();
-        for (shell, part) in job.parts.iter_mut().enumerate() {
-            let mut body = json!({
-                "id": id.0,
-                "userid": job.userid,
-                "shell_rank": shell,
-                "shell_count": count,
-                "jobspec": &*job.jobspec,
-                "R": &*job.resources,
-                "reattach": job.reattach,
-                "taken": part.taken,
-            });
-            if let Some(signed) = &job.signed {
-                body["J"] = Value::from(&**signed);
-            }
-            part.told = part.taken;
-            let tag = cx.request_stream("job-exec.launch", Target::Rank(part.rank), body);
-            part.launch = Some(tag);
-            self.pending.insert(tag, Pending::Launch(id, shell));
+        for shell in 0..job.parts.len() {
+            self.launch_part(cx, id, shell);
         }
+    }
+
+    pub(super) fn launch_part(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let count = job.parts.len();
+        let part = &mut job.parts[shell];
+        let mut body = json!({
+            "id": id.0,
+            "userid": job.userid,
+            "shell_rank": shell,
+            "shell_count": count,
+            "jobspec": &*job.jobspec,
+            "R": &*job.resources,
+            "reattach": job.reattach || part.started,
+            "taken": part.taken,
+        });
+        if let Some(signed) = &job.signed {
+            body["J"] = Value::from(&**signed);
+        }
+        part.told = part.taken;
+        part.absent = false;
+        let tag = cx.request_stream("job-exec.launch", Target::Rank(part.rank), body);
+        part.launch = Some(tag);
+        self.pending.insert(tag, Pending::Launch(id, shell));
     }
 
     pub(super) fn on_launch_reply(
@@ -187,14 +194,14 @@ impl JobExec {
         if let Some(fault) = Fault::of(reply) {
             part.launch = None;
             if part.status.is_none() && !self.stopping {
-                let note = format!("lost contact with the node of rank {}: {fault}", part.rank);
-                self.shell_lost(cx, id, shell, None, &note);
+                self.node_unreachable(cx, id, shell, &fault);
             }
             return;
         }
         match reply.decode::<NodeSays>() {
             Ok(NodeSays::Started) => {
                 part.started = true;
+                part.away_since = None;
                 self.announce(cx, id);
             }
             Ok(NodeSays::Failed { note }) => self.shell_lost(cx, id, shell, Some(STATUS_UNKNOWN), &note),
@@ -331,7 +338,7 @@ impl JobExec {
     }
 
     /// A shell ended, or cannot be reached, without having said how its tasks ended.
-    fn shell_lost(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, status: Option<i32>, note: &str) {
+    pub(super) fn shell_lost(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, status: Option<i32>, note: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if job.parts[shell].status.is_some() {
             return;

@@ -4,6 +4,7 @@
 //! leader asks the service on each *node* of a job (its own among them) to `launch` a shell; that answers with what becomes of the
 //! shell, and passes its events on. Orders go the other way with `job-exec.order`.
 
+mod absent;
 mod config;
 mod guest;
 mod job;
@@ -46,6 +47,10 @@ enum Pending {
     Signed(JobId),
     Namespace,
     Drain,
+    /// A node's claim on a job that the leader does not have: its eventlog.
+    Claimed(Message),
+    /// This node's claim.
+    Claim(JobId),
     Node(JobId, node::Step),
     Recover(recover::Step),
 }
@@ -62,6 +67,10 @@ pub struct JobExec {
     committing: bool,
     retry_at: Option<Mono>,
     manager_at: Option<Mono>,
+    /// When nodes that were not there are asked again.
+    absent_at: Option<Mono>,
+    /// When the leader is asked again about shells of this node.
+    claims_at: Option<Mono>,
     /// Ends that are stored in the next turn, together with what the manager makes of them.
     ends_at: Option<Mono>,
     /// This node's.
@@ -69,6 +78,8 @@ pub struct JobExec {
     processes: BTreeMap<Tag, JobId>,
     recovery: recover::Recovery,
     stopping: bool,
+    /// This is rank 0.
+    leads: bool,
 }
 
 impl JobExec {
@@ -107,13 +118,15 @@ impl Service for JobExec {
         Handler::user("job-exec.shell-hello", JobExec::shell_hello),
         Handler::user("job-exec.shell-events", JobExec::shell_events),
         Handler::event("shell-*.kill", JobExec::kill_event),
+        Handler::owner("job-exec.claim", JobExec::claim),
         Handler::all("job-exec.disconnect", JobExec::disconnect),
     ];
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.config = Config::read(cx.node.config_at("exec"))?;
         self.begin_recovery(cx);
-        if cx.node.rank.is_root() {
+        self.leads = cx.node.rank.is_root();
+        if self.leads {
             self.hello_manager(cx);
         }
         Ok(())
@@ -121,6 +134,11 @@ impl Service for JobExec {
 
     fn stop(&mut self, _cx: &mut Cx<'_>) {
         self.stopping = true;
+    }
+
+    /// Rank 0 must be ready for its manager to say which jobs go on; the others get no work while old shells may be unwanted.
+    fn is_ready(&self) -> bool {
+        self.leads || !self.recovery.is_busy() && self.claims_are_settled()
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
@@ -138,6 +156,8 @@ impl Service for JobExec {
             Some(Pending::LookLog(id)) => self.on_log_found(cx, id, reply),
             Some(Pending::LookTaken(id)) => self.on_taken_found(cx, id, reply),
             Some(Pending::Signed(id)) => self.on_signed(cx, id, reply),
+            Some(Pending::Claimed(request)) => self.on_claimed_log(cx, &request, reply),
+            Some(Pending::Claim(id)) => self.on_claim(cx, id, reply),
             Some(Pending::Drain) => {
                 if let Some(fault) = Fault::of(reply) {
                     cx.log(LogLevel::Err, format!("job-exec: draining nodes failed: {fault}"));
@@ -165,7 +185,7 @@ impl Service for JobExec {
     fn next_timer(&self) -> Option<Mono> {
         let jobs = self.jobs.values().filter_map(Job::next_timer);
         let shells = self.shells.values().filter_map(|shell| shell.hello_by);
-        let own = [self.retry_at, self.manager_at, self.ends_at].into_iter().flatten();
+        let own = [self.retry_at, self.manager_at, self.ends_at, self.absent_at, self.claims_at].into_iter().flatten();
         jobs.chain(shells).chain(own).min()
     }
 
@@ -178,6 +198,10 @@ impl Service for JobExec {
             self.end_due_jobs(); // Before what follows: ends of this turn are for the next.
         }
         self.ring_jobs(cx);
+        self.ring_absent(cx);
+        if self.claims_at.is_some_and(|at| at <= now) {
+            self.claim_shells(cx);
+        }
         self.ring_shells(cx);
         self.commit_lines(cx);
     }

@@ -8,6 +8,7 @@ use flux_wire::{Errno, Message};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::absent::Claim;
 use super::recover::Remains;
 use super::{JobExec, Pending};
 use crate::body::WireId;
@@ -91,6 +92,8 @@ pub(super) struct Shell {
     pub hello_by: Option<Mono>,
     /// Since when it has been waited for.
     pub awaited_since: Option<Mono>,
+    /// Whether the leader wants it.
+    pub claim: Claim,
 }
 
 impl JobExec {
@@ -104,6 +107,7 @@ impl JobExec {
         if let Some(shell) = self.shells.get_mut(&id) {
             shell.leader = Some(request.clone());
             shell.taken = body.taken;
+            shell.claim = Claim::Settled;
             self.attach(cx, id);
             return Ok(());
         }
@@ -263,6 +267,7 @@ impl JobExec {
         shell.hello = Some(request.clone());
         shell.greeted = false;
         self.greet(cx, body.id.id());
+        self.end_unwanted(cx, body.id.id());
         Ok(())
     }
 
@@ -328,7 +333,7 @@ impl JobExec {
     }
 
     /// The job is over and recorded.
-    fn forget_shell(&mut self, cx: &mut Cx<'_>, id: JobId) {
+    pub(super) fn forget_shell(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.recovery.unstarted.remove(&id);
         let Some(shell) = self.shells.remove(&id) else { return };
         for stream in [&shell.hello, &shell.leader].into_iter().flatten() {

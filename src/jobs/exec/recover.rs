@@ -9,6 +9,7 @@ use flux_wire::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::absent::Claim;
 use super::node::{Shell, lost_note};
 use super::{HELLO_WAIT, JobExec, Pending, RETRY_PAUSE};
 
@@ -160,6 +161,7 @@ impl JobExec {
                 cx.respond_error(&request, &fault);
             }
         }
+        self.claim_shells(cx);
     }
 
     pub(super) fn dir_of(&self, id: JobId) -> Option<String> {
@@ -174,7 +176,8 @@ impl JobExec {
         };
         let Bundle { id, userid, shell_rank } = bundle;
         let guest = userid != cx.node.owner;
-        let shell = Shell { id, userid, shell_rank, guest, dir: Some(dir.clone()), ..Shell::default() };
+        let claim = Claim::Open;
+        let shell = Shell { id, userid, shell_rank, guest, dir: Some(dir.clone()), claim, ..Shell::default() };
         self.shells.insert(id, shell);
         self.step(cx, FileOp::IsLocked { path: format!("{dir}/lock") }, Step::Lock(id));
     }
@@ -218,6 +221,9 @@ impl JobExec {
         let Some(shell) = self.shells.get_mut(&id) else { return };
         shell.remains = Some(remains);
         shell.hello_by = None;
+        if shell.claim == Claim::Over {
+            return self.end_unwanted(cx, id);
+        }
         if shell.leader.is_some() {
             self.attach(cx, id);
         }

@@ -1,0 +1,156 @@
+//! Brokers that know one another from a file, killed and started again as a service manager would.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+const EXE: &str = env!("CARGO_BIN_EXE_flux");
+
+/// Brokers 0, 1, ... of a binary tree, all on this machine.
+struct System {
+    tmp: tempfile::TempDir,
+    brokers: Vec<Option<Child>>,
+}
+
+impl System {
+    fn start(size: usize, more: &str) -> System {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = |name: &str| tmp.path().join(name).display().to_string();
+        assert!(Command::new(EXE).args(["keygen", "--name=test", &path("cert")]).status().unwrap().success());
+        let sockets: Vec<_> = (0..size).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let host = |(rank, socket): (usize, &std::net::TcpListener)| {
+            let at = format!("tcp://{}", socket.local_addr().unwrap());
+            let parent = if rank == 0 { String::new() } else { format!(", parent = \"h{}\"", (rank - 1) / 2) };
+            format!("{{ host = \"h{rank}\", bind = \"{at}\", connect = \"{at}\"{parent} }}")
+        };
+        let hosts: Vec<String> = sockets.iter().enumerate().map(host).collect();
+        let config = format!(
+            "[bootstrap]\ncurve_cert = \"{}\"\nhosts = [\n{}\n]\n[resource]\nnoverify = true\n\
+             [[resource.config]]\nhosts = \"h[0-{}]\"\ncores = \"0-1\"\n{more}\n",
+            path("cert"),
+            hosts.join(",\n"),
+            size - 1
+        );
+        fs::write(path("conf.toml"), config).unwrap();
+        drop(sockets);
+        let mut system = System { tmp, brokers: (0..size).map(|_| None).collect() };
+        (0..size).for_each(|rank| system.run(rank));
+        system
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.tmp.path().join(name)
+    }
+
+    fn run(&mut self, rank: usize) {
+        let set = |name: &str, file: &str| format!("-S{name}={}", self.path(file).display());
+        let mut command = Command::new(EXE);
+        command.arg("broker").arg("-c").arg(self.path("conf.toml"));
+        command.args([format!("-Shostname=h{rank}"), "-Sbroker.rc2_none=1".into(), "-Sbroker.quorum=1".into()]);
+        command.args([set("rundir", &format!("run{rank}")), set("statedir", &format!("state{rank}"))]);
+        command.arg(format!("-Slocal-uri=local://{}", self.path(&format!("local-{rank}")).display()));
+        let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        command.env("SHELL", "/bin/sh").env_remove("FLUX_URI").env_remove("PMI_FD").stdin(std::process::Stdio::null());
+        self.brokers[rank] = Some(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+    }
+
+    /// Starts what has ended, but for the rank that stays down.
+    fn revive(&mut self, down: Option<usize>) {
+        for rank in 0..self.brokers.len() {
+            let ended = self.brokers[rank].as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
+            if ended {
+                self.brokers[rank] = None;
+            }
+            if self.brokers[rank].is_none() && down != Some(rank) {
+                self.run(rank);
+            }
+        }
+    }
+
+    fn kill(&mut self, rank: usize) {
+        let child = self.brokers[rank].as_mut().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// What a command line prints at the broker of a rank.
+    fn at(&self, rank: usize, line: &str) -> String {
+        let uri = format!("local://{}", self.path(&format!("local-{rank}")).display());
+        let mut command = Command::new("timeout");
+        command.args(["-k", "1", "20", "sh", "-c", line]).env("F", EXE).env("FLUX_URI", uri);
+        String::from_utf8_lossy(&command.output().unwrap().stdout).trim_end().to_owned()
+    }
+
+    /// Keeps brokers running until rank 0 says `want` to the line.
+    fn until(&mut self, down: Option<usize>, line: &str, want: &str) {
+        let begin = Instant::now();
+        loop {
+            self.revive(down);
+            let got = self.at(0, line);
+            if got == want {
+                return;
+            }
+            let log = || fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert!(begin.elapsed() < Duration::from_secs(40), "{line}: {got}, not {want}\n{}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        self.at(0, "$F cancel --all; $F shutdown");
+        for child in self.brokers.iter_mut().flatten() {
+            let _ = child.kill(); // It may have ended.
+            let _ = child.wait();
+        }
+    }
+}
+
+const STATUS: &str = "$F overlay status --summary 2>/dev/null";
+
+#[test]
+fn a_job_on_all_nodes_outlives_the_death_of_any_broker() {
+    let mut system = System::start(5, "");
+    system.until(None, STATUS, "full");
+    let tmp = system.path("go");
+    // The job ends when the file is there: in time, or never.
+    let job = format!("while [ ! -e {} ]; do sleep 0.1; done; echo done", tmp.display());
+    let id = system.at(0, &format!("$F submit -N5 -n5 sh -c '{job}'"));
+    system.until(None, &format!("$F job wait-event -q {id} start && echo runs"), "runs");
+    for rank in [1, 4, 0] {
+        system.kill(rank);
+        system.until(None, &format!("sleep 0.3; {STATUS}"), "full");
+        assert_eq!(system.at(3, &format!("$F jobs -no {{state}} {id}")), "RUN", "after rank {rank}");
+    }
+    // Every node has its shell still.
+    system.until(None, "$F resource list -s up -no {nnodes}", "5");
+    fs::write(&tmp, "").unwrap();
+    system.until(None, &format!("$F job attach {id} 2>&1 | sort | uniq -c | tr -s ' '"), " 5 done");
+    assert_eq!(system.at(2, &format!("$F jobs -no '{{status_abbrev}} {{returncode}}' {id}")), "CD 0");
+}
+
+#[test]
+fn a_node_that_stays_away_fails_its_jobs_and_comes_back_clean() {
+    let mut system = System::start(3, "[exec]\nnode-grace = \"0.5s\"");
+    system.until(None, STATUS, "full");
+    let pids = system.path("pid");
+    let id =
+        system.at(0, &format!("$F submit -N3 -n3 sh -c 'echo $$ >{}.$FLUX_TASK_RANK; exec sleep 100'", pids.display()));
+    system.until(None, &format!("cat {}.* | wc -l", pids.display()), "3");
+    system.kill(2);
+    let note = "$F job eventlog ".to_owned() + &id + " | grep -o 'node failure.*)'";
+    system.until(Some(2), &note, "node failure on h2 (rank 2)");
+    system.until(Some(2), &format!("$F jobs -no {{state}} {id}"), "INACTIVE");
+    assert_eq!(
+        system.at(0, "$F resource list -s up,down -no '{state} {ranks}'"),
+        "free 0-1\ndown 2".replace("free", "up")
+    );
+    assert_eq!(system.at(0, "$F run -N2 -n2 true; echo $?"), "0");
+    // It comes back, and ends what nobody wants any more before it gets new work.
+    system.until(None, "$F resource list -s up -no {ranks}", "0-2");
+    let alive = format!("for pid in $(cat {}.*); do [ -d /proc/$pid ] && echo $pid; done", pids.display());
+    assert_eq!(system.at(0, &alive), "");
+    assert_eq!(system.at(0, "$F run -N3 -n3 true; echo $?"), "0");
+}
