@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use flux_service::{AnyService, Cx, Effect, Mono, NodeInfo, Now, Outbox, Rng, Tag, Wall};
+use flux_service::{AnyService, Completion, Cx, Effect, FileOp, Mono, NodeInfo, Now, Outbox, Rng, Tag, Wall};
 use flux_types::eventlog::{self, Entry};
 use flux_types::{JobId, JobIdForm};
 use flux_wire::{Body, Cred, Errno, Flags, Kind, Message, Payload, Rank, Target, role};
@@ -14,128 +14,10 @@ use serde_json::{Value, json};
 
 use crate::{JobInfo, JobIngest, JobList, JobManager};
 
+mod kvs;
+pub(crate) use self::kvs::{Commits, Kvs};
+
 pub(crate) const OWNER: u32 = 1000;
-
-/// How the KVS answers commits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Commits {
-    AtOnce,
-    /// Not before [`World::release_commits`].
-    Held,
-    Fail(Errno),
-}
-
-/// A flat key-value store; directories are what keys have in front of dots.
-#[derive(Debug)]
-pub(crate) struct Kvs {
-    pub(crate) keys: BTreeMap<String, Vec<u8>>,
-    pub(crate) mode: Commits,
-    held: Vec<Message>,
-    watchers: Vec<Watcher>,
-    /// Whether each commit was synced.
-    pub(crate) commits: Vec<bool>,
-}
-
-#[derive(Debug)]
-struct Watcher {
-    request: Message,
-    key: String,
-    delivered: usize,
-}
-
-impl Kvs {
-    /// `kvs-watch.lookup` with WATCH and WATCH_APPEND, and its cancel.
-    fn watch(&mut self, message: &Message) -> Vec<Message> {
-        let body = message.payload.value().expect("watch body");
-        if message.topic() == "kvs-watch.cancel" {
-            let at =
-                self.watchers.iter().position(|w| Some(u64::from(w.request.matchtag())) == body["matchtag"].as_u64());
-            let gone = at.map(|at| self.watchers.remove(at).request.error_response(Errno::ENODATA, ""));
-            return gone.into_iter().collect();
-        }
-        let key = body["key"].as_str().expect("key").to_owned();
-        let flags = body["flags"].as_u64().expect("flags");
-        assert_eq!(flags & 260, 260, "watched for appends");
-        if !self.keys.contains_key(&key) && flags & 8 == 0 {
-            return vec![message.error_response(Errno::ENOENT, "")];
-        }
-        self.watchers.push(Watcher { request: message.clone(), key, delivered: 0 });
-        self.notify()
-    }
-
-    fn notify(&mut self) -> Vec<Message> {
-        let mut out = Vec::new();
-        for watcher in &mut self.watchers {
-            let Some(value) = self.keys.get(&watcher.key) else { continue };
-            if value.len() > watcher.delivered {
-                let new = json!({"data": BASE64.encode(&value[watcher.delivered..]), "type": "val", "ver": 1});
-                watcher.delivered = value.len();
-                out.push(watcher.request.response(json!({"val": new}).into()));
-            }
-        }
-        out
-    }
-
-    fn handle(&mut self, message: &Message) -> Option<Message> {
-        match message.topic() {
-            "kvs.commit" => match self.mode {
-                Commits::Fail(errno) => Some(message.error_response(errno, "")),
-                Commits::Held => {
-                    self.held.push(message.clone());
-                    None
-                }
-                Commits::AtOnce => Some(self.commit(message)),
-            },
-            "kvs.lookup" => Some(self.lookup(message)),
-            other => panic!("the KVS knows no {other}"),
-        }
-    }
-
-    fn commit(&mut self, message: &Message) -> Message {
-        let body = message.payload.value().expect("commit body");
-        self.commits.push(body.get("durability").is_none());
-        for op in body["ops"].as_array().expect("ops") {
-            let key = op["key"].as_str().expect("key");
-            if op["dirent"].is_null() {
-                let below = format!("{key}.");
-                self.keys.retain(|known, _| known != key && !known.starts_with(&below));
-            } else if op["dirent"]["type"] == "dir" {
-                self.keys.insert(key.to_owned(), b"moved".to_vec());
-            } else {
-                let bytes = BASE64.decode(op["dirent"]["data"].as_str().expect("data")).expect("base64");
-                match op["flags"].as_u64() {
-                    Some(32) => self.keys.entry(key.to_owned()).or_default().extend(bytes),
-                    _ => drop(self.keys.insert(key.to_owned(), bytes)),
-                }
-            }
-        }
-        message.response(json!({"rootref": "sha1-0", "rootseq": self.commits.len()}).into())
-    }
-
-    fn lookup(&self, message: &Message) -> Message {
-        let body = message.payload.value().expect("lookup body");
-        let key = body["key"].as_str().expect("key");
-        let below = format!("{key}.");
-        let names: BTreeSet<&str> = self
-            .keys
-            .range(below.clone()..)
-            .take_while(|(known, _)| known.starts_with(&below))
-            .map(|(known, _)| known[below.len()..].split('.').next().expect("a name"))
-            .collect();
-        let object = match (self.keys.get(key), body["flags"].as_u64()) {
-            (Some(bytes), Some(0)) => json!({"data": BASE64.encode(bytes), "type": "val", "ver": 1}),
-            (None, Some(1 | 16)) if !names.is_empty() => {
-                let entry = |name: &&str| {
-                    let leaf = self.keys.contains_key(&format!("{below}{name}"));
-                    ((*name).to_owned(), json!({"data": [], "type": if leaf { "valref" } else { "dirref" }, "ver": 1}))
-                };
-                json!({"data": names.iter().map(entry).collect::<serde_json::Map<_, _>>(), "type": "dir", "ver": 1})
-            }
-            _ => return message.error_response(Errno::ENOENT, ""),
-        };
-        message.response(json!({"val": object}).into())
-    }
-}
 
 /// Gives every job one of its slots.
 #[derive(Debug)]
@@ -146,6 +28,8 @@ pub(crate) struct Sched {
     pub(crate) deny: Option<&'static str>,
     /// Answer nothing until told.
     pub(crate) hold: bool,
+    /// The last `sched.prioritize`.
+    pub(crate) prioritized: Value,
     /// The ranks that every job gets.
     pub(crate) ranks: &'static str,
     /// R and finality of what was given back.
@@ -186,6 +70,9 @@ pub(crate) struct World {
     pub(crate) commands: Vec<Message>,
     /// Signals sent to them: rank and number.
     pub(crate) signals: Vec<(u32, i64)>,
+    /// Files that can be read.
+    pub(crate) files: BTreeMap<String, String>,
+    completions: VecDeque<(String, Tag, Completion)>,
     /// `resource.drain` requests.
     pub(crate) drains: Vec<Value>,
     queue: VecDeque<Message>,
@@ -239,12 +126,15 @@ impl World {
                 hold: false,
                 status: None,
                 ranks: "0",
+                prioritized: Value::Null,
                 freed: Vec::new(),
             },
             exec: Exec::default(),
             commands: Vec::new(),
             signals: Vec::new(),
             drains: Vec::new(),
+            files: BTreeMap::new(),
+            completions: VecDeque::new(),
             queue: VecDeque::new(),
             next_tag: 0,
             answers: BTreeMap::new(),
@@ -280,6 +170,13 @@ impl World {
 
     fn insert(&mut self, name: &'static str, service: impl AnyService + 'static) {
         self.slots.insert(name, Slot { service: Box::new(service), outbox: Outbox::default() });
+    }
+
+    /// The configuration changes.
+    pub(crate) fn configure(&mut self, config: Value) {
+        self.node.config = Arc::new(config);
+        self.call("job-manager", |service, cx| service.on_config(cx).expect("a good configuration"));
+        self.run();
     }
 
     /// The broker dies and starts again: scheduler and exec service die with it, shells do not.
@@ -359,6 +256,12 @@ impl World {
                 }
                 Effect::Log { text, .. } => self.log.push(text),
                 Effect::Subscribe { .. } | Effect::Unsubscribe { .. } => {}
+                Effect::File { tag, op: FileOp::Read { path } } => {
+                    let missing = || Completion::Failed(Errno::ENOENT.into());
+                    let text = self.files.get(&path);
+                    let found = text.map_or_else(missing, |text| Completion::File(text.as_bytes().into()));
+                    self.completions.push_back((name.to_owned(), tag, found));
+                }
                 other => panic!("{name} wants {other:?}"),
             }
         }
@@ -369,6 +272,10 @@ impl World {
     pub(crate) fn run(&mut self) {
         for _ in 0..100_000 {
             let mut moved = false;
+            while let Some((name, tag, completion)) = self.completions.pop_front() {
+                moved = true;
+                self.call(&name, |service, cx| service.on_completion(cx, tag, completion));
+            }
             while let Some(message) = self.queue.pop_front() {
                 if self.dies() {
                     return;
@@ -448,6 +355,13 @@ impl World {
                     self.queue.push_back(message.response(Payload::None));
                 }
                 "state-machine" => {}
+                "feasibility" => {
+                    let answer = match self.sched.deny {
+                        Some(note) => message.error_response(Errno::EINVAL, note),
+                        None => message.response(Payload::None),
+                    };
+                    self.queue.push_back(answer);
+                }
                 service => {
                     let service = service.to_owned();
                     let found = self.call(&service, |service, cx| service.dispatch(cx, &message));
@@ -543,6 +457,10 @@ impl World {
                 }
             }
             "sched.expiration" => self.queue.push_back(message.response(Payload::None)),
+            "sched.prioritize" => {
+                self.sched.prioritized = (*body).clone();
+                self.queue.push_back(message.response(Payload::None));
+            }
             "sched.resource-status" => {
                 let status = self.sched.status.clone().unwrap_or(json!({}));
                 self.queue.push_back(message.response(status.into()));

@@ -22,6 +22,16 @@ pub const PERILOGS_MAX: u32 = 255;
 pub const PERILOG_LINE_LEN_MAX: usize = 4096;
 /// Patterns of `job-manager.perilog.log-ignore`.
 pub const PERILOG_PATTERNS_MAX: usize = 256;
+/// Lua plugins of the job manager.
+pub const PLUGINS_MAX: usize = 64;
+/// Bytes that one Lua plugin may hold.
+pub const LUA_MEMORY_MAX: usize = 256 << 20;
+/// Instructions of one handler, about a second: the job manager waits meanwhile.
+pub const LUA_INSTRUCTIONS_MAX: u64 = 50_000_000;
+/// Tables inside each other in what a plugin returns.
+pub const LUA_DEPTH_MAX: usize = 32;
+/// Things that one handler may ask for.
+pub const LUA_ACTIONS_MAX: usize = 1 << 16;
 /// Bytes of an exception's type.
 pub const EXCEPTION_TYPE_LEN_MAX: usize = 256;
 /// Bytes of an exception's note.

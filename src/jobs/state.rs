@@ -97,6 +97,8 @@ impl JobFlags {
     pub const NOVALIDATE: u32 = flags::NOVALIDATE;
     /// Set by a `set-flags` event only: updates of the job are refused from then on.
     pub const IMMUTABLE: u32 = 16;
+    /// As `IMMUTABLE`: the job brings its resources along, and the scheduler is not asked.
+    pub const ALLOC_BYPASS: u32 = 32;
     /// Those a submitter may give.
     pub const SUBMITTED: u32 = Self::DEBUG | Self::WAITABLE | Self::NOVALIDATE;
 
@@ -106,7 +108,11 @@ impl JobFlags {
 
     /// The flag that a `set-flags` event names (RFC 21).
     pub fn named(name: &str) -> Option<u32> {
-        if name == "immutable" { Some(Self::IMMUTABLE) } else { flags::from_name(name) }
+        match name {
+            "immutable" => Some(Self::IMMUTABLE),
+            "alloc-bypass" => Some(Self::ALLOC_BYPASS),
+            name => flags::from_name(name),
+        }
     }
 }
 

@@ -61,7 +61,12 @@ fn call(request: Value, what: &str, cx: &mut Context) -> Result<Value, CmdError>
 
 fn load(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let plugin = text(matches, "PLUGIN").unwrap_or_default();
-    let mut request = json!({"load": plugin});
+    // The job manager may run in another directory.
+    let path = match std::path::Path::new(plugin) {
+        path if path.is_file() || plugin.contains('/') => std::path::absolute(path)?.to_string_lossy().into_owned(),
+        _ => plugin.to_owned(),
+    };
+    let mut request = json!({"load": path});
     let mut conf = Map::new();
     for pair in texts(matches, "KEY=VAL") {
         let (key, value) = pair.split_once('=').ok_or_else(|| CmdError::usage(format!("{pair}: give KEY=VAL")))?;

@@ -71,15 +71,53 @@ pub(super) fn apply(config: &Value, mut jobspec: Value) -> Result<Value, Fault> 
     for level in [defaults(own), defaults(parent), global].into_iter().flatten() {
         fill(system, level)?;
     }
-    // RFC 33: a virtual queue's jobs carry the parent's membership.
-    let (member, holder) = match (parent_name, parent) {
-        (Some(parent_name), Some(parent)) => (parent_name, Some(parent)),
-        _ => (name.as_str(), own),
-    };
-    if let Some(properties) = holder.and_then(|holder| required(member, holder)) {
+    if let Some(properties) = membership(config, &name) {
         constrain(system, properties);
     }
     Ok(jobspec)
+}
+
+/// The properties that jobs of this queue need. RFC 33: those of a virtual queue are its parent's.
+fn membership(config: &Value, name: &str) -> Option<Vec<Value>> {
+    let own = queue(config, name)?;
+    let parent = own.get("parent").and_then(Value::as_str);
+    match parent.and_then(|parent| Some((parent, queue(config, parent)?))) {
+        Some((name, parent)) => required(name, parent),
+        None => required(name, own),
+    }
+}
+
+/// The constraints of a job that moves from one queue to another; empty if none are left.
+pub(crate) fn move_constraints(config: &Value, constraints: Option<&Value>, from: Option<&str>, to: &str) -> Value {
+    let mut system = Map::new();
+    if let Some(constraints) = constraints {
+        let old = from.and_then(|from| membership(config, from)).unwrap_or_default();
+        let left = without(constraints.clone(), &old);
+        system.extend(left.map(|left| ("constraints".to_owned(), left)));
+    }
+    if let Some(properties) = membership(config, to) {
+        constrain(&mut system, properties);
+    }
+    system.remove("constraints").unwrap_or_else(|| json!({}))
+}
+
+/// A constraint without the properties that [`constrain`] added.
+fn without(constraint: Value, properties: &[Value]) -> Option<Value> {
+    let Value::Object(mut object) = constraint else { return Some(constraint) };
+    if let Some(Value::Array(list)) = object.get_mut("properties") {
+        list.retain(|property| !properties.contains(property));
+        if list.is_empty() {
+            object.shift_remove("properties");
+        }
+    }
+    if let Some(Value::Array(list)) = object.get_mut("and") {
+        let added = json!({"properties": properties});
+        list.retain(|part| *part != added);
+        if let [only] = &list[..] {
+            return Some(only.clone());
+        }
+    }
+    (!object.is_empty()).then_some(Value::Object(object))
 }
 
 fn fill(system: &mut Map<String, Value>, level: &Map<String, Value>) -> Result<(), Fault> {

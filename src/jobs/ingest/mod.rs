@@ -2,7 +2,7 @@
 //!
 //! All that came in one turn goes as one request, and so one commit stores it (ADR 2). The user has the id when it is on disk.
 
-mod defaults;
+pub(crate) mod defaults;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flux_service::{Cx, Fault, LogLevel, Outcome};
-use flux_types::{JobId, JobState};
+use flux_types::{JobId, JobState, ResourceSet};
 use flux_wire::{Errno, Message, RouteId, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::JobManager;
 use super::event::context;
 use super::raise::Exception;
+use super::{JobManager, Pending};
 use crate::body::{WireId, truth};
+use crate::kvs;
 use crate::limits::ALLOC_PER_TURN_MAX;
 use crate::state::priority;
 
@@ -30,6 +31,8 @@ pub(super) struct Alloc {
     sent: BTreeSet<Rank>,
     /// Of those, the ones it was asked to drop while the job stays in line.
     canceling: BTreeSet<JobId>,
+    /// Of those, the ones whose priority has changed: the scheduler is told of all at once.
+    reordered: BTreeSet<JobId>,
     pub(super) online: bool,
     /// Requests at a time; `None` is no limit.
     limit: Option<usize>,
@@ -100,13 +103,68 @@ struct Ready {
 
 impl JobManager {
     /// Puts a job in SCHED state in line, unless it is held, its queue is stopped, or it stands there already.
-    pub(super) fn enqueue(&mut self, _cx: &mut Cx<'_>, id: JobId) {
+    pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.bypasses() {
+            let asked = job.jobspec_value().pointer("/attributes/system/alloc-bypass/R").cloned();
+            if let Some(resources) = asked.filter(|_| job.state == JobState::Sched && job.resources.is_none()) {
+                self.bypass_with(cx, id, resources);
+            }
+            return;
+        }
         let waits = job.state == JobState::Sched && !job.alloc_queued && !job.alloc_pending;
         if waits && job.priority != priority::MIN && self.queues.is_started(job.queue.as_deref()) {
             job.alloc_queued = true;
             self.alloc.queue.insert((Reverse(job.priority), id));
         }
+    }
+
+    /// A job in line has another priority now than `old`.
+    pub(super) fn reorder(&mut self, cx: &mut Cx<'_>, id: JobId, old: i64) {
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.priority != old) else { return };
+        let (before, after) = ((Reverse(old), id), (Reverse(job.priority), id));
+        if job.alloc_queued {
+            self.alloc.queue.remove(&before);
+            job.alloc_queued = job.priority != priority::MIN;
+            if job.alloc_queued {
+                self.alloc.queue.insert(after);
+            }
+        } else if job.alloc_pending {
+            self.alloc.sent.remove(&before);
+            self.alloc.sent.insert(after);
+            if job.priority == priority::MIN {
+                self.cancel_alloc(cx, id, false);
+            } else {
+                self.alloc.reordered.insert(id);
+            }
+        }
+    }
+
+    fn send_priorities(&mut self, cx: &mut Cx<'_>) {
+        let ids = std::mem::take(&mut self.alloc.reordered);
+        let pending = |id: &JobId| self.jobs.get(id).filter(|job| job.alloc_pending);
+        let jobs: Vec<(u64, i64)> = ids.iter().filter_map(pending).map(|job| (job.id.0, job.priority)).collect();
+        if !jobs.is_empty() {
+            let tag = cx.request("sched.prioritize", Target::Any, json!({"jobs": jobs}));
+            self.pending.insert(tag, Pending::Ignore);
+        }
+    }
+
+    /// The job brings its resources along: R is stored with the event that says so.
+    pub(super) fn bypass_with(&mut self, cx: &mut Cx<'_>, id: JobId, resources: Value) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if let Err(error) = ResourceSet::from_value(&resources) {
+            let note = format!("alloc-bypass: invalid R: {error}");
+            return self.raise(cx, id, &Exception::new("alloc", 0, &note));
+        }
+        let known = job.bypasses();
+        let text = resources.to_string();
+        job.resources = Some(Arc::new(resources));
+        self.events.batch.puts.push(kvs::put(kvs::job_key(id, "R"), text.as_bytes()));
+        if !known {
+            self.post(cx, id, "set-flags", context([("flags", json!(["alloc-bypass"]))]));
+        }
+        self.post(cx, id, "alloc", context([("bypass", true.into())]));
     }
 
     pub(super) fn dequeue(&mut self, id: JobId) {
@@ -145,6 +203,7 @@ impl JobManager {
 
     /// Once per turn: asks for whatever may be asked for.
     pub(super) fn send_allocs(&mut self, cx: &mut Cx<'_>) {
+        self.send_priorities(cx);
         if self.storing_fails() {
             return;
         }
@@ -234,7 +293,7 @@ impl JobManager {
 
     /// Gives the job's resources back, if there is a scheduler to take them; one that comes later is not told of them.
     pub(super) fn send_free(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let Some(job) = self.jobs.get(&id) else { return };
+        let Some(job) = self.jobs.get(&id).filter(|job| !job.bypasses()) else { return };
         if let (true, Some(resources)) = (self.alloc.online, &job.resources) {
             cx.notify("sched.free", Target::Any, json!({"id": id.0, "R": **resources, "final": true}));
         }
@@ -269,7 +328,7 @@ impl JobManager {
         if !request.is_streaming() {
             return Err(Fault::new(Errno::EPROTO, "sched-hello is a streaming request"));
         }
-        for job in self.jobs.values().filter(|job| job.has_resources) {
+        for job in self.jobs.values().filter(|job| job.has_resources && !job.bypasses()) {
             let body =
                 json!({"id": job.id.0, "priority": job.priority, "userid": job.userid, "t_submit": job.t_submit});
             cx.respond(request, body);
@@ -308,7 +367,7 @@ impl JobManager {
 
     /// What is allocated, as one R (RFC 20).
     pub(super) fn resource_status(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let held = self.jobs.values().filter(|job| job.has_resources && !job.free_posted);
+        let held = self.jobs.values().filter(|job| job.has_resources && !job.free_posted && !job.bypasses());
         let rests: Vec<Value> = self.housekeeping.rests().collect();
         let all = super::allocated::union(held.filter_map(|job| job.resources.as_deref()).chain(&rests));
         cx.respond(request, json!({"allocated": all}));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flux_service::{Cx, Fault, Now};
 use flux_types::{JobId, JobResult};
 use flux_wire::Errno;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::JobManager;
 use super::event::context;
@@ -165,6 +165,9 @@ impl JobManager {
             return Err(invalid(format!("more than {DEPENDENCIES_MAX} dependencies")));
         }
         for object in list {
+            if self.depend_on_plugin(cx, id, object)? {
+                continue;
+            }
             let (scheme, wanted) = wanted(object)?;
             if let Some(description) = self.watch(cx, id, wanted)? {
                 self.post(cx, id, "dependency-add", context([("description", description.into())]));
@@ -177,6 +180,19 @@ impl JobManager {
         Ok(())
     }
 
+    /// A scheme that a plugin knows. `false`: none does.
+    fn depend_on_plugin(&mut self, cx: &mut Cx<'_>, id: JobId, object: &Value) -> Result<bool, Fault> {
+        let Some(scheme) = object.get("scheme").and_then(Value::as_str) else { return Ok(false) };
+        if self.jobtap.is_empty() {
+            return Ok(false);
+        }
+        let said = self.tap(cx, id, &format!("job.dependency.{scheme}"), json!({"dependency": object}));
+        match said.refused {
+            Some(why) => Err(invalid(why)),
+            None => Ok(said.handled),
+        }
+    }
+
     /// After a restart: watches again for what the eventlog says is still missing.
     pub(super) fn depend_on_restart(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
@@ -187,6 +203,11 @@ impl JobManager {
         let jobspec = job.jobspec_value();
         let list = jobspec.pointer("/attributes/system/dependencies").and_then(Value::as_array);
         for object in list.into_iter().flatten() {
+            match self.depend_on_plugin(cx, id, object) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(fault) => self.raise_dependency(cx, id, 0, &fault.message()),
+            }
             let Ok((_, wanted)) = wanted(object) else { continue };
             let description = match &wanted {
                 Wanted::After { description, .. } | Wanted::Time { description, .. } => description.clone(),

@@ -141,7 +141,7 @@ impl JobManager {
     fn process(&mut self, cx: &mut Cx<'_>, posted: Posted) {
         let Posted { id, entry, logged } = posted;
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        let before = job.state;
+        let (before, priority) = (job.state, job.priority);
         if let Err(fault) = job.apply(&entry) {
             cx.log(LogLevel::Err, format!("{id}: event {} is refused: {fault}", entry.name));
             return;
@@ -168,8 +168,25 @@ impl JobManager {
             "exception" if entry.get("severity") == Some(&json!(0)) => self.perilog_on_exception(cx, id),
             _ => {}
         }
+        if entry.name == "priority" && after == JobState::Sched {
+            self.reorder(cx, id, priority);
+        }
+        if !self.jobtap.is_empty() {
+            self.tap_event(cx, id, &entry.name, entry.to_value());
+        }
         if before != after && after == JobState::Priority {
-            self.prioritize(cx, id);
+            if self.prioritize(cx, id, before, entry.to_value()) {
+                return; // The event that follows decides about its place in line.
+            }
+        } else if before != after && !self.jobtap.is_empty() {
+            let said = self.tap_state(cx, id, before, entry.to_value());
+            if let (JobState::Sched, Some(resources)) = (after, said.out.get("R")) {
+                self.bypass_with(cx, id, resources.clone());
+            }
+        }
+        // What a plugin posted (a prolog, say) comes before what the state asks for.
+        if !self.jobtap.is_empty() && self.events.posted.iter().any(|posted| posted.id == id && posted.logged) {
+            return;
         }
         self.act(cx, id);
     }
@@ -223,16 +240,27 @@ impl JobManager {
         }
     }
 
-    /// Gives the job its priority (RFC 30: hold and expedite override; else the urgency is the priority).
-    fn prioritize(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let value = super::urgency::priority_of(job.urgency);
-        self.post(cx, id, "priority", context([("priority", value.into())]));
+    /// Gives the job its priority. `false`: a plugin has none for it yet, and it stays in the PRIORITY state.
+    pub(super) fn prioritize(&mut self, cx: &mut Cx<'_>, id: JobId, before: JobState, entry: Value) -> bool {
+        let said = match self.jobtap.is_empty() {
+            true => super::jobtap::Said::default(),
+            false => self.tap_state(cx, id, before, entry),
+        };
+        let value = self.jobs.get(&id).and_then(|job| self.priority_for(job, &said));
+        if let Some(value) = value {
+            self.post(cx, id, "priority", context([("priority", value.into())]));
+        }
+        value.is_some()
     }
 
     /// The job is inactive: out of the table of active jobs, into the index of the others.
     fn retire(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.release_environment(id);
+        if !self.jobtap.is_empty() {
+            self.tap(cx, id, "job.inactive-add", json!({}));
+            self.tap(cx, id, "job.destroy", json!({}));
+            self.untap(id);
+        }
         let Some(mut job) = self.jobs.remove(&id) else { return };
         self.wait_on_inactive(cx, &mut job);
         if !job.phantom {

@@ -124,7 +124,7 @@ impl JobManager {
     /// The job is done with its resources: they go through housekeeping, or straight back.
     pub(super) fn give_back(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(argv) = self.housekeeping.conf.argv.clone() else { return self.send_free(cx, id) };
-        let Some(job) = self.jobs.get(&id).filter(|job| !job.bypass) else { return self.send_free(cx, id) };
+        let Some(job) = self.jobs.get(&id).filter(|job| !job.bypasses()) else { return self.send_free(cx, id) };
         let set = job.resources.as_deref().and_then(|r| ResourceSet::from_value(r).ok());
         let Some(rest) = set.filter(|set| !set.is_empty()) else { return self.send_free(cx, id) };
         let ranks = rest.ranks();

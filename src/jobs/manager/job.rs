@@ -43,8 +43,6 @@ pub(super) struct Job {
     pub(super) perilogs: u32,
     pub(super) prolog: Stage,
     pub(super) epilog: Stage,
-    /// It has its resources without the scheduler.
-    pub(super) bypass: bool,
     /// `submit` came; nothing may come before it.
     pub(super) submitted: bool,
     pub(super) has_resources: bool,
@@ -102,7 +100,6 @@ impl Job {
             perilogs: 0,
             prolog: Stage::None,
             epilog: Stage::None,
-            bypass: false,
             submitted: false,
             has_resources: false,
             alloc_queued: false,
@@ -125,6 +122,11 @@ impl Job {
 
     pub(super) fn is_debug(&self) -> bool {
         self.flags.has(JobFlags::DEBUG)
+    }
+
+    /// It has its resources without the scheduler.
+    pub(super) fn bypasses(&self) -> bool {
+        self.flags.has(JobFlags::ALLOC_BYPASS)
     }
 
     pub(super) fn is_waitable(&self) -> bool {

@@ -33,7 +33,7 @@ mod wait;
 
 use std::collections::BTreeMap;
 
-use flux_service::{Cx, Fault, Handler, Mono, Now, Outcome, Service, Tag};
+use flux_service::{Completion, Cx, Fault, Handler, Mono, Now, Outcome, Service, Tag};
 use flux_types::JobId;
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
@@ -81,6 +81,7 @@ pub struct JobManager {
     policy: limit::Policy,
     perilog: perilog::Perilog,
     housekeeping: housekeeping::Housekeeping,
+    jobtap: jobtap::Jobtap,
     pending: BTreeMap<Tag, Pending>,
     /// While the jobs of an earlier life are read.
     loader: Option<restart::Loader>,
@@ -110,6 +111,7 @@ impl Default for JobManager {
             policy: limit::Policy::default(),
             perilog: perilog::Perilog::default(),
             housekeeping: housekeeping::Housekeeping::default(),
+            jobtap: jobtap::Jobtap::default(),
             pending: BTreeMap::new(),
             loader: None,
             retellings: BTreeMap::new(),
@@ -174,8 +176,17 @@ impl Service for JobManager {
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.now = cx.now;
         self.configure(cx)?;
-        self.start_loading(cx);
+        if self.load_configured(cx)? {
+            self.loader = Some(restart::Loader::default()); // Requests wait; the loading begins when the plugins are there.
+        } else {
+            self.start_loading(cx);
+        }
         Ok(())
+    }
+
+    fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
+        self.now = cx.now;
+        self.on_plugin_text(cx, tag, completion);
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
@@ -200,7 +211,7 @@ impl Service for JobManager {
             Some(Pending::Purge { request, count }) => self.on_purged(cx, request, count, reply),
             Some(Pending::Expiration { id }) => self.on_expiration(cx, id, reply),
             Some(Pending::Environment { id }) => self.on_environment(cx, id, reply),
-            Some(Pending::Update(asked)) => self.on_expiration_asked(cx, *asked, reply),
+            Some(Pending::Update(asked)) => self.on_update_asked(cx, *asked, reply),
             Some(Pending::Explain(asked)) => self.on_explain(cx, *asked, reply),
             Some(Pending::Perilog { id, rank }) => self.on_perilog(cx, tag, id, rank, reply),
             Some(Pending::PerilogDrain { id }) => self.on_perilog_drained(cx, id, reply),
@@ -246,6 +257,7 @@ impl Service for JobManager {
     }
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        self.tap_config(cx)?;
         self.configure(cx)?;
         self.apply_queues(cx);
         Ok(())

@@ -11,7 +11,6 @@ use flux_types::{JobId, JobState, StateSet, eventlog};
 use flux_wire::{Errno, Message};
 use serde_json::{Value, json};
 
-use super::event::context;
 use super::job::{Birth, Job};
 use super::lookup::parse_redacted;
 use super::{JobManager, Pending};
@@ -70,7 +69,7 @@ pub(super) struct Told {
 
 impl JobManager {
     pub(super) fn start_loading(&mut self, cx: &mut Cx<'_>) {
-        let mut loader = Loader::default();
+        let mut loader = self.loader.take().unwrap_or_default();
         loader.todo.push_back(Step::Checkpoint);
         loader.todo.push_back(Step::Directory("job".into()));
         self.loader = Some(loader);
@@ -244,6 +243,9 @@ impl JobManager {
     }
 
     fn resume(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        if !self.jobtap.is_empty() {
+            self.introduce(cx, id, None);
+        }
         self.depend_on_restart(cx, id);
         self.perilog_on_restart(cx, id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
@@ -254,10 +256,7 @@ impl JobManager {
                 job.priority = priority::NONE;
                 self.post(cx, id, "flux-restart", None);
             }
-            JobState::Priority => {
-                let value = super::urgency::priority_of(job.urgency);
-                self.post(cx, id, "priority", context([("priority", value.into())]));
-            }
+            JobState::Priority => _ = self.prioritize(cx, id, JobState::Depend, Value::Null),
             _ => self.act(cx, id),
         }
     }

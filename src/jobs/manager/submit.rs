@@ -4,7 +4,7 @@
 //! the first events together (ADR 2). Without `J` the sender has stored both. The answer waits for the commit.
 
 use flux_service::{Cx, Fault, LogLevel, Outcome};
-use flux_types::JobId;
+use flux_types::{JobId, ResourceSet};
 use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ impl JobManager {
             ("version", 1.into()),
         ]);
         self.post_at(cx, id, new.t_submit, "submit", first);
-        if let Err(fault) = self.depend_on_submit(cx, id, new.jobspec) {
+        if let Err(fault) = self.admit(cx, id, new.jobspec) {
             self.discard(cx, id);
             if new.signed.is_none() {
                 self.events.batch.puts.push(kvs::unlink(kvs::job_key(id, "")));
@@ -108,6 +108,36 @@ impl JobManager {
         self.wait.waitables += usize::from(flags.has(JobFlags::WAITABLE));
         self.post(cx, id, "validate", None);
         Ok(())
+    }
+
+    /// What rules and plugins say of a new job.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    fn admit(&mut self, cx: &mut Cx<'_>, id: JobId, jobspec: &Value) -> Result<(), Fault> {
+        let invalid = |text: String| Fault::new(Errno::EINVAL, text);
+        if self.jobtap.allows_bypass()
+            && let Some(resources) = jobspec.pointer("/attributes/system/alloc-bypass/R")
+        {
+            if self.jobs[&id].userid != cx.node.owner {
+                return Err(invalid("Guest user cannot use alloc bypass".into()));
+            }
+            ResourceSet::from_value(resources).map_err(|error| invalid(format!("alloc-bypass: invalid R: {error}")))?;
+            self.post(cx, id, "set-flags", context([("flags", json!(["alloc-bypass"]))]));
+        }
+        if self.jobtap.is_empty() {
+            return self.depend_on_submit(cx, id, jobspec);
+        }
+        for topic in ["job.create", "job.validate"] {
+            if let Some(why) = self.tap(cx, id, topic, json!({})).refused {
+                return Err(invalid(why));
+            }
+        }
+        self.depend_on_submit(cx, id, jobspec)?;
+        match self.tap(cx, id, "job.new", json!({})).refused {
+            Some(why) => Err(invalid(why)),
+            None => Ok(()),
+        }
     }
 
     /// The newest id, so that ingest makes none twice.

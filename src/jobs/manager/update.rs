@@ -1,8 +1,8 @@
 //! `job-manager.update`: changes of a job's request after it was submitted.
 //!
-//! `attributes.system.duration` may change while the job waits or runs, and `attributes.system.queue` while it waits. The new
-//! time limit of a running job is put to the scheduler first (RFC 27 `sched.expiration`); one that does not know the request
-//! has nothing against it.
+//! `attributes.system.duration` may change while the job waits or runs, and `attributes.system.queue` while it waits; plugins may
+//! allow more. What could make a job impossible is put to the scheduler first (`feasibility.check`), and so is the new time limit
+//! of a running job (RFC 27 `sched.expiration`); a scheduler that does not know the request has nothing against it.
 
 use flux_service::{Cx, Fault, Outcome};
 use flux_types::{JobId, JobState, StateSet};
@@ -15,6 +15,7 @@ use super::job::Job;
 use super::raise::authorize;
 use super::{JobManager, Pending};
 use crate::body::WireId;
+use crate::ingest::defaults::move_constraints;
 use crate::state::{JobFlags, set_path};
 
 #[derive(Deserialize)]
@@ -29,11 +30,14 @@ pub(super) struct Asked {
     request: Message,
     id: JobId,
     updates: Map<String, Value>,
-    expiration: f64,
+    /// What is to be asked next, if the first question was whether the job is feasible.
+    expiration: Option<f64>,
+    expiration_asked: bool,
 }
 
 const DURATION: &str = "attributes.system.duration";
 const QUEUE: &str = "attributes.system.queue";
+const CONSTRAINTS: &str = "attributes.system.constraints";
 
 fn invalid(text: impl Into<String>) -> Fault {
     Fault::new(Errno::EINVAL, text)
@@ -51,37 +55,87 @@ impl JobManager {
         if body.updates.is_empty() {
             return Err(invalid("there is nothing to update"));
         }
-        for (key, value) in &body.updates {
+        let (mut updates, mut feasibility, mut validated) = (body.updates, false, request.cred.is_owner());
+        let owner = request.cred.is_owner();
+        let asked: Vec<(String, Value)> = updates.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        for (key, value) in asked {
+            let job = &self.jobs[&id];
             match key.as_str() {
-                DURATION => check_duration(request, job, value)?,
-                QUEUE => self.check_queue(job, value)?,
+                DURATION => check_duration(request, job, &value)?,
+                QUEUE => {
+                    self.check_queue(job, &value)?;
+                    updates.extend(self.queue_constraints(cx, job, &value));
+                    feasibility = true;
+                }
+                key if self.handles_topic(&format!("job.update.{key}")) => {}
                 _ => return Err(invalid(format!("update of {key} not supported"))),
             }
+            if !self.jobtap.is_empty() {
+                let said = self.tap(cx, id, &format!("job.update.{key}"), json!({"updates": updates}));
+                if let Some(why) = said.refused {
+                    return Err(invalid(why));
+                }
+                let flag = |key: &str| said.out.get(key).is_some_and(|value| *value == true || *value == 1);
+                feasibility |= flag("feasibility");
+                validated |= flag("validated");
+                updates.extend(said.out.get("updates").and_then(Value::as_object).cloned().unwrap_or_default());
+            }
         }
-        if !request.cred.is_owner() {
-            self.check_limits(job, &body.updates)?;
+        let Some(job) = self.jobs.get(&id) else { return Err(Fault::new(Errno::ENOENT, "job is inactive")) };
+        if !owner && !validated {
+            self.check_limits(job, &updates)?;
         }
         let running = job.state == JobState::Run;
-        match body.updates.get(DURATION).filter(|_| running) {
-            None => self.apply_update(cx, request, id, body.updates, None),
-            Some(duration) => {
-                let expiration = expiration_of(cx, job, duration.as_f64().unwrap_or(0.0))?;
-                let tag = cx.request("sched.expiration", Target::Any, json!({"id": id.0, "expiration": expiration}));
-                let asked = Asked { request: request.clone(), id, updates: body.updates, expiration };
-                self.pending.insert(tag, Pending::Update(Box::new(asked)));
-            }
+        let expiration = match updates.get(DURATION).filter(|_| running) {
+            None => None,
+            Some(duration) => Some(expiration_of(cx, job, duration.as_f64().unwrap_or(0.0))?),
+        };
+        let jobspec = updated(job, &updates)?;
+        let asked = Asked { request: request.clone(), id, updates, expiration, expiration_asked: false };
+        if feasibility {
+            let tag = cx.request("feasibility.check", Target::Any, json!({"jobspec": jobspec}));
+            self.pending.insert(tag, Pending::Update(Box::new(asked)));
+        } else {
+            self.ask_expiration(cx, asked);
         }
         Ok(())
     }
 
-    pub(super) fn on_expiration_asked(&mut self, cx: &mut Cx<'_>, asked: Asked, reply: &Message) {
-        match Fault::of(reply) {
-            Some(fault) if fault.errno != Errno::ENOSYS => {
-                let fault = Fault::new(fault.errno, "scheduler refused expiration update");
-                cx.respond_error(&asked.request, &fault);
+    /// The scheduler has to agree to another end of a running job.
+    fn ask_expiration(&mut self, cx: &mut Cx<'_>, mut asked: Asked) {
+        match asked.expiration {
+            None => self.apply_update(cx, &asked.request, asked.id, asked.updates, None),
+            Some(expiration) => {
+                asked.expiration_asked = true;
+                let body = json!({"id": asked.id.0, "expiration": expiration});
+                let tag = cx.request("sched.expiration", Target::Any, body);
+                self.pending.insert(tag, Pending::Update(Box::new(asked)));
             }
-            _ => self.apply_update(cx, &asked.request, asked.id, asked.updates, Some(asked.expiration)),
         }
+    }
+
+    pub(super) fn on_update_asked(&mut self, cx: &mut Cx<'_>, asked: Asked, reply: &Message) {
+        match Fault::of(reply).filter(|fault| fault.errno != Errno::ENOSYS) {
+            Some(fault) => {
+                let text = match asked.expiration_asked {
+                    true => "scheduler refused expiration update".to_owned(),
+                    false => fault.message(),
+                };
+                cx.respond_error(&asked.request, &Fault::new(fault.errno, text));
+            }
+            None if asked.expiration_asked => {
+                self.apply_update(cx, &asked.request, asked.id, asked.updates, asked.expiration);
+            }
+            None => self.ask_expiration(cx, asked),
+        }
+    }
+
+    /// What moving to another queue changes besides its name.
+    fn queue_constraints(&self, cx: &Cx<'_>, job: &Job, to: &Value) -> Option<(String, Value)> {
+        let jobspec = job.jobspec_value();
+        let before = jobspec.pointer("/attributes/system/constraints");
+        let after = move_constraints(&cx.node.config, before, job.queue.as_deref(), to.as_str().unwrap_or(""));
+        (before.unwrap_or(&json!({})) != &after).then(|| (CONSTRAINTS.to_owned(), after))
     }
 
     fn apply_update(
@@ -100,6 +154,9 @@ impl JobManager {
             self.post(cx, id, "set-flags", context([("flags", json!(["immutable"]))]));
         }
         self.post(cx, id, "jobspec-update", Some(updates));
+        if !self.jobtap.is_empty() {
+            self.tap(cx, id, "job.update", json!({}));
+        }
         if let Some(expiration) = expiration {
             self.post(cx, id, "resource-update", context([("expiration", expiration.into())]));
         }
@@ -108,10 +165,7 @@ impl JobManager {
 
     /// A user's job must keep to the limits of its queue, also of the one it moves to.
     fn check_limits(&self, job: &Job, updates: &Map<String, Value>) -> Result<(), Fault> {
-        let mut jobspec = job.jobspec_value();
-        for (path, value) in updates {
-            set_path(&mut jobspec, path, value.clone()).ok_or_else(|| invalid(format!("{path} cannot be set")))?;
-        }
+        let jobspec = updated(job, updates)?;
         let queue = jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
         self.policy.check(&jobspec, queue)
     }
@@ -126,6 +180,15 @@ impl JobManager {
         }
         self.queues.may_move(name)
     }
+}
+
+/// The jobspec as it would be.
+fn updated(job: &Job, updates: &Map<String, Value>) -> Result<Value, Fault> {
+    let mut jobspec = job.jobspec_value();
+    for (path, value) in updates {
+        set_path(&mut jobspec, path, value.clone()).ok_or_else(|| invalid(format!("{path} cannot be set")))?;
+    }
+    Ok(jobspec)
 }
 
 /// When a job of that duration ends; 0 is never.

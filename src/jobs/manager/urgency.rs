@@ -1,13 +1,15 @@
 //! `job-manager.urgency` (RFC 30): who may go first.
 
 use flux_service::{Cx, Fault, Outcome};
-use flux_types::Urgency;
+use flux_types::{JobId, JobState, Urgency};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::JobManager;
 use super::event::context;
+use super::job::Job;
+use super::jobtap::Said;
 use super::raise::authorize;
 use crate::body::WireId;
 use crate::state::priority;
@@ -33,6 +35,51 @@ struct Change {
 }
 
 impl JobManager {
+    /// RFC 30: hold and expedite override; else a plugin decides, and without one the urgency is the priority.
+    pub(super) fn priority_for(&self, job: &Job, said: &Said) -> Option<i64> {
+        if matches!(job.urgency, HOLD | EXPEDITE) {
+            return Some(priority_of(job.urgency));
+        }
+        let given = said.out.get("priority").and_then(Value::as_i64);
+        match given.filter(|given| (priority::MIN..=priority::MAX).contains(given)) {
+            Some(given) => Some(given),
+            None if said.out.get("priority_unavailable") == Some(&json!(true)) => None,
+            None => self.jobtap.has_default_priority().then(|| priority_of(job.urgency)),
+        }
+    }
+
+    /// Another priority for a job that waits.
+    ///
+    /// # Errors
+    /// A sentence, if it does not wait or there is no such priority.
+    pub(super) fn set_priority(&mut self, cx: &mut Cx<'_>, id: JobId, value: i64) -> Result<(), String> {
+        let Some(job) = self.jobs.get(&id) else { return Err("there is no such active job".to_owned()) };
+        if !(priority::MIN..=priority::MAX).contains(&value) {
+            return Err(format!("{value} is no priority"));
+        }
+        let value = if matches!(job.urgency, HOLD | EXPEDITE) { priority_of(job.urgency) } else { value };
+        match job.state {
+            JobState::Sched if job.priority == value => Ok(()),
+            JobState::Sched | JobState::Priority => {
+                self.post(cx, id, "priority", context([("priority", value.into())]));
+                Ok(())
+            }
+            state => Err(format!("its priority cannot change in state {}", state.name())),
+        }
+    }
+
+    /// Asks the plugins again for the priorities of all jobs that wait.
+    pub(super) fn reprioritize_all(&mut self, cx: &mut Cx<'_>) {
+        let waits = |job: &&Job| matches!(job.state, JobState::Priority | JobState::Sched);
+        let ids: Vec<JobId> = self.jobs.values().filter(waits).map(|job| job.id).collect();
+        for id in ids {
+            let said = self.tap(cx, id, "job.priority.get", json!({}));
+            if let Some(value) = self.jobs.get(&id).and_then(|job| self.priority_for(job, &said)) {
+                let _ = self.set_priority(cx, id, value);
+            }
+        }
+    }
+
     pub(super) fn urgency(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: Change = request.decode()?;
         if !(HOLD..=EXPEDITE).contains(&body.urgency) {
