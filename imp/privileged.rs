@@ -26,15 +26,9 @@ impl Ids {
     pub(crate) fn current() -> Ids {
         let (users, groups) = (nix::unistd::getresuid(), nix::unistd::getresgid());
         let (Ok(users), Ok(groups)) = (users, groups) else { std::process::abort() };
-        let (ruid, euid, suid) = (users.real.as_raw(), users.effective.as_raw(), users.saved.as_raw());
-        Ids {
-            ruid,
-            euid,
-            suid,
-            rgid: groups.real.as_raw(),
-            egid: groups.effective.as_raw(),
-            sgid: groups.saved.as_raw(),
-        }
+        let [ruid, euid, suid] = [users.real, users.effective, users.saved].map(Uid::as_raw);
+        let [rgid, egid, sgid] = [groups.real, groups.effective, groups.saved].map(Gid::as_raw);
+        Ids { ruid, euid, suid, rgid, egid, sgid }
     }
 }
 
@@ -66,6 +60,17 @@ pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<Unprivil
         std::process::abort();
     }
     Ok(Unprivileged(()))
+}
+
+/// Makes root's every id of this process: a shell gives up what its real ids do not have.
+///
+/// # Errors
+/// The first call that failed.
+pub(crate) fn become_root() -> Checked {
+    nix::unistd::setgroups(&[])?;
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)
 }
 
 /// As [`become_user`], for the user who called us; its supplementary groups are already those of the caller.
@@ -121,14 +126,9 @@ fn fill_standard_descriptors() -> Checked {
 
 /// A caller may have lowered limits to make us fail half way; what a site sets for jobs (memory locking, priorities) is left.
 fn reset_limits() -> Checked {
-    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
-    let unlimited = [
-        Resource::RLIMIT_CPU,
-        Resource::RLIMIT_FSIZE,
-        Resource::RLIMIT_AS,
-        Resource::RLIMIT_DATA,
-        Resource::RLIMIT_NPROC,
-    ];
+    use nix::sys::resource::Resource::{self, RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NPROC};
+    use nix::sys::resource::{RLIM_INFINITY, getrlimit, setrlimit};
+    let unlimited = [RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NPROC];
     let wanted = unlimited.into_iter().map(|resource| (resource, RLIM_INFINITY));
     for (resource, soft) in wanted.chain([(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_STACK, 8 << 20)]) {
         // In a container root may be without CAP_SYS_RESOURCE: then as high as there is.

@@ -65,11 +65,12 @@ pub(crate) fn supervise(plan: &Plan, files: Files) -> Result<u8, String> {
 /// In the child: the last steps before it is another program.
 fn start(plan: &Plan, files: Files) -> u8 {
     // A session of its own: it cannot push input into the terminal of the caller.
-    let prepared = nix::unistd::setsid().map_err(std::io::Error::from).and_then(|_| {
-        files.into_iter().try_for_each(|(fd, number)| privileged::place(fd, number)).map_err(std::io::Error::from)
+    let prepared = nix::unistd::setsid().and_then(|_| {
+        files.into_iter().try_for_each(|(fd, number)| privileged::place(fd, number))?;
+        if plan.become_user.is_none() { privileged::become_root() } else { Ok(()) }
     });
     let error = match prepared {
-        Err(error) => error,
+        Err(error) => error.into(),
         Ok(()) => {
             privileged::execute(plan.become_user.as_ref(), &plan.path, &plan.args, &plan.environment, plan.no_new_privs)
         }

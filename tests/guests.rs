@@ -10,7 +10,7 @@ const IMP: &str = "imp = \"$ROOT/bin/flux-imp\"";
 
 /// Runs a script in a new site (`tests/guests/site.sh`); answers what it printed. `None`, and a line in the list of skipped
 /// tests, where this machine does not let us.
-fn site(name: &str, exec: &str, private: &str, script: &str) -> Option<String> {
+fn site(name: &str, exec: &str, [access, more]: [&str; 2], script: &str) -> Option<String> {
     let namespaces = ["-m", "-p", "-f", "--kill-child", "--mount-proc"];
     let able = Command::new("unshare").args(namespaces).arg("true").status().is_ok_and(|status| status.success());
     if !able || fs::metadata("/proc/self").expect("procfs").uid() != 0 {
@@ -26,7 +26,7 @@ fn site(name: &str, exec: &str, private: &str, script: &str) -> Option<String> {
     command.args(["-s", "KILL", "60", "unshare"]).args(namespaces).args(["bash", "-c"]);
     command.arg(format!(". {}/tests/guests/site.sh\n{script}\ntrue", env!("CARGO_MANIFEST_DIR"))).env_clear();
     command.envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("ROOT", &path), ("FLUX", env!("CARGO_BIN_EXE_flux"))]);
-    command.envs([("EXEC", exec.replace("$ROOT", &path)), ("PRIVATE", private.to_owned())]);
+    command.envs([("EXEC", exec.replace("$ROOT", &path)), ("ACCESS", access.to_owned()), ("MORE", more.to_owned())]);
     let log = root.path().join("log");
     let errors = fs::File::create(&log).expect("a file");
     let done = command.stdin(Stdio::null()).stderr(errors).output().expect("timeout(1) is there");
@@ -48,14 +48,14 @@ struct Table {
 }
 
 /// Runs the cases of `tests/guests/FILE.toml` in one site and compares what they print, both streams together.
-fn cases(file: &str, exec: &str, private: &str) {
+fn cases(file: &str, exec: &str, config: [&str; 2]) {
     let path = format!("{}/tests/guests/{file}.toml", env!("CARGO_MANIFEST_DIR"));
     let table: Table = toml::from_str(&fs::read_to_string(&path).expect("a table")).expect("a well-formed table");
     let mut script = String::new();
     for (nth, case) in table.case.iter().enumerate() {
         script.push_str(&format!("echo '== {nth}'\n{{\n{}\n}} 2>&1\n", case.run));
     }
-    let Some(out) = site(file, exec, private, &script) else { return };
+    let Some(out) = site(file, exec, config, &script) else { return };
     let mut parts = out.split("== ").skip(1);
     for case in &table.case {
         let got = parts.next().and_then(|part| part.split_once('\n')).map(|(_, got)| got.trim());
@@ -65,15 +65,22 @@ fn cases(file: &str, exec: &str, private: &str) {
 
 #[test]
 fn jobs_of_guests_run_as_their_users() {
-    cases("jobs", &format!("{IMP}\nkill-timeout = \"0.1s\""), "");
+    cases("jobs", &format!("{IMP}\nkill-timeout = \"0.1s\""), ["", ""]);
 }
 
 #[test]
 fn jobs_of_guests_outlive_their_broker() {
-    cases("restart", IMP, "");
+    cases("restart", IMP, ["", ""]);
 }
 
 #[test]
 fn without_an_imp_guests_have_no_jobs() {
-    cases("refused", "", "");
+    cases("refused", "", ["", ""]);
+}
+
+#[test]
+fn a_private_site_with_prologs_shows_guests_their_own_and_runs_scripts_as_root() {
+    let scripts = "[job-manager.prolog]\nper-rank = true\n[job-manager.epilog]\nper-rank = true\n\
+                   [job-manager.housekeeping]\nrelease-after = \"1s\"\n";
+    cases("system", IMP, ["private-mode = true", scripts]);
 }

@@ -94,6 +94,9 @@ struct RemoveBody {
     cancel: bool,
 }
 
+/// Statistics that tell of the jobs of all users, or that flux-core keeps to the owner.
+const OWNERS_STATS: &[&str] = &["job-exec.stats-get", "job-info.stats-get", "heartbeat.stats-get", "content.stats-get"];
+
 impl Node {
     /// Starts a service and registers its names.
     pub(crate) fn load(&mut self, service: Box<dyn AnyService>) -> Result<Owner, Fault> {
@@ -243,6 +246,7 @@ impl Node {
         let method = message.topic().rsplit('.').next().unwrap_or("").to_owned();
         let roles = match &*method {
             "ping" | "rusage" => role::OWNER | role::USER,
+            "stats-get" if OWNERS_STATS.contains(&message.topic()) => role::OWNER,
             "stats-get" => role::ALL,
             "stats-clear" | "debug" | "config-reload" | "config-update" | "shutdown" => role::OWNER,
             // A service that keeps nothing for its clients need not hear that one went.

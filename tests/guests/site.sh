@@ -13,7 +13,7 @@ cp "$FLUX" "$ROOT/bin/flux-imp"
 chmod 4755 "$ROOT/bin/flux-imp"
 ln -s flux "$ROOT/bin/flux-shell"
 mount --bind "$ROOT/etc" /etc
-mount -t tmpfs tmpfs /dev/shm 2>/dev/null || true
+
 useradd -M -d /nonexistent -s /bin/sh flux
 for user in alice bob carol; do
     useradd -m -b "$ROOT/home" -s /bin/sh "$user" 2>/dev/null
@@ -27,6 +27,16 @@ allowed-shells = ["$ROOT/bin/flux-shell"]
 path = "/usr/bin/id"
 allowed-users = ["flux"]
 END
+for name in prolog epilog housekeeping; do
+    cat >/etc/flux/imp/$name <<END
+#!/bin/sh
+echo "$name \$(id -u) job \$FLUX_JOB_ID of \$FLUX_JOB_USERID, owner \$FLUX_OWNER_USERID" >>$ROOT/ran
+[ $name = prolog ] && [ -e $ROOT/broken ] && exit 1
+exit 0
+END
+    chmod 755 /etc/flux/imp/$name
+    printf '[run.%s]\npath = "/etc/flux/imp/%s"\nallowed-users = ["flux"]\n' $name $name >>/etc/flux/imp/conf.d/imp.toml
+done
 cat >/etc/flux/security/conf.d/sign.toml <<END
 [sign]
 max-ttl = 3600
@@ -38,9 +48,10 @@ END
 cat >"$ROOT/conf.toml" <<END
 [access]
 allow-guest-user = true
-$PRIVATE
+$ACCESS
 [exec]
 $EXEC
+$MORE
 END
 PATH=$ROOT/bin:/usr/sbin:/usr/bin:/sbin:/bin
 URI=local://$ROOT/run/local-0

@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::*;
 
+mod access;
+
 /// Answers `echo.say`, asks `attr.get` when told to, and counts events.
 #[derive(Default)]
 struct Echo {
@@ -64,8 +66,8 @@ fn now(secs: u64) -> Now {
     Now { mono: Mono(Duration::from_secs(secs)), wall: Wall(Duration::from_secs(1_795_256_579 + secs)) }
 }
 
-fn node_with(program: Option<Vec<String>>) -> Node {
-    let setup = NodeSetup {
+fn setup_with(program: Option<Vec<String>>) -> NodeSetup {
+    NodeSetup {
         rank: Rank(0),
         size: 1,
         overlay: OverlaySetup::single(),
@@ -82,8 +84,11 @@ fn node_with(program: Option<Vec<String>>) -> Node {
         interactive: false,
         services: vec![Box::new(Echo::default())],
         loader: Box::new(|name| (name == "echo").then(|| Box::new(Echo::default()) as Box<dyn AnyService>)),
-    };
-    Node::new(setup, now(0)).expect("the node starts")
+    }
+}
+
+fn node_with(program: Option<Vec<String>>) -> Node {
+    Node::new(setup_with(program), now(0)).expect("the node starts")
 }
 
 fn client(node: &mut Node, conn: u64, userid: u32, rolemask: u32) -> ConnId {
