@@ -40,7 +40,7 @@ impl Service for FluxionResource {
         Handler::owner("sched-fluxion-resource.partial-cancel", FluxionResource::partial_cancel),
         Handler::owner("sched-fluxion-resource.info", FluxionResource::info),
         Handler::user("sched-fluxion-resource.stats-get", FluxionResource::stats_get),
-        Handler::user("sched-fluxion-resource.stats-clear", FluxionResource::stats_clear),
+        Handler::owner("sched-fluxion-resource.stats-clear", FluxionResource::stats_clear),
         Handler::owner("sched-fluxion-resource.next_jobid", FluxionResource::next_jobid),
         Handler::owner("sched-fluxion-resource.find", FluxionResource::find),
         Handler::owner("sched-fluxion-resource.status", FluxionResource::status),

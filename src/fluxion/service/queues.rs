@@ -53,7 +53,7 @@ impl Service for FluxionQmanager {
         Handler::owner("sched.expiration", FluxionQmanager::expiration),
         Handler::user("sched.resource-status", FluxionQmanager::resource_status),
         Handler::user("sched-fluxion-qmanager.params", FluxionQmanager::params),
-        Handler::user("sched-fluxion-qmanager.why", FluxionQmanager::why),
+        Handler::owner("sched-fluxion-qmanager.why", FluxionQmanager::why),
         Handler::owner("sched-fluxion-qmanager.stats-clear", FluxionQmanager::stats_clear),
     ];
 

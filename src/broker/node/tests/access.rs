@@ -84,6 +84,9 @@ const FOR_GUESTS: &[&str] = &[
     "resource.disconnect",
     "resource.sched-status",
     "resource.status",
+    "sched-fluxion-feasibility.check",
+    "sched-fluxion-qmanager.params",
+    "sched-fluxion-resource.stats-get",
     "sched.resource-status",
     "service.disconnect",
     "state-machine.get",
@@ -95,7 +98,8 @@ fn whole_node(config: Value) -> Node {
     let set = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": "0-3"}}],
                      "nodelist": ["host"], "starttime": 0, "expiration": 0}});
     let found = Inventory { set: ResourceSet::from_value(&set).expect("well-formed"), method: Method::Configuration };
-    let composed = crate::compose("sha1", found, (0, 1), flux_service::Recovered::default()).expect("known");
+    let composed = crate::compose("sha1", found, (0, 1), flux_service::Recovered::default(), crate::Scheduler::Fluxion)
+        .expect("known");
     let mut setup = setup_with(None);
     (setup.services, setup.loader, setup.config) = (composed.services, composed.loader, Arc::new(config));
     Node::new(setup, now(0)).expect("the node starts")
