@@ -1,5 +1,6 @@
 //! Child processes: started, fed, listened to, signalled and collected.
 
+mod forkserver;
 mod launch;
 mod pipe;
 
@@ -15,6 +16,7 @@ use flux_wire::Errno;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use self::forkserver::ForkServer;
 use self::launch::Launcher;
 use self::pipe::{Got, Pipe};
 use crate::limits::{EXIT_DRAIN_MS, PROCESSES_MAX, TURN_BYTES_MAX};
@@ -54,6 +56,7 @@ pub(crate) struct Processes {
     draining: BTreeSet<Key>,
     /// Those whose stops are reported: all but the detached ones, which have supervisors of their own.
     watched: BTreeSet<Key>,
+    fork_server: Option<ForkServer>,
 }
 
 impl Processes {
@@ -65,6 +68,7 @@ impl Processes {
             ready: Ring::default(),
             draining: BTreeSet::new(),
             watched: BTreeSet::new(),
+            fork_server: None,
         }
     }
 
@@ -79,6 +83,8 @@ impl Processes {
     ) {
         let owner = key.0;
         match op {
+            // The start is reported when the server has answered.
+            ProcessOp::Spawn(spec) if spec.fork_server && self.order_copy(registry, tokens, key, &spec) => {}
             ProcessOp::Spawn(spec) => {
                 let event = match self.spawn(registry, tokens, key, &spec) {
                     Ok(pid) => ProcessEvent::Started { pid },
@@ -149,7 +155,12 @@ impl Processes {
     }
 
     fn kill(&mut self, key: Key, signum: i32, group: bool) {
-        let Some(process) = self.table.get(&key) else { return };
+        let Some(process) = self.table.get(&key) else {
+            if let Some(server) = &mut self.fork_server {
+                server.signal_later(key, signum);
+            }
+            return;
+        };
         // What fails here has ended already. A group may outlive its leader; once the leader is collected its number
         // may belong to strangers, so it is then left alone.
         let _ = match group && process.leader && process.exited.is_none() {
@@ -170,6 +181,11 @@ impl Processes {
     /// Takes an event if it is about a process.
     pub(crate) fn note(&mut self, event: &mio::event::Event) {
         let token = event.token();
+        if let Some(server) = self.fork_server.as_mut().filter(|server| server.token == token) {
+            server.pipe.note(event);
+            self.ready.insert(token);
+            return;
+        }
         let Some((key, part)) = self.parts.get(&token) else { return };
         let (key, part) = (*key, part.clone());
         if let Part::Stream(stream) = part
@@ -181,12 +197,23 @@ impl Processes {
     }
 
     /// Reads and writes whatever is ready, and collects who has ended.
-    pub(crate) fn service(&mut self, now: Mono, chunk: &mut [u8], inbox: &mut VecDeque<Input>) {
+    pub(crate) fn service(
+        &mut self,
+        registry: &Registry,
+        tokens: &mut Tokens,
+        now: Mono,
+        chunk: &mut [u8],
+        inbox: &mut VecDeque<Input>,
+    ) {
         let mut round = self.ready.take_round();
         let mut left = TURN_BYTES_MAX;
         while left > 0
             && let Some(token) = round.pop_front()
         {
+            if self.fork_server.as_ref().is_some_and(|server| server.token == token) {
+                self.serve_copies(registry, tokens, chunk, inbox);
+                continue;
+            }
             let Some((key, part)) = self.parts.get(&token) else { continue };
             let (key, part) = (*key, part.clone());
             match part {

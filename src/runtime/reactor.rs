@@ -241,7 +241,7 @@ impl Reactor {
         if accept {
             self.accept(mono, &Access::new(self.owner, node.config()));
         }
-        self.processes.service(mono, &mut self.chunk, &mut self.inbox);
+        self.processes.service(self.poll.registry(), &mut self.tokens, mono, &mut self.chunk, &mut self.inbox);
         if let Some(peers) = &mut self.peers {
             peers.service(mono, (self.poll.registry(), &mut self.tokens), &mut self.chunk, &mut self.inbox);
         }

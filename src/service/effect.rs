@@ -151,6 +151,9 @@ pub struct SpawnSpec {
     pub own_group: bool,
     /// A job shell: goes into the cgroup that outlives the broker's own.
     pub job_cgroup: bool,
+    /// The program can be a fork server (`argv[0] --fork-server`, ADR 1): one stands ready, and `stdin` makes a copy of it the
+    /// process. It must be `detached` and have the broker's environment; `argv` serves where no server can be had.
+    pub fork_server: bool,
 }
 
 /// Files that services keep beside the store: job directories, configuration, module probes.

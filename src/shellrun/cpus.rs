@@ -11,13 +11,21 @@ pub(crate) struct Cpus {
     cores: Option<Vec<Vec<u32>>>,
 }
 
+/// What a fork server has found before any shell was made of it.
+static PREPARED: std::sync::OnceLock<Vec<Vec<u32>>> = std::sync::OnceLock::new();
+
+/// Looks the processors up for all shells that will be copies of this process.
+pub(crate) fn prepare() {
+    PREPARED.get_or_init(scan);
+}
+
 impl Cpus {
     /// The processors for these cores; `None`: nothing to bind to, or no need to. Explicit maps name processors themselves.
     pub(crate) fn of(&mut self, cores: &Idset, affinity: &Affinity) -> Option<CpuSet> {
         if let Affinity::Map(_) = affinity {
             return Some(cores.iter().collect());
         }
-        let known = self.cores.get_or_insert_with(scan);
+        let known = self.cores.get_or_insert_with(|| PREPARED.get().cloned().unwrap_or_else(scan));
         if cores.count() >= known.len() {
             return None;
         }

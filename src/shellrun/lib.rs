@@ -5,6 +5,7 @@
 
 mod cpus;
 mod files;
+mod forkserver;
 mod limits;
 mod link;
 mod poll;
@@ -24,13 +25,16 @@ use std::time::Instant;
 use flux_shell::limits::BUNDLE_LEN_MAX;
 use flux_shell::{Bundle, Plan, ShellError};
 
+use flux_sys::fork::Title;
+use flux_types::JobIdForm;
+
 use record::Record;
 use shell::Shell;
 
 const HELP: &str = "Usage: flux-shell JOBID < BUNDLE
 
 Starts the tasks of one job on this node, and looks after them until they end. Brokers run it; the bundle on standard input says
-all there is to know (doc/adr/0001-launch-contract.md).
+all there is to know (doc/adr/0001-launch-contract.md). With --fork-server in place of the id it makes a copy of itself for each bundle.
 ";
 
 /// Runs the shell; `args` are the arguments after the program's name. Answers the largest exit code of the tasks.
@@ -39,7 +43,11 @@ pub fn main(args: &[OsString]) -> ExitCode {
         print!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    match run() {
+    let outcome = match args {
+        [only] if only == "--fork-server" => serve_forks(),
+        _ => read_bundle().and_then(|text| run(text, None)),
+    };
+    match outcome {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
         Err(why) => {
             eprintln!("flux-shell: {why}");
@@ -48,16 +56,32 @@ pub fn main(args: &[OsString]) -> ExitCode {
     }
 }
 
-fn run() -> Result<i32, String> {
+/// The bundle on standard input.
+fn read_bundle() -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     let read = std::io::stdin().lock().take(BUNDLE_LEN_MAX as u64 + 1).read_to_end(&mut text);
     read.map_err(|error| format!("reading the launch bundle: {error}"))?;
     if text.len() > BUNDLE_LEN_MAX {
         return Err(format!("the launch bundle is longer than {BUNDLE_LEN_MAX} bytes"));
     }
+    Ok(text)
+}
+
+/// Serves as a fork server; what returns a code of its own is one of its shells.
+fn serve_forks() -> Result<i32, String> {
+    match forkserver::serve()? {
+        forkserver::Now::Done => Ok(0),
+        forkserver::Now::Shell(text, title) => run(text, title.as_ref()),
+    }
+}
+
+fn run(text: Vec<u8>, title: Option<&Title>) -> Result<i32, String> {
     let mut bundle = Bundle::parse(&text).map_err(|error| error.to_string())?;
     drop(text);
     let private = signed::take(&mut bundle)?;
+    if let Some(title) = title {
+        title.set(&["flux-shell", &bundle.id.encode(JobIdForm::F58Plain)]);
+    }
     let locked = |dir: &String| Record::open(dir).map_err(|error| format!("taking the lock in {dir}: {error}"));
     let record = bundle.jobdir.as_ref().map(locked).transpose()?;
     flux_sys::process::set_name("flux-shell");

@@ -57,6 +57,11 @@ impl Link {
         self.greeted
     }
 
+    /// There is a broker, if perhaps not one that answers.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.handle.is_some()
+    }
+
     /// Since when the broker has been away.
     pub(crate) fn away_since(&self) -> Option<Instant> {
         self.lost_at

@@ -385,7 +385,9 @@ impl Shell {
             return;
         }
         self.tell_volume();
-        let _ = std::fs::remove_dir_all(&self.plan.tmpdir);
+        if std::fs::remove_dir(&self.plan.tmpdir).is_err() {
+            let _ = std::fs::remove_dir_all(&self.plan.tmpdir); // Most tasks leave nothing in it.
+        }
         self.tell(json!({"type": "finish", "status": exits::shell_status(self.code)}));
         self.phase = Phase::Finished;
     }
@@ -429,7 +431,7 @@ impl Shell {
     pub(crate) fn tend_absence(&mut self) {
         let Some(since) = self.link.away_since() else { return };
         match &mut self.record {
-            Some(record) if !record.is_spooling() && self.journal.last() > self.journal.acked() => {
+            Some(record) if !self.link.is_connected() && !record.is_spooling() && !self.journal.is_settled() => {
                 if let Err(error) = record.start(&self.journal) {
                     eprintln!("flux-shell: cannot spool: {error}");
                 }

@@ -13,6 +13,7 @@ pub mod affinity;
 pub mod cgroup;
 pub mod clock;
 pub mod fd;
+pub mod fork;
 pub mod hosts;
 pub mod ids;
 pub mod interface;

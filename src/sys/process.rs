@@ -74,6 +74,14 @@ impl Child {
         Child { pid, pidfd }
     }
 
+    /// A child that another process made for us ([`crate::fork::sibling`]) and that nobody has collected.
+    ///
+    /// # Errors
+    /// ESRCH when there is no such process.
+    pub fn adopt(pid: Pid) -> io::Result<Child> {
+        Ok(Child::new(pid, pidfd_open(pid)?))
+    }
+
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -297,6 +305,18 @@ pub fn set_name(name: &str) {
     bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
     // SAFETY: 16 live bytes with a zero at the end, which the kernel copies.
     unsafe { libc::prctl(libc::PR_SET_NAME, bytes.as_ptr()) };
+}
+
+/// Sets the C library's allocator up for a process that lives long and makes many small objects: what is freed is joined with its
+/// neighbours at once, not in rounds over everything, and memory is asked for and given back in larger pieces.
+pub fn tune_allocator() {
+    const GROW_BYTES: i32 = 1 << 20;
+    const KEEP_BYTES: i32 = 16 << 20;
+    for (parameter, value) in [(libc::M_MXFAST, 0), (libc::M_TOP_PAD, GROW_BYTES), (libc::M_TRIM_THRESHOLD, KEEP_BYTES)]
+    {
+        // SAFETY: takes integers only; a parameter that the library does not know changes nothing.
+        unsafe { libc::mallopt(parameter, value) };
+    }
 }
 
 /// The kernel's link to the program we run: as the file of a new process it works even after an upgrade replaced the program.

@@ -18,8 +18,8 @@ pub(super) enum Phase {
     Running,
     /// All shells have ended; the status is on its way to the disk.
     Ending,
-    /// The disk has it.
-    Settled,
+    /// The store has the end, or will have it before anything that comes later; the disk is waited for.
+    Syncing,
 }
 
 /// A node of the job.
@@ -95,6 +95,10 @@ impl Lines {
         self.output.insert_str(0, &former.output);
         self.input.insert_str(0, &former.input);
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.exec.is_empty() && self.output.is_empty() && self.input.is_empty()
+    }
 }
 
 /// Mock execution (`attributes.system.exec.test`).
@@ -133,8 +137,10 @@ pub(super) struct Job {
     /// Shells whose loss is fatal; `None`: all of them.
     pub critical: Option<Idset>,
     pub mock: Option<Mock>,
-    /// The commit with the end of the job is due at the end of the next turn.
-    pub end_due: bool,
+    /// The manager knows that it ended.
+    pub end_told: bool,
+    /// The commit that brings the end to disk is under way.
+    pub syncing: bool,
     pub namespace_made: bool,
 }
 
@@ -152,6 +158,11 @@ impl Job {
     /// `fABC`: names of directories and services keep to ASCII.
     pub(super) fn plain_id(&self) -> String {
         self.id.encode(JobIdForm::F58Plain)
+    }
+
+    /// Every event that its shells told of is in the store.
+    pub(super) fn is_stored(&self) -> bool {
+        self.lines.is_empty() && self.parts.iter().all(|part| part.stored == part.taken)
     }
 
     pub(super) fn all_ended(&self) -> bool {

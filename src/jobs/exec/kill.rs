@@ -61,7 +61,7 @@ impl JobExec {
         let signum = if kind == "timeout" { SIGALRM } else { self.config.term_signal };
         let pause = self.config.kill_timeout;
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if job.killing.is_some() || matches!(job.phase, Phase::Ending | Phase::Settled) {
+        if job.killing.is_some() || matches!(job.phase, Phase::Ending | Phase::Syncing) {
             return;
         }
         job.status_named = status.filter(|status| *status > 0);

@@ -129,7 +129,8 @@ impl JobExec {
             task_exit_told: false,
             critical: None,
             mock: None,
-            end_due: false,
+            end_told: false,
+            syncing: false,
             namespace_made: false,
         })
     }
@@ -368,35 +369,30 @@ impl JobExec {
         self.check_end(cx, id);
     }
 
-    /// All shells have ended: the manager hears of it, and in the next turn the disk does.
+    /// All shells have ended: the store hears of it at the end of this turn, and the manager after it.
     pub(super) fn check_end(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if !job.all_ended() || matches!(job.phase, Phase::Ending | Phase::Settled) {
+        if !job.all_ended() || matches!(job.phase, Phase::Ending | Phase::Syncing) {
             return;
         }
         job.phase = Phase::Ending;
         job.killing = None;
-        let status = job.status();
         let now = cx.now.wall.timestamp();
+        let status = job.status();
         job.lines.exec.push_str(&entry(now, "complete", Some(json!({"status": status}))));
         job.lines.exec.push_str(&entry(now, "done", None));
-        self.dirty.remove(&id); // What there is goes together with the end.
-        self.ends_at = Some(cx.now.mono);
+        self.dirty.insert(id);
+    }
+
+    /// The manager hears of the end, and gets the resources back (RFC 32).
+    pub(super) fn tell_end(&mut self, cx: &mut Cx<'_>, id: JobId, status: i32) {
         self.say(cx, id, "finish", json!({"status": status}));
+        self.say(cx, id, "release", json!({"ranks": "all", "final": true}));
     }
 
-    /// A turn later: the manager's own record of the end and ours then share one fdatasync (ADR 2).
-    pub(super) fn end_due_jobs(&mut self) {
-        for (id, job) in self.jobs.iter_mut().filter(|(_, job)| job.phase == Phase::Ending) {
-            job.end_due = true;
-            self.dirty.insert(*id);
-        }
-    }
-
-    /// The end is on disk: shells and directories may go, then the resources.
+    /// The end is on disk: shells and directories may go.
     pub(super) fn settled(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let Some(mut job) = self.jobs.remove(&id) else { return };
-        job.phase = Phase::Settled;
+        let Some(job) = self.jobs.remove(&id) else { return };
         for part in &job.parts {
             if let Some(tag) = part.launch {
                 self.pending.remove(&tag);
@@ -409,8 +405,6 @@ impl JobExec {
             let tag = cx.request("kvs.namespace-remove", Target::Any, json!({"namespace": job.namespace()}));
             self.pending.insert(tag, Pending::Namespace);
         }
-        let data = json!({"ranks": "all", "final": true});
-        cx.respond(&job.start, json!({"id": id.0, "type": "release", "data": data}));
     }
 }
 
@@ -424,7 +418,7 @@ impl Job {
             "exception_in_progress": u8::from(self.killing.is_some()),
             "started": u8::from(self.parts.iter().all(|part| part.started)),
             "running": u8::from(self.announced),
-            "finalizing": u8::from(self.phase == Phase::Ending),
+            "finalizing": u8::from(matches!(self.phase, Phase::Ending | Phase::Syncing)),
             "wait_status": self.status(),
             "total_shells": self.parts.len(),
             "active_shells": active.count(),

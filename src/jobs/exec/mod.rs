@@ -19,7 +19,7 @@ mod recover;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Service, Tag};
+use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Service, SpawnSpec, Tag};
 use flux_types::JobId;
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ const HELLO_WAIT: Duration = Duration::from_secs(60);
 enum Pending {
     ManagerHello,
     Commit(Box<record::Commit>),
+    /// The ends of these jobs come to disk.
+    Sync(Vec<JobId>),
     /// The stream of a node: job and shell rank.
     Launch(JobId, usize),
     /// After a restart: the job's exec eventlog, then what was taken of its shells.
@@ -51,7 +53,8 @@ enum Pending {
     Claimed(Message),
     /// This node's claim.
     Claim(JobId),
-    Node(JobId, node::Step),
+    /// A job directory is made, for a shell.
+    Node(JobId, Box<SpawnSpec>),
     Recover(recover::Step),
 }
 
@@ -71,8 +74,8 @@ pub struct JobExec {
     absent_at: Option<Mono>,
     /// When the leader is asked again about shells of this node.
     claims_at: Option<Mono>,
-    /// Ends that are stored in the next turn, together with what the manager makes of them.
-    ends_at: Option<Mono>,
+    /// When the ends of jobs are brought to disk: a turn after they were told, together with what the manager makes of them.
+    syncs_at: Option<Mono>,
     /// This node's.
     shells: BTreeMap<JobId, Shell>,
     processes: BTreeMap<Tag, JobId>,
@@ -153,6 +156,7 @@ impl Service for JobExec {
         match self.pending.remove(&tag) {
             Some(Pending::ManagerHello) => self.on_manager_hello(cx, reply),
             Some(Pending::Commit(commit)) => self.on_commit(cx, *commit, reply),
+            Some(Pending::Sync(ids)) => self.on_synced(cx, &ids, reply),
             Some(Pending::LookLog(id)) => self.on_log_found(cx, id, reply),
             Some(Pending::LookTaken(id)) => self.on_taken_found(cx, id, reply),
             Some(Pending::Signed(id)) => self.on_signed(cx, id, reply),
@@ -172,7 +176,7 @@ impl Service for JobExec {
             return self.on_process(cx, tag, event);
         }
         match self.pending.remove(&tag) {
-            Some(Pending::Node(id, step)) => self.on_node_step(cx, id, step, completion),
+            Some(Pending::Node(id, spec)) => self.on_node_step(cx, id, *spec, completion),
             Some(Pending::Recover(step)) => self.on_recover_step(cx, step, completion),
             _ => {}
         }
@@ -185,7 +189,7 @@ impl Service for JobExec {
     fn next_timer(&self) -> Option<Mono> {
         let jobs = self.jobs.values().filter_map(Job::next_timer);
         let shells = self.shells.values().filter_map(|shell| shell.hello_by);
-        let own = [self.retry_at, self.manager_at, self.ends_at, self.absent_at, self.claims_at].into_iter().flatten();
+        let own = [self.retry_at, self.manager_at, self.syncs_at, self.absent_at, self.claims_at].into_iter().flatten();
         jobs.chain(shells).chain(own).min()
     }
 
@@ -194,8 +198,8 @@ impl Service for JobExec {
         if self.manager_at.is_some_and(|at| at <= now) {
             self.hello_manager(cx);
         }
-        if self.ends_at.take_if(|at| *at <= now).is_some() {
-            self.end_due_jobs(); // Before what follows: ends of this turn are for the next.
+        if self.syncs_at.take_if(|at| *at <= now).is_some() {
+            self.sync_ends(cx); // Before what follows: ends of this turn are for the next.
         }
         self.ring_jobs(cx);
         self.ring_absent(cx);

@@ -1,6 +1,6 @@
 //! A node: starting a shell, and standing between it and the leader (ADR 1).
 
-use std::sync::Arc;
+use std::fmt;
 
 use flux_service::{Completion, Cx, Fault, FileOp, LogLevel, Mono, Outcome, ProcessEvent, ProcessOp, SpawnSpec, Tag};
 use flux_types::{JobId, JobIdForm};
@@ -52,13 +52,6 @@ struct Events {
     id: WireId,
     shell_rank: u32,
     events: Vec<(u64, Value)>,
-}
-
-/// What must be done before the shell can be started: its directory is made, the bundle is written there.
-#[derive(Debug)]
-pub(super) enum Step {
-    Directory(Arc<[u8]>, Box<SpawnSpec>),
-    Bundle(Box<SpawnSpec>),
 }
 
 /// A shell of this node.
@@ -119,7 +112,8 @@ impl JobExec {
         }
         let guest = body.userid != cx.node.owner;
         let keeps = guest || cx.node.statedir.is_some();
-        let dir = keeps.then(|| format!("{}/jobs/{}", cx.node.rundir, id.encode(JobIdForm::F58Plain)));
+        let home = Home { id, shell_rank: body.shell_rank, userid: body.userid };
+        let dir = keeps.then(|| format!("{}/jobs/{home}", cx.node.rundir));
         let bundle = bundle(cx, &body, dir.as_deref().filter(|_| !guest));
         let spec = match (guest, &dir) {
             (true, Some(dir)) => self.guest_shell(cx, &body, &bundle, dir)?,
@@ -138,29 +132,22 @@ impl JobExec {
         match dir {
             Some(path) => {
                 let tag = cx.file(FileOp::MakeDir { path, mode: 0o700 });
-                self.pending
-                    .insert(tag, Pending::Node(id, Step::Directory(bundle.into_bytes().into(), Box::new(spec))));
+                self.pending.insert(tag, Pending::Node(id, Box::new(spec)));
             }
             None => self.spawn(cx, id, spec),
         }
         Ok(())
     }
 
-    pub(super) fn on_node_step(&mut self, cx: &mut Cx<'_>, id: JobId, step: Step, completion: Completion) {
+    /// The directory of a job was made, or not.
+    pub(super) fn on_node_step(&mut self, cx: &mut Cx<'_>, id: JobId, spec: SpawnSpec, completion: Completion) {
         let Some(dir) = self.shells.get(&id).and_then(|shell| shell.dir.clone()) else { return };
         if let Completion::Failed(fault) = completion {
             self.tell_leader(cx, id, json!({"type": "failed", "note": format!("{dir}: {fault}")}));
             self.shells.remove(&id);
             return;
         }
-        match step {
-            Step::Directory(bytes, spec) => {
-                let op = FileOp::Write { path: format!("{dir}/bundle"), bytes, mode: 0o600, sync: false };
-                let tag = cx.file(op);
-                self.pending.insert(tag, Pending::Node(id, Step::Bundle(spec)));
-            }
-            Step::Bundle(spec) => self.spawn(cx, id, *spec),
-        }
+        self.spawn(cx, id, spec);
     }
 
     fn spawn(&mut self, cx: &mut Cx<'_>, id: JobId, spec: SpawnSpec) {
@@ -368,6 +355,31 @@ impl JobExec {
     }
 }
 
+/// What the name of a job directory says, so that a restarted broker knows the shell again: `<id>.<shell rank>.<userid>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    pub id: JobId,
+    pub shell_rank: u32,
+    pub userid: u32,
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.id.encode(JobIdForm::F58Plain), self.shell_rank, self.userid)
+    }
+}
+
+impl Home {
+    /// `None`: no directory of a job has such a name.
+    pub(super) fn parse(name: &str) -> Option<Home> {
+        let (id, rest) = name.split_once('.')?;
+        let (shell_rank, userid) = rest.split_once('.')?;
+        let home =
+            Home { id: JobId::parse(id).ok()?, shell_rank: shell_rank.parse().ok()?, userid: userid.parse().ok()? };
+        (home.to_string() == name).then_some(home)
+    }
+}
+
 /// Why a shell is lost.
 pub(super) fn lost_note(status: Option<i32>) -> String {
     match status {
@@ -393,6 +405,7 @@ fn shell_process(id: JobId, bundle: &[u8]) -> SpawnSpec {
         stdin: Some(bundle.into()),
         detached: true,
         job_cgroup: true,
+        fork_server: true,
         ..SpawnSpec::default()
     }
 }

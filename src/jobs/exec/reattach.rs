@@ -32,9 +32,9 @@ impl JobExec {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.task_exit_told = exit_told;
         if let Some(status) = ended {
-            // All was over and on disk; only the manager has not heard of it.
+            // All was over; only the manager has not heard of it.
             self.say(cx, id, "reattached", json!({}));
-            self.say(cx, id, "finish", json!({"status": status}));
+            self.tell_end(cx, id, i32::try_from(status).unwrap_or(1 << 8));
             return self.settled(cx, id);
         }
         let mock = super::mock::asked(&job.jobspec);

@@ -5,7 +5,7 @@ use flux_types::JobId;
 use flux_wire::{Message, Target};
 use serde_json::{Value, json};
 
-use super::job::{Job, Lines, Phase};
+use super::job::{Job, Lines, Part, Phase};
 use super::{JobExec, Pending, RETRY_PAUSE};
 use crate::kvs;
 
@@ -13,8 +13,7 @@ use crate::kvs;
 #[derive(Debug)]
 pub(super) struct Commit {
     jobs: Vec<(JobId, Lines)>,
-    /// Jobs whose end is in it, and shells' numbers up to which events are.
-    ends: Vec<JobId>,
+    /// Shells' numbers up to which events are in it.
     taken: Vec<(JobId, Vec<u64>)>,
 }
 
@@ -42,27 +41,69 @@ impl JobExec {
         }
         self.retry_at = None;
         let recoverable = cx.node.statedir.is_some();
-        let mut commit = Commit { jobs: Vec::new(), ends: Vec::new(), taken: Vec::new() };
-        let mut ops = Vec::new();
+        let mut commit = Commit { jobs: Vec::new(), taken: Vec::new() };
+        let (mut ops, mut ends) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.dirty) {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
-            let ends = job.end_due && job.phase == Phase::Ending;
             let lines = std::mem::take(&mut job.lines);
-            operations(job, &lines, ends, recoverable, &mut ops);
+            operations(job, &lines, recoverable, &mut ops);
             commit.taken.push((id, job.parts.iter().map(|part| part.taken).collect()));
             commit.jobs.push((id, lines));
-            if ends {
-                job.end_due = false;
-                commit.ends.push(id);
+            if job.phase == Phase::Ending {
+                job.phase = Phase::Syncing;
+                ends.push((id, job.status(), std::mem::replace(&mut job.end_told, true)));
             }
         }
         if ops.is_empty() {
             return self.committed(cx, &commit);
         }
-        let durability = if commit.ends.is_empty() { kvs::Durability::Written } else { kvs::Durability::Synced };
-        let tag = kvs::commit(cx, ops, durability);
+        let tag = kvs::commit(cx, ops, kvs::Durability::Written);
         self.committing = true;
         self.pending.insert(tag, Pending::Commit(Box::new(commit)));
+        // What the manager makes of it reaches the log after the commit, so that no log has the one without the other.
+        for (id, status, told) in ends {
+            if !told {
+                self.tell_end(cx, id, status);
+            }
+            if recoverable {
+                self.syncs_at = Some(cx.now.mono);
+            }
+        }
+    }
+
+    /// Brings the ends of jobs to disk, and forgets what was only of use until then.
+    pub(super) fn sync_ends(&mut self, cx: &mut Cx<'_>) {
+        let ended: Vec<&Job> = self.jobs.values().filter(|job| job.phase == Phase::Syncing && !job.syncing).collect();
+        let ops: Vec<Value> = ended.iter().map(|job| kvs::unlink(job.guest_key("exec.taken"))).collect();
+        let ids: Vec<JobId> = ended.iter().map(|job| job.id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        for id in &ids {
+            self.jobs.get_mut(id).expect("just seen").syncing = true;
+        }
+        let tag = kvs::commit(cx, ops, kvs::Durability::Synced);
+        self.pending.insert(tag, Pending::Sync(ids));
+    }
+
+    /// A shell's last event is acknowledged when the disk has it, as the shell is gone thereafter.
+    pub(super) fn on_synced(&mut self, cx: &mut Cx<'_>, ids: &[JobId], reply: &Message) {
+        let fault = Fault::of(reply);
+        if let Some(fault) = &fault {
+            cx.log(LogLevel::Err, format!("job-exec: ended jobs wait until their ends are on disk: {fault}"));
+        }
+        for id in ids {
+            let Some(job) = self.jobs.get_mut(id) else { continue };
+            job.syncing = false;
+            if fault.is_some() || !job.is_stored() {
+                self.syncs_at = Some(cx.now.mono.after(RETRY_PAUSE)); // Its lines could not be stored the first time.
+                continue;
+            }
+            for part in &mut job.parts {
+                part.acknowledge(cx, *id, part.stored);
+            }
+            self.settled(cx, *id);
+        }
     }
 
     pub(super) fn on_commit(&mut self, cx: &mut Cx<'_>, commit: Commit, reply: &Message) {
@@ -73,42 +114,48 @@ impl JobExec {
         for (id, lines) in commit.jobs {
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.lines.put_back(lines);
+                if job.phase == Phase::Syncing {
+                    job.phase = Phase::Ending;
+                }
                 self.dirty.insert(id);
-            }
-        }
-        for id in commit.ends {
-            if let Some(job) = self.jobs.get_mut(&id) {
-                job.end_due = true;
             }
         }
     }
 
-    /// The store has it: the shells may forget it.
+    /// The store has it: the shells may forget it. Of those that have ended they hear when the disk has it too.
     fn committed(&mut self, cx: &mut Cx<'_>, commit: &Commit) {
+        let recoverable = cx.node.statedir.is_some();
         for (id, taken) in &commit.taken {
-            let ends = commit.ends.contains(id);
             let Some(job) = self.jobs.get_mut(id) else { continue };
+            let syncing = job.phase == Phase::Syncing;
             for (part, taken) in job.parts.iter_mut().zip(taken) {
                 part.stored = *taken;
-                // A shell's last event is acknowledged when the disk has it, as the shell is gone thereafter.
-                let acked =
-                    if ends { part.stored } else { part.stored.min(part.last.map_or(u64::MAX, |last| last - 1)) };
-                if acked > part.told && part.launch.is_some() {
-                    part.told = acked;
-                    let command = json!({"type": "acked", "seq": acked});
-                    let body = json!({"id": id.0, "command": command});
-                    cx.notify("job-exec.order", Target::Rank(part.rank), body);
+                match part.last {
+                    Some(last) if recoverable && !syncing => part.acknowledge(cx, *id, part.stored.min(last - 1)),
+                    None | Some(_) if recoverable && syncing => {}
+                    _ => part.acknowledge(cx, *id, part.stored),
                 }
             }
-            if ends {
+            if syncing && !recoverable {
                 self.settled(cx, *id);
             }
         }
     }
 }
 
+impl Part {
+    /// Tells the shell that events up to this number are stored, unless it knows.
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: JobId, acked: u64) {
+        if acked > self.told && self.launch.is_some() {
+            self.told = acked;
+            let command = json!({"type": "acked", "seq": acked});
+            cx.notify("job-exec.order", Target::Rank(self.rank), json!({"id": id.0, "command": command}));
+        }
+    }
+}
+
 /// Appends to the job's eventlogs. With them, in the same commit, goes what must be known to take no event twice after a restart.
-fn operations(job: &Job, lines: &Lines, ends: bool, recoverable: bool, ops: &mut Vec<Value>) {
+fn operations(job: &Job, lines: &Lines, recoverable: bool, ops: &mut Vec<Value>) {
     for (name, text) in [("exec.eventlog", &lines.exec), ("output", &lines.output), ("input", &lines.input)] {
         if !text.is_empty() {
             ops.push(kvs::append(job.guest_key(name), text.as_bytes()));
@@ -117,6 +164,6 @@ fn operations(job: &Job, lines: &Lines, ends: bool, recoverable: bool, ops: &mut
     let taken: Vec<u64> = job.parts.iter().map(|part| part.taken).collect();
     if recoverable && taken.iter().any(|taken| *taken > 0) {
         let key = job.guest_key("exec.taken");
-        ops.push(if ends { kvs::unlink(key) } else { kvs::put(key, json!(taken).to_string().as_bytes()) });
+        ops.push(kvs::put(key, json!(taken).to_string().as_bytes()));
     }
 }

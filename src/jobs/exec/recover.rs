@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flux_service::{Completion, Cx, FileOp, LogLevel};
-use flux_types::{JobId, JobIdForm};
+use flux_types::JobId;
 use flux_wire::Message;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::absent::Claim;
-use super::node::{Shell, lost_note};
+use super::node::{Home, Shell, lost_note};
 use super::{HELLO_WAIT, JobExec, Pending, RETRY_PAUSE};
 
 /// What is being asked of the file system.
@@ -18,8 +17,6 @@ use super::{HELLO_WAIT, JobExec, Pending, RETRY_PAUSE};
 pub(super) enum Step {
     JobsDirectory,
     Names,
-    /// The bundle in the directory of this name.
-    Bundle(String),
     /// Is the shell alive? Asked at the start.
     Lock(JobId),
     /// Asked again, as it has not said hello.
@@ -77,13 +74,6 @@ impl Remains {
     }
 }
 
-#[derive(Deserialize)]
-struct Bundle {
-    id: JobId,
-    userid: u32,
-    shell_rank: u32,
-}
-
 fn jobs_dir(cx: &Cx<'_>) -> String {
     format!("{}/jobs", cx.node.rundir)
 }
@@ -111,19 +101,12 @@ impl JobExec {
             }
             (Step::Names, Completion::Names(names)) => {
                 for name in names {
-                    let path = format!("{}/{name}/bundle", jobs_dir(cx));
-                    self.step(cx, FileOp::Read { path }, Step::Bundle(name));
-                }
-            }
-            (Step::Bundle(name), Completion::File(bytes)) => self.on_bundle(cx, &name, &bytes),
-            // The broker died before it had written it: the shell cannot have been started.
-            (Step::Bundle(name), _) => {
-                if let Ok(id) = JobId::parse(&name) {
-                    self.recovery.unstarted.insert(id);
+                    self.on_directory(cx, &name);
                 }
             }
             (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(true)) => self.await_hello(cx, id),
             (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(false)) => self.read_remains(cx, id, None),
+            // Its shell never started a task.
             (Step::Lock(id), _) => {
                 self.shells.remove(&id);
                 self.recovery.unstarted.insert(id);
@@ -168,18 +151,14 @@ impl JobExec {
         self.shells.get(&id)?.dir.clone()
     }
 
-    fn on_bundle(&mut self, cx: &mut Cx<'_>, name: &str, bytes: &[u8]) {
+    fn on_directory(&mut self, cx: &mut Cx<'_>, name: &str) {
         let dir = format!("{}/{name}", jobs_dir(cx));
-        let bundle = match serde_json::from_slice::<Bundle>(bytes) {
-            Ok(bundle) if bundle.id.encode(JobIdForm::F58Plain) == name => bundle,
-            _ => return cx.log(LogLevel::Err, format!("job-exec: {dir} does not hold what a job directory holds")),
+        let Some(Home { id, shell_rank, userid }) = Home::parse(name) else {
+            return cx.log(LogLevel::Err, format!("job-exec: {dir} is not named as job directories are"));
         };
-        let Bundle { id, userid, shell_rank } = bundle;
-        let guest = userid != cx.node.owner;
-        let claim = Claim::Open;
-        let shell = Shell { id, userid, shell_rank, guest, dir: Some(dir.clone()), claim, ..Shell::default() };
-        self.shells.insert(id, shell);
-        self.step(cx, FileOp::IsLocked { path: format!("{dir}/lock") }, Step::Lock(id));
+        let (path, guest, claim) = (format!("{dir}/lock"), userid != cx.node.owner, Claim::Open);
+        self.shells.insert(id, Shell { id, userid, shell_rank, guest, dir: Some(dir), claim, ..Shell::default() });
+        self.step(cx, FileOp::IsLocked { path }, Step::Lock(id));
     }
 
     /// The shell lives: it has a while to say hello.
