@@ -13,7 +13,7 @@ use crate::jobid::shown_as;
 
 pub(super) fn command() -> Command {
     Command::new("id")
-        .arg(option("to", Some('t'), "dec|kvs|hex|dothex|words|f58", "Convert jobid to specified form"))
+        .arg(option("to", Some('t'), "dec|kvs|hex|dothex|words|f58|f58plain|emoji", "Convert jobid to specified form"))
         .arg(words("id", "Job ids; from standard input if there are none"))
 }
 
