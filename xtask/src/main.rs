@@ -7,6 +7,7 @@ mod dist;
 mod policy;
 mod power;
 mod run;
+mod sim;
 mod statics;
 mod tidy;
 
@@ -29,6 +30,7 @@ const COMMANDS: &[Command] = &[
         "kill -9 the broker at random moments, or cut its [--power]; nothing may be lost [--runs N]",
         crash::main,
     ),
+    ("sim", "instances under virtual time and faults [--seeds A-B | --seed N [--trace]]", sim::main),
     ("imp-size", "count the lines that run with privilege", tidy::imp_size),
 ];
 

@@ -41,7 +41,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "topo", "client", "dump",
         ],
     ),
-    ("flux-sim", &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell"]),
+    (
+        "flux-sim",
+        &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "sign"],
+    ),
     ("flux-imp", &[]),
     ("flux-sign", &["imp"]),
     ("flux", &["types", "wire", "sys", "topo", "client", "cmd", "runtime", "shellrun", "ionquery", "imp", "sign"]),

@@ -1,0 +1,157 @@
+//! The end of a run: when nothing goes wrong any more, an auditor at rank 0 waits until all jobs are over, and reads
+//! everything back.
+
+use std::time::Duration;
+
+use flux_types::{JobId, JobIdForm};
+use flux_wire::{Message, Target};
+use serde_json::{Value, json};
+
+use crate::client::{Call, KEYS, Step, value_of};
+use crate::limits::SETTLE_MAX;
+use crate::world::{Action, World};
+
+/// What the auditor asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    Eventlog(JobId),
+    Output(JobId),
+    Key(String),
+    /// What is allocated to jobs.
+    Allocated,
+}
+
+/// Where the audit is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Progress {
+    #[default]
+    Waiting,
+    Reading,
+    Done,
+}
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl World {
+    pub(crate) fn begin_audit(&mut self) {
+        let client = self.add_client(0, true);
+        self.after(PAUSE, Action::Client { client, step: Step::Connect });
+    }
+
+    /// Asks what is not known yet.
+    pub(crate) fn audit(&mut self, at: usize) {
+        if self.clients[at].conn.is_none() || self.history.progress == Progress::Done {
+            return;
+        }
+        self.after(PAUSE, Action::Client { client: at, step: Step::Audit });
+        if !self.clients[at].calls.is_empty() {
+            return;
+        }
+        let open = self.history.jobs.open();
+        if !open.is_empty() {
+            for id in open {
+                self.look_up(at, Question::Eventlog(id), format!("{}.eventlog", id.encode(JobIdForm::Kvs)));
+            }
+            return;
+        }
+        self.history.progress = Progress::Reading;
+        for id in self.history.jobs.acked() {
+            self.look_up(at, Question::Output(id), format!("{}.guest.output", id.encode(JobIdForm::Kvs)));
+        }
+        for key in (0..KEYS).map(|key| format!("k{key}")).chain(["log".to_owned()]) {
+            self.history.kvs.begin_audit(&key, self.now);
+            self.look_up(at, Question::Key(key.clone()), key);
+        }
+        self.call(at, Call::Audit(Question::Allocated), "resource.sched-status", Target::Any, json!({}));
+    }
+
+    fn look_up(&mut self, at: usize, question: Question, key: String) {
+        let body = json!({"namespace": "primary", "key": key, "flags": 0});
+        self.call(at, Call::Audit(question), "kvs.lookup", Target::Any, body);
+    }
+
+    pub(crate) fn audited(&mut self, at: usize, question: Question, message: &Message, body: &Value) {
+        const ENOENT: i32 = 2;
+        let missing = message.errno().is_some_and(|errno| errno.0 == ENOENT);
+        if message.errno().is_some() && !missing {
+            return; // Not yet.
+        }
+        let text = value_of(body);
+        match question {
+            Question::Eventlog(_) if missing && !self.everybody_is_back() => {}
+            Question::Eventlog(id) => {
+                if let Err(wrong) = self.history.jobs.eventlog(id, text.as_deref()) {
+                    self.violated("jobs", wrong);
+                }
+            }
+            Question::Output(id) => self.history.jobs.output(id, text.as_deref()),
+            Question::Key(key) => {
+                if let Err(wrong) = self.history.kvs.audited(&key, text, self.now) {
+                    self.violated("kvs", wrong);
+                }
+            }
+            Question::Allocated => self.history.jobs.allocated = Some(body["allocated"].clone()),
+        }
+        if self.history.progress == Progress::Reading && self.clients[at].calls.is_empty() {
+            self.history.progress = Progress::Done;
+        }
+    }
+
+    fn everybody_is_back(&self) -> bool {
+        self.hosts.iter().all(|host| host.node.is_some())
+    }
+
+    /// Runs to the end of all that was begun, and looks at everything that was seen.
+    pub(crate) fn finish(&mut self) {
+        let limit = self.scenario.span + SETTLE_MAX;
+        while self.violation.is_none() && !self.is_settled() {
+            if self.now >= limit {
+                let text = self.unsettled();
+                return self.violated("liveness", text);
+            }
+            let next = self.now + Duration::from_millis(500);
+            self.run_until(next);
+        }
+        if self.violation.is_some() {
+            return;
+        }
+        // What is still on its way to subscribers and watchers arrives.
+        let next = self.now + Duration::from_secs(3);
+        self.run_until(next);
+        let wrong = self.history.judge();
+        for (rule, text) in wrong {
+            self.violated(rule, text);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let answered =
+            |client: &crate::client::Client| client.calls.values().all(|(call, _)| matches!(call, Call::Watch { .. }));
+        self.calm_since.is_some()
+            && self.history.progress == Progress::Done
+            && self.shells.is_empty()
+            && self.clients.iter().all(answered)
+    }
+
+    fn unsettled(&self) -> String {
+        let mut parts = Vec::new();
+        for host in self.hosts.iter().filter(|host| host.node.is_none()) {
+            parts.push(format!("rank {} is down", host.rank));
+        }
+        for (at, client) in self.clients.iter().enumerate() {
+            if client.conn.is_none() {
+                parts.push(format!("client {at} is not connected"));
+            }
+            for (call, since) in client.calls.values().filter(|(call, _)| !matches!(call, Call::Watch { .. })) {
+                parts.push(format!("client {at} waits since {:.3} s for {call:?}", since.as_secs_f64()));
+            }
+        }
+        for id in self.history.jobs.open() {
+            parts.push(format!("job {id} is not over: {}", self.history.jobs.state_of(id)));
+        }
+        for (id, shell) in &self.shells {
+            parts.push(format!("shell {} of job {} runs on rank {}", id.0, shell.job, shell.host));
+        }
+        format!("{} s after the last fault: {}", SETTLE_MAX.as_secs(), parts.join("; "))
+    }
+}

@@ -1,0 +1,232 @@
+//! Jobs: none that was acknowledged is lost, and the eventlog of each is a walk through the states of RFC 21.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flux_types::JobId;
+use serde_json::Value;
+
+use super::exec::Exec;
+
+#[derive(Debug, Default)]
+struct Job {
+    eventlog: Option<String>,
+    over: bool,
+    output: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    submits: Vec<(Duration, Option<JobId>)>,
+    jobs: BTreeMap<JobId, Job>,
+    /// What the scheduler holds when all jobs are over.
+    pub(crate) allocated: Option<Value>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Begin,
+    New,
+    Depend,
+    Priority,
+    Sched,
+    Run,
+    Cleanup,
+    Inactive,
+}
+
+/// RFC 21, "State Diagram": what leads from where to where. Events that may come anywhere are handled apart.
+const STEPS: &[(State, &str, State)] = &[
+    (State::Begin, "submit", State::New),
+    (State::New, "validate", State::Depend),
+    (State::Depend, "depend", State::Priority),
+    (State::Priority, "priority", State::Sched),
+    (State::Sched, "priority", State::Sched),
+    (State::Sched, "flux-restart", State::Priority),
+    (State::Priority, "flux-restart", State::Priority),
+    (State::Sched, "alloc", State::Run),
+    (State::Run, "start", State::Run),
+    (State::Run, "finish", State::Cleanup),
+    (State::Cleanup, "start", State::Cleanup),
+    (State::Cleanup, "finish", State::Cleanup),
+    (State::Cleanup, "release", State::Cleanup),
+    (State::Run, "release", State::Run),
+    (State::Cleanup, "free", State::Cleanup),
+    (State::Cleanup, "clean", State::Inactive),
+];
+
+/// Events that change no state (RFC 21), in any state but the last.
+const ANYWHERE: &[&str] =
+    &["annotations", "memo", "urgency", "debug", "jobspec-update", "resource-update", "set-flags"];
+/// These happen once at most.
+const ONCE: &[&str] = &["submit", "validate", "depend", "alloc", "start", "finish", "free", "clean"];
+
+/// What an eventlog tells.
+#[derive(Debug, Default)]
+struct Story {
+    counts: BTreeMap<String, usize>,
+    fatal: bool,
+    status: Option<i64>,
+    released: bool,
+}
+
+fn walk(log: &str) -> Result<(State, Story), String> {
+    let (mut state, mut story, mut last) = (State::Begin, Story::default(), 0.0);
+    for line in log.lines() {
+        let entry: Value = serde_json::from_str(line).map_err(|error| format!("{line:?} is no entry: {error}"))?;
+        let name = entry["name"].as_str().ok_or_else(|| format!("{line:?} has no name"))?;
+        let stamp = entry["timestamp"].as_f64().ok_or_else(|| format!("{line:?} has no timestamp"))?;
+        if state == State::Inactive {
+            return Err(format!("{name} comes after clean"));
+        }
+        if stamp + 1e-6 < last {
+            return Err(format!("{name} is older than what stands before it"));
+        }
+        last = stamp;
+        let count = story.counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        if *count > 1 && ONCE.contains(&name) {
+            return Err(format!("{name} comes twice"));
+        }
+        let context = &entry["context"];
+        match name {
+            "exception" if context["severity"] == 0 => {
+                story.fatal = true;
+                state = State::Cleanup;
+            }
+            "exception" => {}
+            _ if ANYWHERE.contains(&name) || name.starts_with("debug.") => {}
+            "finish" if !story.counts.contains_key("start") && !story.fatal => {
+                return Err("finish without start".into());
+            }
+            _ => {
+                let step = STEPS.iter().find(|(from, event, _)| *from == state && *event == name);
+                let Some((_, _, to)) = step else { return Err(format!("{name} cannot come in state {state:?}")) };
+                state = *to;
+            }
+        }
+        match name {
+            "finish" => story.status = context["status"].as_i64(),
+            "release" => story.released |= context["final"] == true,
+            "free" if !story.counts.contains_key("alloc") => return Err("free without alloc".into()),
+            "clean" if story.counts.contains_key("alloc") && !story.counts.contains_key("free") => {
+                return Err("clean before the resources are free".into());
+            }
+            "free" if story.counts.contains_key("start") && !story.released => {
+                return Err("free before the last release".into());
+            }
+            _ => {}
+        }
+    }
+    Ok((state, story))
+}
+
+impl Jobs {
+    pub(crate) fn begin_submit(&mut self, now: Duration) -> usize {
+        self.submits.push((now, None));
+        self.submits.len() - 1
+    }
+
+    pub(crate) fn submitted(&mut self, submit: usize, id: Option<JobId>) {
+        self.submits[submit].1 = id;
+        if let Some(id) = id {
+            self.jobs.insert(id, Job::default());
+        }
+    }
+
+    pub(crate) fn acked(&self) -> Vec<JobId> {
+        self.jobs.keys().copied().collect()
+    }
+
+    /// Jobs that are not known to be over.
+    pub(crate) fn open(&self) -> Vec<JobId> {
+        self.jobs.iter().filter(|(_, job)| !job.over).map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn state_of(&self, id: JobId) -> String {
+        let log = self.jobs[&id].eventlog.as_deref().unwrap_or("");
+        match walk(log) {
+            Ok((state, _)) => format!("{state:?}"),
+            Err(why) => why,
+        }
+    }
+
+    pub(crate) fn eventlog(&mut self, id: JobId, log: Option<&str>) -> Result<(), String> {
+        let log = log.ok_or_else(|| format!("job {id} was acknowledged and is not there"))?;
+        let (state, _) = walk(log).map_err(|why| format!("the eventlog of {id}: {why}: {log}"))?;
+        let job = self.jobs.get_mut(&id).expect("it was asked for");
+        job.over = state == State::Inactive;
+        job.eventlog = Some(log.to_owned());
+        Ok(())
+    }
+
+    pub(crate) fn output(&mut self, id: JobId, text: Option<&str>) {
+        self.jobs.get_mut(&id).expect("it was asked for").output = text.map(str::to_owned);
+    }
+
+    pub(crate) fn judge(&self, exec: &Exec) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, job) in &self.jobs {
+            let Some(log) = &job.eventlog else { continue };
+            let Ok((_, story)) = walk(log) else { continue };
+            wrong.extend(judge_end(*id, &story, exec).map(|text| format!("job {id}: {text}: {log}")));
+            wrong.extend(judge_output(*id, job, &story, exec).map(|text| format!("job {id}: {text}")));
+        }
+        // An allocation that nobody holds would be lost for good.
+        if let Some(allocated) = &self.allocated
+            && !allocated["execution"]["R_lite"].as_array().is_none_or(Vec::is_empty)
+        {
+            wrong.push(format!("all jobs are over, but this is allocated: {allocated}"));
+        }
+        wrong
+    }
+}
+
+/// The end that the eventlog tells is the one that the shells had.
+fn judge_end(id: JobId, story: &Story, exec: &Exec) -> Option<String> {
+    let shells = exec.shells_of(id);
+    let ends: Vec<i32> = exec.finished.range((id, 0)..=(id, u32::MAX)).map(|(_, status)| *status).collect();
+    let status = story.status?;
+    if shells == 0 || exec.uncertain.contains(&id) {
+        return None; // It ran on a clock only, or was ended before it ran.
+    }
+    let greatest = ends.iter().copied().max().unwrap_or(0);
+    if status == 0 && (greatest != 0 || ends.len() < shells) {
+        return Some(format!("it counts as a success, but its shells ended with {ends:?} of {shells}"));
+    }
+    if !story.fatal && (ends.len() < shells || i64::from(greatest) != status) {
+        return Some(format!(
+            "it ended with status {status} and no exception, but its shells with {ends:?} of {shells}"
+        ));
+    }
+    None
+}
+
+/// Each line that a task printed is there once, in its order; all of them if nothing ended the job early.
+fn judge_output(id: JobId, job: &Job, story: &Story, exec: &Exec) -> Option<String> {
+    let mut next: BTreeMap<u32, u64> = BTreeMap::new();
+    for line in job.output.as_deref().unwrap_or("").lines() {
+        let Ok(entry) = serde_json::from_str::<Value>(line) else { return Some(format!("its output has {line:?}")) };
+        if entry["name"] != "data" {
+            continue;
+        }
+        let text = entry["context"]["data"].as_str().unwrap_or("").trim();
+        let (rank, number) = text.split_once(':')?;
+        let (rank, number): (u32, u64) = (rank.parse().ok()?, number.parse().ok()?);
+        let want = next.entry(rank).or_insert(0);
+        *want += 1;
+        if number != *want && !exec.uncertain.contains(&id) {
+            return Some(format!("line {number} of shell {rank} stands where {want} was next"));
+        }
+    }
+    if story.fatal || story.status.is_none() || exec.uncertain.contains(&id) {
+        return None;
+    }
+    for ((_, rank), printed) in exec.printed.range((id, 0)..=(id, u32::MAX)) {
+        let there = next.get(rank).copied().unwrap_or(0);
+        if there != *printed {
+            return Some(format!("shell {rank} printed {printed} lines and {there} are there"));
+        }
+    }
+    None
+}

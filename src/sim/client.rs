@@ -1,0 +1,356 @@
+//! Simulated clients: they write and read keys, publish and hear events, submit, cancel and watch jobs, and ask brokers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flux_broker::ConnId;
+use flux_types::JobId;
+use flux_wire::{Flags, Kind, Message, Rank, Target};
+use serde_json::{Value, json};
+
+use crate::audit::Question;
+use crate::host::{OWNER, Peer};
+use crate::scenario::{Fault, between_us, percent};
+use crate::world::{Action, World};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Connect,
+    Work,
+    /// The auditor looks again.
+    Audit,
+}
+
+/// What a request was for.
+#[derive(Clone, Debug)]
+pub(crate) enum Call {
+    Subscribe,
+    /// A write of the history.
+    Write(usize),
+    Read(usize),
+    WaitVersion {
+        seq: i64,
+        key: String,
+    },
+    Publish(usize),
+    Submit(usize),
+    Cancel,
+    Ping,
+    /// A stream of the values of a key.
+    Watch {
+        key: String,
+    },
+    /// A stream of the events of a job.
+    Follow,
+    Audit(Question),
+}
+
+impl Call {
+    fn is_stream(&self) -> bool {
+        matches!(self, Call::Watch { .. } | Call::Follow)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) host: usize,
+    pub(crate) conn: Option<ConnId>,
+    last_tag: u32,
+    pub(crate) calls: BTreeMap<u32, (Call, Duration)>,
+    /// The highest version it was told of.
+    version: i64,
+    jobs: Vec<JobId>,
+    pub(crate) is_auditor: bool,
+}
+
+/// Keys that all clients write to.
+pub(crate) const KEYS: u64 = 6;
+const CALLS_MAX: usize = 6;
+
+fn val(text: &str) -> Value {
+    json!({"ver": 1, "type": "val", "data": BASE64.encode(text)})
+}
+
+/// The text that a `kvs.lookup` answered with.
+pub(crate) fn value_of(body: &Value) -> Option<String> {
+    let bytes = BASE64.decode(body["val"]["data"].as_str()?).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+impl World {
+    pub(crate) fn begin_clients(&mut self) {
+        for client in 0..self.scenario.clients as usize {
+            let host = self.rng.below(self.hosts.len() as u64) as usize;
+            self.add_client(host, false);
+            let span = between_us(&mut self.rng, 0, 2_000_000);
+            self.after(span, Action::Client { client, step: Step::Connect });
+        }
+    }
+
+    pub(crate) fn add_client(&mut self, host: usize, is_auditor: bool) -> usize {
+        self.clients.push(Client {
+            host,
+            conn: None,
+            last_tag: 0,
+            calls: BTreeMap::new(),
+            version: 0,
+            jobs: Vec::new(),
+            is_auditor,
+        });
+        self.clients.len() - 1
+    }
+
+    pub(crate) fn client_step(&mut self, at: usize, step: Step) {
+        match step {
+            Step::Connect => self.client_connects(at),
+            Step::Work => self.client_works(at),
+            Step::Audit => self.audit(at),
+        }
+    }
+
+    fn client_connects(&mut self, at: usize) {
+        if self.clients[at].conn.is_some() {
+            return;
+        }
+        let host = self.clients[at].host;
+        let Some(conn) = self.connect(host, Peer::Client(at)) else {
+            let pause = between_us(&mut self.rng, 20_000, 500_000);
+            return self.after(pause, Action::Client { client: at, step: Step::Connect });
+        };
+        self.clients[at].conn = Some(conn);
+        self.note_joins();
+        if self.clients[at].is_auditor {
+            return self.after(Duration::ZERO, Action::Client { client: at, step: Step::Audit });
+        }
+        self.call(at, Call::Subscribe, "event.subscribe", Target::Any, json!({"topic": "sim."}));
+        self.after(Duration::ZERO, Action::Client { client: at, step: Step::Work });
+    }
+
+    pub(crate) fn call(&mut self, at: usize, call: Call, topic: &str, target: Target, body: Value) {
+        let now = self.now;
+        let client = &mut self.clients[at];
+        let Some(conn) = client.conn else { return };
+        client.last_tag += 1;
+        let mut message = Message::request(topic, target, client.last_tag, body.into());
+        if call.is_stream() {
+            message.flags = Flags(Flags::STREAMING);
+        }
+        self.trace.say(now, || format!("client {at} asks {}", crate::host::named(&message)));
+        client.calls.insert(client.last_tag, (call, now));
+        let host = client.host;
+        self.say_to_broker(host, conn, &message);
+    }
+
+    /// The client's process is gone.
+    pub(crate) fn lose_a_client(&mut self) {
+        let at = self.rng.below(self.clients.len() as u64) as usize;
+        let host = self.clients[at].host;
+        let Some(conn) = self.clients[at].conn else { return };
+        self.count(Fault::ClientGone);
+        self.disconnect(host, conn);
+        self.client_lost(at);
+    }
+
+    /// The connection is over: nobody knows what became of what it asked.
+    fn client_lost(&mut self, at: usize) {
+        self.trace.note(self.now, at as u64, || format!("client {at} is cut off"));
+        let client = &mut self.clients[at];
+        let conn = client.conn.take();
+        for (call, _) in std::mem::take(&mut client.calls).into_values() {
+            self.history.unknown(&call);
+        }
+        if let Some(conn) = conn {
+            self.history.subscriber_gone(conn);
+        }
+        let pause = between_us(&mut self.rng, 1_000, 1_000_000);
+        self.after(pause, Action::Client { client: at, step: Step::Connect });
+    }
+
+    fn client_works(&mut self, at: usize) {
+        if self.clients[at].conn.is_none() || self.calm_since.is_some() {
+            return;
+        }
+        if self.clients[at].calls.values().filter(|(call, _)| !call.is_stream()).count() < CALLS_MAX {
+            self.choose(at);
+        }
+        let think = between_us(&mut self.rng, 5_000, 400_000);
+        self.after(think, Action::Client { client: at, step: Step::Work });
+    }
+
+    fn choose(&mut self, at: usize) {
+        let key = format!("k{}", self.rng.below(KEYS));
+        match self.rng.below(100) {
+            0..20 => self.put(at, &key),
+            20..45 => self.get(at, &key),
+            45..52 => self.append(at),
+            52..58 => self.read_own_write(at, key),
+            58..70 => self.publish(at),
+            70..80 => self.submit(at),
+            80..84 => self.cancel(at),
+            84..87 => self.follow(at),
+            87..90 => self.watch(at, key),
+            90..93 => self.get(at, "log"),
+            _ => {
+                let rank = self.rng.below(self.hosts.len() as u64) as u32;
+                self.call(at, Call::Ping, "broker.ping", Target::Rank(Rank(rank)), json!({"seq": 1}));
+            }
+        }
+    }
+
+    fn put(&mut self, at: usize, key: &str) {
+        let (write, value) = self.history.kvs.begin_write(key, at, self.now);
+        // Now and then the value is longer than what is kept inline.
+        let ops = json!([{"key": key, "flags": 0, "dirent": val(&value)}]);
+        self.call(at, Call::Write(write), "kvs.commit", Target::Any, commit(ops));
+    }
+
+    fn append(&mut self, at: usize) {
+        let (write, value) = self.history.kvs.begin_write("log", at, self.now);
+        let ops = json!([{"key": "log", "flags": 32, "dirent": val(&format!("{value}\n"))}]);
+        self.call(at, Call::Write(write), "kvs.commit", Target::Any, commit(ops));
+    }
+
+    fn get(&mut self, at: usize, key: &str) {
+        let read = self.history.kvs.begin_read(key, self.now);
+        let body = json!({"namespace": "primary", "key": key, "flags": 0});
+        self.call(at, Call::Read(read), "kvs.lookup", Target::Any, body);
+    }
+
+    /// Waits for the version that its last write made, then reads.
+    fn read_own_write(&mut self, at: usize, key: String) {
+        let seq = self.clients[at].version;
+        let body = json!({"namespace": "primary", "rootseq": seq});
+        self.call(at, Call::WaitVersion { seq, key }, "kvs.wait-version", Target::Any, body);
+    }
+
+    fn watch(&mut self, at: usize, key: String) {
+        const WATCH: i64 = 4;
+        const WAITCREATE: i64 = 8;
+        let body = json!({"namespace": "primary", "key": key, "flags": WATCH | WAITCREATE});
+        self.call(at, Call::Watch { key }, "kvs-watch.lookup", Target::Any, body);
+    }
+
+    fn publish(&mut self, at: usize) {
+        let life = self.hosts[0].life;
+        let event = self.history.events.begin(at, life, self.now);
+        let payload = format!("{}\0", json!({"n": event}));
+        let body = json!({"topic": format!("sim.{}", event % 3), "flags": 0, "payload": BASE64.encode(payload)});
+        self.call(at, Call::Publish(event), "event.publish", Target::Any, body);
+    }
+
+    fn submit(&mut self, at: usize) {
+        let rng = &mut self.rng;
+        let nodes = 1 + if percent(rng, 30) { rng.below(self.scenario.size as u64) } else { 0 };
+        let cores = 1 + rng.below(u64::from(self.scenario.cores));
+        let ms = [20, 200, 1_500, 6_000][rng.below(4) as usize] + rng.below(500);
+        let code = if percent(rng, 15) { 1 + rng.below(3) } else { 0 };
+        let sim = json!({"ms": ms, "code": code, "lines": rng.below(6), "stubborn": percent(rng, 10)});
+        let mut system = json!({"duration": 0, "cwd": "/", "environment": {}});
+        if percent(rng, 20) {
+            let span = format!("{}s", ms as f64 / 1000.0);
+            system["exec"] = json!({"test": {"run_duration": span}});
+        }
+        let slot = json!({"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": cores}]});
+        let resources = json!([{"type": "node", "count": nodes, "with": [slot]}]);
+        let jobspec = json!({"version": 1, "resources": resources,
+            "tasks": [{"command": ["sim"], "slot": "task", "count": {"per_slot": 1}}],
+            "attributes": {"system": system, "user": {"sim": sim}}});
+        let signed = flux_sign::wrap_none(OWNER, jobspec.to_string().as_bytes());
+        let urgency = if percent(rng, 20) { rng.below(31) + 1 } else { 16 };
+        let submit = self.history.jobs.begin_submit(self.now);
+        let body = json!({"J": signed, "urgency": urgency, "flags": 0});
+        self.call(at, Call::Submit(submit), "job-ingest.submit", Target::Any, body);
+    }
+
+    fn one_of_its_jobs(&mut self, at: usize) -> Option<JobId> {
+        let count = self.clients[at].jobs.len() as u64;
+        (count > 0).then(|| self.clients[at].jobs[self.rng.below(count) as usize])
+    }
+
+    fn cancel(&mut self, at: usize) {
+        let Some(id) = self.one_of_its_jobs(at) else { return };
+        let body = json!({"id": id.0, "severity": 0, "type": "cancel", "note": ""});
+        self.call(at, Call::Cancel, "job-manager.raise", Target::Any, body);
+    }
+
+    fn follow(&mut self, at: usize) {
+        let Some(id) = self.one_of_its_jobs(at) else { return };
+        let body = json!({"id": id.0, "path": "eventlog", "flags": 0});
+        self.call(at, Call::Follow, "job-info.eventlog-watch", Target::Any, body);
+    }
+
+    pub(crate) fn client_hears(&mut self, at: usize, conn: ConnId, message: Option<Message>) {
+        if self.clients[at].conn != Some(conn) {
+            return;
+        }
+        let Some(message) = message else { return self.client_lost(at) };
+        let sum = u64::from(message.matchtag());
+        self.trace.note(self.now, sum, || format!("client {at} hears {}", crate::host::named(&message)));
+        if message.kind() == Kind::Event {
+            let wrong = self.history.events.heard(conn, &message);
+            return wrong.into_iter().for_each(|text| self.violated("events", format!("client {at}: {text}")));
+        }
+        let tag = message.matchtag();
+        let Some((call, _)) = self.clients[at].calls.get(&tag).cloned() else {
+            let text =
+                format!("client {at} gets an answer that it waits for no more: {}", crate::host::named(&message));
+            return self.violated("rpc", text);
+        };
+        if !call.is_stream() || message.errno().is_some() {
+            self.clients[at].calls.remove(&tag);
+        }
+        self.answered(at, (conn, tag), call, &message);
+    }
+
+    fn answered(&mut self, at: usize, (conn, tag): (ConnId, u32), call: Call, message: &Message) {
+        let now = self.now;
+        let failed = message.errno().is_some();
+        let body = message.payload.value().map(|value| (*value).clone()).unwrap_or(Value::Null);
+        match call {
+            Call::Subscribe => self.history.events.subscribed(conn, now),
+            Call::Write(write) => {
+                let seq = (!failed).then(|| body["rootseq"].as_i64().expect("a commit answers with a version"));
+                self.clients[at].version = self.clients[at].version.max(seq.unwrap_or(0));
+                self.history.kvs.written(write, now, seq);
+            }
+            Call::Read(read) => {
+                const ENOENT: i32 = 2;
+                let nothing = message.errno().is_some_and(|errno| errno.0 == ENOENT);
+                if !failed || nothing {
+                    self.history.kvs.read(read, now, value_of(&body));
+                }
+            }
+            Call::WaitVersion { seq, key } => {
+                if !failed && body["rootseq"].as_i64().is_none_or(|found| found < seq) {
+                    self.violated("kvs", format!("client {at} waited for version {seq} and got {}", body["rootseq"]));
+                }
+                if !failed {
+                    self.get(at, &key);
+                }
+            }
+            Call::Publish(event) => {
+                let life = self.hosts[0].life;
+                self.history.events.published(event, life, body["seq"].as_u64().filter(|_| !failed));
+            }
+            Call::Submit(submit) => {
+                let id = body["id"].as_u64().filter(|_| !failed).map(JobId);
+                self.clients[at].jobs.extend(id);
+                self.history.jobs.submitted(submit, id);
+            }
+            Call::Watch { key } if !failed => {
+                if let Some(text) = value_of(&body) {
+                    self.history.kvs.watched((conn, tag), &key, text, now);
+                }
+            }
+            Call::Watch { .. } => self.history.kvs.watch_ended((conn, tag)),
+            Call::Follow | Call::Cancel | Call::Ping => {}
+            Call::Audit(question) => self.audited(at, question, message, &body),
+        }
+    }
+}
+
+fn commit(ops: Value) -> Value {
+    json!({"namespace": "primary", "flags": 0, "ops": ops})
+}

@@ -1,0 +1,52 @@
+//! `flux-sim`: sweeps over seeds, and the trace of one. `cargo xtask sim` builds and runs it.
+
+use std::process::ExitCode;
+
+mod sweep;
+
+const USAGE: &str = "usage: flux-sim --seeds A-B [--threads N]
+       flux-sim --seed N [--trace]";
+
+/// What the command line asks for.
+struct Args {
+    first: u64,
+    last: u64,
+    threads: usize,
+    trace: bool,
+}
+
+fn parse(words: impl Iterator<Item = String>) -> Option<Args> {
+    let mut args = Args { first: 1, last: 2000, threads: sweep::threads(), trace: false };
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (word, None),
+        };
+        let mut value = || value.clone().or_else(|| words.next());
+        match name.as_str() {
+            "--seeds" => {
+                let text = value()?;
+                let (first, last) = text.split_once('-')?;
+                (args.first, args.last) = (first.parse().ok()?, last.parse().ok()?);
+            }
+            "--seed" => {
+                args.first = value()?.parse().ok()?;
+                args.last = args.first;
+            }
+            "--threads" => args.threads = value()?.parse().ok().filter(|count| *count > 0)?,
+            "--trace" => args.trace = true,
+            _ => return None,
+        }
+    }
+    (args.first <= args.last).then_some(args)
+}
+
+fn main() -> ExitCode {
+    let Some(args) = parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let good = if args.first == args.last { sweep::one(args.first, args.trace) } else { sweep::many(&args) };
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

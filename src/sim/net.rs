@@ -1,0 +1,257 @@
+//! The links between brokers: delays, order, breaking, partitions.
+//!
+//! What TCP promises holds here: on one link nothing is lost or overtakes, until the link is gone. Links know nothing of
+//! one another.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flux_broker::{Input, LinkId, Side};
+use flux_overlay::Tree;
+use flux_wire::{Message, decode, encode};
+
+use crate::host::named;
+use crate::scenario::{Fault, between_us};
+use crate::world::{Action, World};
+
+#[derive(Debug)]
+struct Link {
+    child: usize,
+    parent: usize,
+    child_life: u32,
+    parent_life: u32,
+    /// Broken: nothing arrives any more.
+    broken: bool,
+    /// This end has closed it or noticed its end: nothing more is said to it.
+    child_done: bool,
+    parent_done: bool,
+    /// When the last thing on its way arrives.
+    to_child: Duration,
+    to_parent: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    links: BTreeMap<LinkId, Link>,
+    last: u64,
+    /// Hosts that are cut off from all others, until when.
+    cut: BTreeMap<usize, Duration>,
+    /// Messages between brokers so far, and their bytes.
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A link that is silent for so long is given up by TCP.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+impl Network {
+    fn cut_until(&self, a: usize, b: usize, now: Duration) -> Option<Duration> {
+        let until = |host| self.cut.get(&host).copied().filter(|until| *until > now);
+        until(a).max(until(b))
+    }
+}
+
+impl World {
+    fn parent_of(&self, at: usize) -> usize {
+        // Computed from the shape alone, not from what the broker believes.
+        let tree = Tree::named(self.scenario.topology, self.scenario.size).expect("a tree that there is");
+        tree.parent(at as u32).expect("rank 0 has no parent") as usize
+    }
+
+    pub(crate) fn connect_parent(&mut self, at: usize, life: u32, pause: Duration) {
+        if !self.lives(at, life) {
+            return;
+        }
+        let parent = self.parent_of(at);
+        let refused = self.hosts[parent].node.is_none() || self.net.cut_until(at, parent, self.now).is_some();
+        if refused {
+            return self.after(pause, Action::Connect { host: at, life, pause: (pause * 2).min(PAUSE_MAX) });
+        }
+        self.net.last += 1;
+        let link = LinkId(self.net.last);
+        let parent_life = self.hosts[parent].life;
+        let (first, second) = (between_us(&mut self.rng, 100, 2_000), between_us(&mut self.rng, 100, 2_000));
+        let (to_parent, to_child) = (self.now + first, self.now + first + second);
+        let known = Link {
+            child: at,
+            parent,
+            child_life: life,
+            parent_life,
+            broken: false,
+            child_done: false,
+            parent_done: false,
+            to_child,
+            to_parent,
+        };
+        self.net.links.insert(link, known);
+        let up = |host, life, side| Action::Arrive { host, life, input: Input::LinkUp { link, side } };
+        self.at(to_parent, up(parent, parent_life, Side::Child));
+        self.at(to_child, up(at, life, Side::Parent));
+    }
+
+    /// Events reach a broker's clients when it and all above it have been let in.
+    pub(crate) fn note_joins(&mut self) {
+        for at in 0..self.clients.len() {
+            let Some(conn) = self.clients[at].conn else { continue };
+            let mut host = self.clients[at].host;
+            while host > 0 && self.hosts[host].joined {
+                host = self.parent_of(host);
+            }
+            if host == 0 && self.hosts[0].joined {
+                self.history.events.reachable(conn, self.now);
+            }
+        }
+    }
+
+    /// How long a message takes.
+    fn latency(&mut self) -> Duration {
+        let one_in = self.scenario.delay_one_in;
+        if one_in > 0 && self.calm_since.is_none() && self.rng.below(one_in) == 0 {
+            self.count(Fault::Delay);
+            return between_us(&mut self.rng, 1_000, 800_000);
+        }
+        between_us(&mut self.rng, 30, 400)
+    }
+
+    pub(crate) fn link_send(&mut self, at: usize, link: LinkId, message: &Message) {
+        let latency = self.latency();
+        let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
+        let from_child = known.child == at;
+        let clear = if from_child { &mut known.to_parent } else { &mut known.to_child };
+        *clear = (self.now + latency).max(*clear);
+        let when = *clear;
+        let bytes = encode(message);
+        self.net.messages += 1;
+        self.net.bytes += bytes.len() as u64;
+        self.at(when, Action::Link { link, from_child, bytes: Some(bytes) });
+    }
+
+    /// A broker closes a link: what it has sent arrives, then the other side sees the end.
+    pub(crate) fn link_close(&mut self, at: usize, link: LinkId) {
+        let Some(known) = self.net.links.get_mut(&link) else { return };
+        let from_child = known.child == at;
+        let clear = if from_child { &mut known.child_done } else { &mut known.parent_done };
+        if std::mem::replace(clear, true) {
+            return;
+        }
+        let when = if from_child { known.to_parent } else { known.to_child }.max(self.now);
+        self.at(when, Action::Link { link, from_child, bytes: None });
+    }
+
+    pub(crate) fn link_arrives(&mut self, link: LinkId, from_child: bool, bytes: Option<Vec<u8>>) {
+        let Some(known) = self.net.links.get(&link) else { return };
+        let heals = self.net.cut_until(known.child, known.parent, self.now);
+        let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
+        let (host, life, done) = match from_child {
+            true => (known.parent, known.parent_life, &mut known.parent_done),
+            false => (known.child, known.child_life, &mut known.child_done),
+        };
+        if *done {
+            return;
+        }
+        if let Some(heals) = heals {
+            // TCP sends it again until it arrives, or gives up.
+            return self.at(heals, Action::Link { link, from_child, bytes });
+        }
+        let input = match bytes {
+            Some(bytes) => {
+                let message = decode(&bytes).expect("what one broker encodes another can read");
+                let welcome = !from_child && message.topic() == "overlay.hello" && message.errno().is_none();
+                if welcome && self.lives(host, life) {
+                    self.hosts[host].joined = true;
+                    self.note_joins();
+                }
+                self.trace.say(self.now, || format!("link {} -> rank {host}: {}", link.0, named(&message)));
+                Input::LinkMessage { link, message }
+            }
+            None => {
+                *done = true;
+                Input::LinkDown { link, why: "the connection was closed".to_owned() }
+            }
+        };
+        self.arrive(host, life, input);
+    }
+
+    /// Breaks a link; each end notices in its own time.
+    fn break_link(&mut self, link: LinkId, why: &'static str, (soonest, latest): (u64, u64)) {
+        let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
+        known.broken = true;
+        self.trace.note(self.now, link.0, || format!("link {} breaks: {why}", link.0));
+        for at_child in [true, false] {
+            let span = between_us(&mut self.rng, soonest, latest);
+            self.after(span, Action::LinkDown { link, at_child, why });
+        }
+    }
+
+    pub(crate) fn link_notices(&mut self, link: LinkId, at_child: bool, why: &'static str) {
+        let Some(known) = self.net.links.get_mut(&link) else { return };
+        let (host, life, done) = match at_child {
+            true => (known.child, known.child_life, &mut known.child_done),
+            false => (known.parent, known.parent_life, &mut known.parent_done),
+        };
+        if !std::mem::replace(done, true) {
+            self.arrive(host, life, Input::LinkDown { link, why: why.to_owned() });
+        }
+    }
+
+    fn live_links(&self) -> Vec<LinkId> {
+        let live = |known: &Link| {
+            !known.broken
+                && self.lives(known.child, known.child_life)
+                && self.lives(known.parent, known.parent_life)
+                && !known.child_done
+                && !known.parent_done
+        };
+        self.net.links.iter().filter(|(_, known)| live(known)).map(|(link, _)| *link).collect()
+    }
+
+    /// A broker has died: the kernel closes its sockets, or the machine falls silent.
+    pub(crate) fn links_of_dead(&mut self, at: usize, power: bool) {
+        let mine = |known: &&Link| !known.broken && (known.child == at || known.parent == at);
+        let links: Vec<LinkId> = self.net.links.iter().filter(|(_, known)| mine(known)).map(|(id, _)| *id).collect();
+        for link in links {
+            if !power && self.rng.below(2) == 0 {
+                // What was written before still arrives.
+                self.link_close(at, link);
+            } else {
+                let within = if power { (2_000_000, 20_000_000) } else { (50, 5_000) };
+                self.break_link(link, "connection reset by peer", within);
+            }
+        }
+        self.net.links.retain(|_, known| !(known.broken && known.child_done && known.parent_done));
+    }
+
+    pub(crate) fn lose_a_link(&mut self) {
+        let live = self.live_links();
+        if live.is_empty() {
+            return;
+        }
+        let link = live[self.rng.below(live.len() as u64) as usize];
+        self.count(Fault::LinkLost);
+        let latest = [1_000, 100_000, 5_000_000][self.rng.below(3) as usize];
+        self.break_link(link, "connection reset by peer", (50, latest));
+    }
+
+    /// Cuts one host off from the others for a while.
+    pub(crate) fn cut_off(&mut self) {
+        let at = self.rng.below(self.hosts.len() as u64) as usize;
+        let span = between_us(&mut self.rng, 100_000, 30_000_000);
+        self.count(Fault::Partition);
+        self.trace.note(self.now, at as u64, || format!("rank {at} is cut off for {:.3} s", span.as_secs_f64()));
+        self.net.cut.insert(at, self.now + span);
+        if span > SILENCE_MAX {
+            let links: Vec<LinkId> = self.live_links();
+            for link in links {
+                let known = &self.net.links[&link];
+                if known.child == at || known.parent == at {
+                    self.break_link(link, "connection timed out", (10_000_000, 25_000_000));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn heal_network(&mut self) {
+        self.net.cut.clear();
+    }
+}

@@ -1,0 +1,126 @@
+//! What one seed stands for: how many brokers, how they are joined, who uses them, and what goes wrong.
+
+use std::time::Duration;
+
+use flux_broker::Scheduler;
+use flux_service::Rng;
+
+/// A stream of numbers that neighbouring seeds do not share.
+pub(crate) fn stream(seed: u64, salt: u64) -> Rng {
+    // SplitMix64: a good start for a generator that dislikes small numbers.
+    let mut z = seed.wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Rng::new(z ^ z >> 31)
+}
+
+pub(crate) fn percent(rng: &mut Rng, chance: u64) -> bool {
+    rng.below(100) < chance
+}
+
+/// A time of at least `from` and less than `to`, in microseconds.
+pub(crate) fn between_us(rng: &mut Rng, from: u64, to: u64) -> Duration {
+    Duration::from_micros(from + rng.below(to - from))
+}
+
+/// A kind of fault, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    LinkLost,
+    Partition,
+    Delay,
+    Crash,
+    PowerCut,
+    TornWrite,
+    SlowDisk,
+    FullDisk,
+    ShellKilled,
+    ClientGone,
+    Pause,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 11] = [
+        Fault::LinkLost,
+        Fault::Partition,
+        Fault::Delay,
+        Fault::Crash,
+        Fault::PowerCut,
+        Fault::TornWrite,
+        Fault::SlowDisk,
+        Fault::FullDisk,
+        Fault::ShellKilled,
+        Fault::ClientGone,
+        Fault::Pause,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::LinkLost => "link lost",
+            Fault::Partition => "partition",
+            Fault::Delay => "delayed message",
+            Fault::Crash => "broker killed",
+            Fault::PowerCut => "power cut",
+            Fault::TornWrite => "torn write",
+            Fault::SlowDisk => "slow disk",
+            Fault::FullDisk => "full disk",
+            Fault::ShellKilled => "shell killed",
+            Fault::ClientGone => "client gone",
+            Fault::Pause => "broker paused",
+        }
+    }
+}
+
+/// Everything that is decided before the clock starts.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub seed: u64,
+    pub size: u32,
+    pub topology: &'static str,
+    pub clients: u32,
+    /// How long clients work and faults happen.
+    pub span: Duration,
+    /// Rank 0 runs without waiting for the others.
+    pub quorum_of_one: bool,
+    /// The resources stand in the configuration; otherwise the brokers tell what they find.
+    pub configured: bool,
+    pub cores: u32,
+    pub scheduler: Scheduler,
+    /// Faults that happen in this run, each with the mean time between two.
+    pub faults: Vec<(Fault, Duration)>,
+    /// One message in so many is held up on its way; 0: none.
+    pub delay_one_in: u64,
+}
+
+impl Scenario {
+    pub fn of_seed(seed: u64) -> Scenario {
+        let rng = &mut stream(seed, 1);
+        let sizes = [1, 2, 3, 3, 3, 4, 5, 7];
+        let topologies = ["kary:2", "kary:2", "kary:1", "kary:0", "binomial"];
+        let size = sizes[rng.below(sizes.len() as u64) as usize];
+        let mut faults = Vec::new();
+        // One run in eight has no faults at all: what fails there is no matter of luck.
+        if !percent(rng, 12) {
+            let kinds = Fault::ALL.into_iter().filter(|kind| !matches!(kind, Fault::Delay | Fault::TornWrite));
+            for kind in kinds {
+                let networked = matches!(kind, Fault::LinkLost | Fault::Partition);
+                if (size > 1 || !networked) && percent(rng, 45) {
+                    faults.push((kind, Duration::from_millis(4_000 + rng.below(20_000))));
+                }
+            }
+        }
+        Scenario {
+            seed,
+            size,
+            topology: topologies[rng.below(topologies.len() as u64) as usize],
+            clients: 2 + rng.below(4) as u32,
+            span: Duration::from_millis(15_000 + rng.below(25_000)),
+            quorum_of_one: percent(rng, 40),
+            configured: percent(rng, 30),
+            cores: 1 + rng.below(4) as u32,
+            scheduler: if percent(rng, 70) { Scheduler::Fluxion } else { Scheduler::Simple },
+            faults,
+            delay_one_in: [0, 10, 50, 400][rng.below(4) as usize],
+        }
+    }
+}
