@@ -55,3 +55,9 @@ pub const WALK_DEPTH_MAX: usize = 1024;
 pub const MAXREQS_MAX: usize = 1 << 16;
 /// Blobs that `flux gc` marks with one request; the store takes no more than 16384.
 pub const MARK_BLOBS_PER_REQUEST: usize = 1000;
+/// Levels of directories that `flux archive create` goes down.
+pub const ARCHIVE_DEPTH_MAX: usize = 512;
+/// Blobs of a file that `flux archive` has under way.
+pub const ARCHIVE_BLOBS_AHEAD: usize = 16;
+/// Bytes of one blob of a file; the store takes no larger one.
+pub const ARCHIVE_CHUNK_MAX: u64 = 512 << 20;

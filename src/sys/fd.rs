@@ -33,6 +33,23 @@ pub fn dev_null() -> io::Result<OwnedFd> {
     }
 }
 
+/// The first stretch of data of a regular file at or after byte `from`, without the holes around it: start and end.
+///
+/// `None`: there are only holes. The file's offset is changed.
+///
+/// # Errors
+/// As lseek(2).
+pub fn next_data(file: &File, from: u64) -> io::Result<Option<(u64, u64)>> {
+    use nix::unistd::{Whence, lseek};
+    let from = i64::try_from(from).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let start = match lseek(file, from, Whence::SeekData) {
+        Err(nix::errno::Errno::ENXIO) => return Ok(None),
+        start => start?,
+    };
+    let end = lseek(file, start, Whence::SeekHole)?;
+    Ok(Some((start as u64, end as u64)))
+}
+
 /// Reads and writes of this open file return EAGAIN instead of waiting (or wait again).
 ///
 /// # Errors

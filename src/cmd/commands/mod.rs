@@ -1,6 +1,7 @@
 //! The commands, one file (or folder) each.
 
 pub mod admin;
+pub mod archive;
 pub mod attr;
 pub mod broker;
 pub mod cgroup;

@@ -5,11 +5,12 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use flux_client::{ClientError, Handle, Payload, Rank, Target};
+use flux_client::ClientError;
 use flux_dump::{Key, Sink};
-use flux_types::{Blobref, HashKind, Treeobj};
+use flux_types::{Blobref, Treeobj};
 
 use super::Progress;
+use crate::content::ContentWriter;
 use crate::frame::args::{flag, option, size, text, window, word};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
@@ -43,27 +44,16 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let path = text(matches, "INFILE").unwrap_or("-");
     let size_max = text(matches, "size-limit").map(size).transpose()?;
     let mut flux = cx.open()?;
-    let hash = flux.attr("content.hash").map_err(CmdError::calling("content.hash"))?;
-    let hash = HashKind::from_name(&hash).ok_or_else(|| CmdError::about("content.hash", "not known here"))?;
     let (verbose, quiet) = (matches.get_flag("verbose"), matches.get_flag("quiet"));
-    let mut blobs = Blobs {
-        flux: &mut flux,
-        hash,
-        bypass: matches.get_flag("no-cache"),
-        window: window(matches, "maxreqs", 256)?,
-        under_way: Vec::new(),
-        stored: 0,
-        verbose,
-        quiet,
-        progress: Progress::new(quiet || verbose),
-    };
+    let content = ContentWriter::new(&mut flux, matches.get_flag("no-cache"), window(matches, "maxreqs", 256)?)?;
+    let mut blobs = Blobs { content, verbose, quiet, progress: Progress::new(quiet || verbose) };
     let wrong = |error: &dyn std::fmt::Display| CmdError::about(path, error);
     let restored = flux_dump::restore(input(path)?, size_max, &mut blobs).map_err(|error| match error {
         flux_dump::DumpError::Sink(error) => CmdError::calling("error storing blob")(error),
         other => wrong(&other),
     })?;
-    blobs.settle(0).map_err(CmdError::calling("error storing blob"))?;
-    let stored = blobs.stored;
+    blobs.content.settle().map_err(CmdError::calling("error storing blob"))?;
+    let stored = blobs.content.stored();
     blobs.progress.end(|keys| format!("flux-restore: restored {keys} keys ({stored} blobs)"));
     let short: String = restored.root.to_string().chars().take(13).collect();
     if !quiet {
@@ -82,53 +72,18 @@ fn input(path: &str) -> Result<Box<dyn Read>, CmdError> {
     }
 }
 
-/// Blobs on their way to the store, a number of them at once.
 struct Blobs<'a> {
-    flux: &'a mut Handle,
-    hash: HashKind,
-    bypass: bool,
-    window: usize,
-    under_way: Vec<(flux_client::Ticket, Blobref)>,
-    stored: usize,
+    content: ContentWriter<'a>,
     verbose: bool,
     quiet: bool,
     progress: Progress,
-}
-
-impl Blobs<'_> {
-    /// Waits until at most `left` are under way.
-    fn settle(&mut self, left: usize) -> Result<(), ClientError> {
-        let done = self.under_way.len().saturating_sub(left);
-        for (ticket, blobref) in self.under_way.drain(..done) {
-            let message = self.flux.wait(ticket, None)?.ok_or(ClientError::Lost)?;
-            if let Some(fault) = flux_client::Fault::of(&message) {
-                return Err(ClientError::Answer(fault));
-            }
-            if message.payload.as_bytes() != Some(blobref.digest()) {
-                let text = format!("{blobref}: the store gave the blob another name");
-                return Err(ClientError::Answer(flux_client::Fault::new(flux_client::Errno(71), text)));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Sink for Blobs<'_> {
     type Error = ClientError;
 
     fn store(&mut self, blob: &[u8]) -> Result<Blobref, ClientError> {
-        let (topic, target) = match self.bypass {
-            true => ("content-backing.store", Target::Rank(Rank::ROOT)),
-            false => ("content.store", Target::Any),
-        };
-        if self.under_way.len() >= self.window {
-            self.settle(self.window / 2)?;
-        }
-        let ticket = self.flux.send(topic, target, Payload::raw(blob.to_vec()), false)?;
-        let blobref = self.hash.hash(blob);
-        self.under_way.push((ticket, blobref));
-        self.stored += 1;
-        Ok(blobref)
+        self.content.store(blob)
     }
 
     fn key(&mut self, path: &str, what: Key<'_>) {
@@ -143,7 +98,7 @@ impl Sink for Blobs<'_> {
             Key::Value if self.verbose => eprintln!("{path}"),
             _ => {}
         }
-        let stored = self.stored;
+        let stored = self.content.stored();
         self.progress.step(|keys| format!("flux-restore: restored {keys} keys ({stored} blobs)"));
     }
 }
