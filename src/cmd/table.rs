@@ -37,6 +37,7 @@ commands! {
     Jobs 2 "pgrep" crate::jobs::search::pgrep, "search for jobs";
     Jobs 2 "pkill" crate::jobs::search::pkill, "cancel jobs that match";
     Jobs 2 "update" crate::job::update, "update attributes of active jobs";
+    Plumbing 2 "job-frobnicator" crate::job::frobnicate, "Change jobspecs on standard input as the configuration says";
     Plumbing 2 "job-validator" crate::job::validate, "Check jobspecs on standard input";
     Plumbing 2 "multi-prog" crate::job::multi, "Run a different program in each task of a job";
     Plumbing 2 "post-job-event" crate::job::post, "Post an event to a job's eventlog";

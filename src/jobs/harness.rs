@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use flux_service::{AnyService, Completion, Cx, Effect, FileOp, Mono, NodeInfo, Now, Outbox, Rng, Tag, Wall};
+use flux_service::{
+    AnyService, Completion, Cx, Effect, FileOp, Mono, NodeInfo, Now, Outbox, ProcessEvent, ProcessOp, Rng, Tag, Wall,
+};
 use flux_types::eventlog::{self, Entry};
 use flux_types::{JobId, JobIdForm};
 use flux_wire::{Body, Cred, Errno, Flags, Kind, Message, Payload, Rank, Target, role};
@@ -70,6 +72,8 @@ pub(crate) struct World {
     pub(crate) commands: Vec<Message>,
     /// Signals sent to them: rank and number.
     pub(crate) signals: Vec<(u32, i64)>,
+    /// What was asked of child processes.
+    pub(crate) processes: Vec<(String, Tag, ProcessOp)>,
     /// Files that can be read.
     pub(crate) files: BTreeMap<String, String>,
     completions: VecDeque<(String, Tag, Completion)>,
@@ -134,6 +138,7 @@ impl World {
             signals: Vec::new(),
             drains: Vec::new(),
             files: BTreeMap::new(),
+            processes: Vec::new(),
             completions: VecDeque::new(),
             queue: VecDeque::new(),
             next_tag: 0,
@@ -170,6 +175,13 @@ impl World {
 
     fn insert(&mut self, name: &'static str, service: impl AnyService + 'static) {
         self.slots.insert(name, Slot { service: Box::new(service), outbox: Outbox::default() });
+    }
+
+    /// The configuration changes, for the ingest service only.
+    pub(crate) fn configure_ingest(&mut self, config: Value) {
+        self.node.config = Arc::new(config);
+        self.call("job-ingest", |service, cx| service.on_config(cx).expect("a good configuration"));
+        self.run();
     }
 
     /// The configuration changes.
@@ -262,6 +274,7 @@ impl World {
                     let found = text.map_or_else(missing, |text| Completion::File(text.as_bytes().into()));
                     self.completions.push_back((name.to_owned(), tag, found));
                 }
+                Effect::Process { tag, op } => self.processes.push((name.to_owned(), tag, op)),
                 other => panic!("{name} wants {other:?}"),
             }
         }
@@ -417,6 +430,12 @@ impl World {
             self.queue.push_back(request.response(body.into()));
         }
         self.queue.push_back(request.error_response(Errno::ENODATA, ""));
+        self.run();
+    }
+
+    /// A child process of a service says something, or ends.
+    pub(crate) fn process_says(&mut self, service: &str, tag: Tag, event: ProcessEvent) {
+        self.completions.push_back((service.to_owned(), tag, Completion::Process(event)));
         self.run();
     }
 

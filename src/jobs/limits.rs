@@ -32,6 +32,10 @@ pub const LUA_INSTRUCTIONS_MAX: u64 = 50_000_000;
 pub const LUA_DEPTH_MAX: usize = 32;
 /// Things that one handler may ask for.
 pub const LUA_ACTIONS_MAX: usize = 1 << 16;
+/// Steps that a request goes through before it is a job.
+pub const INGEST_STEPS_MAX: usize = 64;
+/// Bytes of a line that a program of the site answers to a request.
+pub const INGEST_LINE_LEN_MAX: usize = 16 << 20;
 /// Bytes of an exception's type.
 pub const EXCEPTION_TYPE_LEN_MAX: usize = 256;
 /// Bytes of an exception's note.

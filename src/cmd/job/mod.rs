@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 mod eventlog;
+pub(crate) mod frobnicate;
 mod id;
 mod listing;
 pub(crate) mod multi;

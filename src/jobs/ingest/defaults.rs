@@ -1,4 +1,4 @@
-//! What the configuration adds to a jobspec (RFC 33): `policy.jobspec.defaults` and the constraints of its queue.
+//! What the configuration adds to a jobspec (RFC 33): `policy.jobspec.defaults`, and the constraints of its queue.
 //!
 //! The stored jobspec has them; the signed request stays as the user made it.
 
@@ -46,7 +46,15 @@ fn seconds(duration: &Value) -> Result<f64, Fault> {
     seconds.ok_or_else(|| invalid(format!("policy.jobspec.defaults.system.duration {duration} is no duration")))
 }
 
-/// The jobspec with defaults for what it leaves open, and with its queue's constraints.
+/// `attributes.system`, made if it is not there.
+fn system_of(jobspec: &mut Value) -> Result<&mut Map<String, Value>, Fault> {
+    let attributes = jobspec.as_object_mut().map(|top| top.entry("attributes").or_insert_with(|| json!({})));
+    let attributes = attributes.and_then(Value::as_object_mut);
+    let system = attributes.map(|attributes| attributes.entry("system").or_insert_with(|| json!({})));
+    system.and_then(Value::as_object_mut).ok_or_else(|| invalid("jobspec: attributes.system must be a mapping"))
+}
+
+/// The jobspec with defaults for what it leaves open.
 ///
 /// # Errors
 /// EINVAL if there is no place for them: `attributes` or `attributes.system` is no object.
@@ -54,24 +62,30 @@ pub(super) fn apply(config: &Value, mut jobspec: Value) -> Result<Value, Fault> 
     if config.get("policy").is_none() && config.get("queues").is_none() {
         return Ok(jobspec);
     }
-    let attributes = jobspec.as_object_mut().map(|top| top.entry("attributes").or_insert_with(|| json!({})));
-    let attributes = attributes.and_then(Value::as_object_mut);
-    let system = attributes.map(|attributes| attributes.entry("system").or_insert_with(|| json!({})));
-    let Some(system) = system.and_then(Value::as_object_mut) else {
-        return Err(invalid("jobspec: attributes.system must be a mapping"));
-    };
+    let system = system_of(&mut jobspec)?;
     let global = defaults(Some(config));
     if let (None, Some(name)) = (system.get("queue"), global.and_then(|global| global.get("queue"))) {
         system.insert("queue".into(), name.clone());
     }
-    let name = system.get("queue").and_then(Value::as_str).unwrap_or("").to_owned();
-    let own = queue(config, &name);
-    let parent_name = own.and_then(|own| own.get("parent")?.as_str());
-    let parent = parent_name.and_then(|name| queue(config, name));
+    let own = system.get("queue").and_then(Value::as_str).and_then(|name| queue(config, name));
+    let parent = own.and_then(|own| queue(config, own.get("parent")?.as_str()?));
     for level in [defaults(own), defaults(parent), global].into_iter().flatten() {
         fill(system, level)?;
     }
-    if let Some(properties) = membership(config, &name) {
+    Ok(jobspec)
+}
+
+/// The jobspec with what its queue requires.
+///
+/// # Errors
+/// As [`apply`].
+pub(super) fn constrain_to_queue(config: &Value, mut jobspec: Value) -> Result<Value, Fault> {
+    if config.get("queues").is_none() {
+        return Ok(jobspec);
+    }
+    let system = system_of(&mut jobspec)?;
+    let name = system.get("queue").and_then(Value::as_str).unwrap_or("");
+    if let Some(properties) = membership(config, name) {
         constrain(system, properties);
     }
     Ok(jobspec)

@@ -2,7 +2,8 @@ use super::*;
 
 fn system(config: &Value, given: Value) -> Value {
     let jobspec = json!({"attributes": {"system": given}});
-    apply(config, jobspec).expect("a good jobspec")["attributes"]["system"].clone()
+    let jobspec = apply(config, jobspec).expect("a good jobspec");
+    constrain_to_queue(config, jobspec).expect("a good jobspec")["attributes"]["system"].clone()
 }
 
 #[test]

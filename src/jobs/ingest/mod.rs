@@ -3,12 +3,15 @@
 //! All that came in one turn goes as one request, and so one commit stores it (ADR 2). The user has the id when it is on disk.
 
 pub(crate) mod defaults;
+mod pipeline;
+mod rules;
+mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
-use flux_types::{FluidError, FluidGenerator, JobId, Jobspec, Urgency};
+use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
+use flux_types::{FluidError, FluidGenerator, JobId, Urgency};
 use flux_wire::{Errno, Message, Payload, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -58,6 +61,7 @@ pub struct JobIngest {
     /// Requests to the manager: who gets the ids.
     sent: BTreeMap<Tag, Vec<(JobId, Message)>>,
     sent_len: usize,
+    pipeline: pipeline::Pipeline,
     stopping: bool,
 }
 
@@ -89,20 +93,23 @@ impl Service for JobIngest {
     const HANDLERS: &'static [Handler<Self>] = &[
         Handler::user("job-ingest.submit", JobIngest::submit),
         Handler::owner("job-ingest.getinfo", JobIngest::getinfo),
+        Handler::user("job-ingest.frobnicate", JobIngest::frobnicate),
     ];
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
-        defaults::check(&cx.node.config)?;
+        self.configure(cx)?;
         self.ask(cx);
         Ok(())
     }
 
-    fn stop(&mut self, _cx: &mut Cx<'_>) {
+    fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopping = true;
+        self.pipeline.send(cx);
+        self.pipeline.close(cx);
     }
 
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.sent.is_empty()
+        self.waiting.is_empty() && self.sent.is_empty() && self.pipeline.len() == 0
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
@@ -112,10 +119,17 @@ impl Service for JobIngest {
         } else if let Some(jobs) = self.sent.remove(&tag) {
             self.sent_len -= jobs.len();
             on_submitted(cx, &jobs, reply);
+        } else {
+            self.on_feasibility(cx, tag, reply);
         }
     }
 
+    fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
+        self.on_worker(cx, tag, completion);
+    }
+
     fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
+        self.pipeline.send(cx);
         self.send(cx);
     }
 
@@ -132,11 +146,11 @@ impl Service for JobIngest {
     }
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
-        defaults::check(&cx.node.config)
+        self.configure(cx)
     }
 
     fn stats(&self) -> Value {
-        json!({"pipeline": {"waiting": self.waiting.len(), "sent": self.sent_len}})
+        json!({"pipeline": {"waiting": self.waiting.len(), "sent": self.sent_len, "checked": self.pipeline.len()}})
     }
 
     fn check(&self) {
@@ -145,6 +159,13 @@ impl Service for JobIngest {
 }
 
 impl JobIngest {
+    fn configure(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        defaults::check(&cx.node.config)?;
+        let steps = rules::steps(&cx.node.config)?;
+        self.pipeline.configure(cx, steps);
+        Ok(())
+    }
+
     /// The newest id there is: ours must come after it.
     fn ask(&mut self, cx: &mut Cx<'_>) {
         self.asked = Some(cx.request("job-manager.getinfo", Target::Any, json!({})));
@@ -179,19 +200,14 @@ impl JobIngest {
         if self.stopping {
             return Err(Fault::new(Errno::ENOSYS, "job-ingest is shutting down"));
         }
-        if self.waiting.len() + self.sent_len >= SUBMITS_WAITING_MAX {
+        if self.waiting.len() + self.sent_len + self.pipeline.len() >= SUBMITS_WAITING_MAX {
             return Err(Fault::new(Errno::EAGAIN, format!("more than {SUBMITS_WAITING_MAX} submissions wait")));
         }
         let malformed = |error| Fault::new(Errno::EPROTO, format!("error decoding job request: {error}"));
         let body: Submit = request.decode().map_err(malformed)?;
         let flags = check_rights(request, &body)?;
         let jobspec = unwrap(cx, request, &body.signed)?;
-        let jobspec = defaults::apply(&cx.node.config, jobspec)?;
-        if flags & JobFlags::NOVALIDATE == 0 {
-            let parsed = Jobspec::from_value(jobspec.clone()).and_then(|jobspec| jobspec.validate());
-            parsed.map_err(|error| invalid(error.to_string()))?;
-        }
-        self.waiting.push_back(Checked {
+        let job = Checked {
             // Only who asks is needed from here on, not what.
             request: Message { payload: Payload::None, ..request.clone() },
             urgency: body.urgency,
@@ -199,7 +215,8 @@ impl JobIngest {
             t_submit: cx.now.wall.timestamp(),
             jobspec,
             signed: body.signed,
-        });
+        };
+        self.enter(cx, job);
         Ok(())
     }
 
@@ -243,6 +260,29 @@ impl JobIngest {
             }
         }
         None
+    }
+}
+
+#[derive(Deserialize)]
+struct Frobnicate {
+    jobspec: Value,
+    plugins: Vec<String>,
+}
+
+impl JobIngest {
+    /// Shows what the built-in changes make of a jobspec (`flux job-frobnicator`).
+    fn frobnicate(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: Frobnicate = request.decode()?;
+        let mut jobspec = body.jobspec;
+        for plugin in &body.plugins {
+            jobspec = match plugin.as_str() {
+                "defaults" => defaults::apply(&cx.node.config, jobspec)?,
+                "constraints" => defaults::constrain_to_queue(&cx.node.config, jobspec)?,
+                other => return Err(invalid(format!("unknown frobnicator {other}"))),
+            };
+        }
+        cx.respond(request, json!({"jobspec": jobspec}));
+        Ok(())
     }
 }
 
@@ -321,3 +361,6 @@ fn unwrap(cx: &Cx<'_>, request: &Message, signed: &str) -> Result<Value, Fault> 
 fn fluid_fault(error: FluidError) -> Fault {
     Fault::new(Errno(error.errno()), error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

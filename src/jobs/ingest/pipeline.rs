@@ -1,0 +1,168 @@
+//! The way of a request from its submission to the manager: changed, then checked (flux-config-ingest(5)).
+//!
+//! What is built in happens at once; a request that is put to a program or to the scheduler waits for the answer, and others may
+//! overtake it.
+
+use std::collections::BTreeMap;
+
+use flux_service::{Completion, Cx, Fault, Outcome, Tag};
+use flux_wire::{Errno, Message, Target};
+use serde_json::{Value, json};
+
+use super::rules::{self, Step};
+use super::worker::Worker;
+use super::{Checked, JobIngest, defaults, invalid};
+use crate::state::JobFlags;
+
+/// A request between two steps.
+#[derive(Debug)]
+struct Under {
+    job: Checked,
+    /// The step whose answer it waits for.
+    at: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    steps: Vec<Step>,
+    /// By the place of their step.
+    workers: BTreeMap<usize, Worker>,
+    /// Programs of an earlier configuration, until they have answered.
+    leaving: Vec<Worker>,
+    under: BTreeMap<u64, Under>,
+    last: u64,
+    /// Questions to the scheduler.
+    feasibility: BTreeMap<Tag, u64>,
+}
+
+impl Pipeline {
+    pub(super) fn len(&self) -> usize {
+        self.under.len()
+    }
+
+    /// Takes over the configuration; requests that are under way finish as they began.
+    pub(super) fn configure(&mut self, cx: &mut Cx<'_>, steps: Vec<Step>) {
+        if steps == self.steps {
+            return;
+        }
+        for (_, mut worker) in std::mem::take(&mut self.workers) {
+            worker.send(cx);
+            worker.close(cx);
+            self.leaving.push(worker);
+        }
+        let program = |(at, step): (usize, &Step)| match step {
+            Step::Program { argv, .. } => Some((at, Worker::new(argv.clone()))),
+            _ => None,
+        };
+        self.workers = steps.iter().enumerate().filter_map(program).collect();
+        self.steps = steps;
+        // What waited for a step of before goes through all of now.
+        self.under.values_mut().for_each(|under| under.at = usize::MAX);
+    }
+
+    pub(super) fn send(&mut self, cx: &mut Cx<'_>) {
+        self.workers.values_mut().for_each(|worker| worker.send(cx));
+    }
+
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
+        self.workers.values_mut().for_each(|worker| worker.close(cx));
+    }
+}
+
+impl JobIngest {
+    /// A new request enters.
+    pub(super) fn enter(&mut self, cx: &mut Cx<'_>, job: Checked) {
+        self.go_on(cx, job, 0);
+    }
+
+    /// As far as it goes without waiting.
+    fn go_on(&mut self, cx: &mut Cx<'_>, mut job: Checked, mut at: usize) {
+        while at < self.pipeline.steps.len() {
+            match self.step(cx, job, at) {
+                Err((request, fault)) => return cx.respond_error(&request, &fault),
+                Ok(None) => return,
+                Ok(Some(same)) => job = same,
+            }
+            at += 1;
+        }
+        self.waiting.push_back(job);
+    }
+
+    /// One step. `None`: the request waits for an answer.
+    fn step(&mut self, cx: &mut Cx<'_>, mut job: Checked, at: usize) -> Result<Option<Checked>, (Message, Fault)> {
+        let step = &self.pipeline.steps[at];
+        if rules::is_skipped(step, job.flags & JobFlags::NOVALIDATE != 0) {
+            return Ok(Some(job));
+        }
+        let done: Outcome = match step {
+            Step::Defaults | Step::Constraints => {
+                let change = if *step == Step::Defaults { defaults::apply } else { defaults::constrain_to_queue };
+                change(&cx.node.config, std::mem::take(&mut job.jobspec)).map(|jobspec| job.jobspec = jobspec)
+            }
+            Step::Jobspec { version } => rules::check_jobspec(&job.jobspec, *version),
+            Step::RequireInstance(min) => rules::check_instance(&job.jobspec, *min),
+            Step::Feasibility => {
+                let body = info(&job);
+                let number = self.hold(job, at);
+                let tag = cx.request("feasibility.check", Target::Any, body);
+                self.pipeline.feasibility.insert(tag, number);
+                return Ok(None);
+            }
+            Step::Program { .. } => {
+                let line = info(&job);
+                let number = self.hold(job, at);
+                self.pipeline.workers.entry(at).or_default().ask(number, &line);
+                return Ok(None);
+            }
+        };
+        done.map_err(|fault| (job.request.clone(), fault)).map(|()| Some(job))
+    }
+
+    fn hold(&mut self, job: Checked, at: usize) -> u64 {
+        self.pipeline.last += 1;
+        self.pipeline.under.insert(self.pipeline.last, Under { job, at });
+        self.pipeline.last
+    }
+
+    /// `false`: the answer is of something else.
+    pub(super) fn on_feasibility(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) -> bool {
+        let Some(number) = self.pipeline.feasibility.remove(&tag) else { return false };
+        // A scheduler that cannot tell has nothing against the job.
+        match Fault::of(reply).filter(|fault| fault.errno != Errno::ENOSYS) {
+            Some(fault) => self.answered(cx, number, Err(fault)),
+            None => self.answered(cx, number, Ok(None)),
+        }
+        true
+    }
+
+    pub(super) fn on_worker(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
+        let Completion::Process(event) = completion else { return };
+        let all = self.pipeline.workers.values_mut().chain(&mut self.pipeline.leaving);
+        let Some(worker) = all.into_iter().find(|worker| worker.owns(tag)) else { return };
+        let answers = worker.on_event(cx, event);
+        self.pipeline.leaving.retain(|worker| !worker.is_idle());
+        for (number, answer) in answers {
+            self.answered(cx, number, answer.map_err(invalid));
+        }
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, number: u64, answer: Result<Option<Value>, Fault>) {
+        let Some(Under { mut job, at }) = self.pipeline.under.remove(&number) else { return };
+        match answer {
+            Err(fault) => cx.respond_error(&job.request, &fault),
+            Ok(data) => {
+                let changes = matches!(self.pipeline.steps.get(at), Some(Step::Program { changes: true, .. }));
+                if let Some(jobspec) = data.filter(|_| changes) {
+                    job.jobspec = jobspec;
+                }
+                self.go_on(cx, job, at.wrapping_add(1));
+            }
+        }
+    }
+}
+
+/// A request as programs and the scheduler see it.
+fn info(job: &Checked) -> Value {
+    let userid = job.request.cred.userid;
+    json!({"jobspec": job.jobspec, "userid": userid, "urgency": job.urgency, "flags": job.flags})
+}
