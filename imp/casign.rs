@@ -24,18 +24,15 @@ pub(crate) fn casign(ids: Ids) -> Result<u8, String> {
     let secret = secret_from_toml(&read_trusted(Path::new(&ca.cert_path))?).ok_or("the CA's key is malformed")?;
     let authority = read_trusted(Path::new(&format!("{}.pub", ca.cert_path)))?;
     let authority = Cert::from_toml(&authority).ok_or("the CA's certificate is malformed")?;
-    if !cert::is_pair(&authority, &secret) {
-        return Err("the CA's key and certificate do not belong together".into());
-    }
+    refuse!(!cert::is_pair(&authority, &secret), "the CA's key and certificate do not belong together");
     let now = crate::now()?;
     let issuer = authority.meta.text("uuid").ok_or("the CA's certificate has no uuid")?;
     cert.meta =
         metadata(&ca, (&uuid(), issuer), ids.ruid, now, false).ok_or("[ca] has values that no certificate can have")?;
     cert.sign_by(&secret).ok_or("the certificate is too long")?;
-    let text = cert.to_toml();
     audit(&format!("casign: certified a signing key of user id {}", ids.ruid));
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("writing the certificate: {error}"))?;
-    Ok(0)
+    let write = |_| u8::from(std::io::stdout().write_all(cert.to_toml().as_bytes()).is_err());
+    collect(|| become_caller(ids), 0, -1, write).map(|_| 0)
 }
 
 /// In the child: nothing but the key passes.

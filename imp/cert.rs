@@ -74,20 +74,6 @@ impl Cert {
         Some(Cert { meta, public: PublicKey(exact(&file.curve.public_key)?), signature })
     }
 
-    /// Writes the public file.
-    pub fn to_toml(&self) -> String {
-        let mut text = String::from("[metadata]\n");
-        for (key, kind, value) in self.meta.entries() {
-            let value = if kind == Kind::Text { toml::Value::from(value).to_string() } else { value.to_string() };
-            text.push_str(&format!("    {} = {value}\n", toml_key(key)));
-        }
-        text.push_str(&format!("\n[curve]\n    public-key = \"{}\"\n", encode64(&self.public.0)));
-        if let Some(signature) = &self.signature {
-            text.push_str(&format!("    signature = \"{}\"\n", encode64(signature)));
-        }
-        text
-    }
-
     /// Takes the certificate out of the header of a signed request (RFC 39's mechanism-specific keys).
     pub fn from_header(header: &Kv) -> Option<Cert> {
         let kv = header.split("curve.cert.");
@@ -135,11 +121,6 @@ pub fn secret_from_toml(text: &str) -> Option<SecretKey> {
 /// Whether the two belong together.
 pub fn is_pair(cert: &Cert, secret: &SecretKey) -> bool {
     secret.public_key() == cert.public
-}
-
-fn toml_key(key: &str) -> String {
-    let bare = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if bare { key.to_string() } else { toml::Value::from(key).to_string() }
 }
 
 #[cfg(test)]

@@ -18,9 +18,10 @@ impl Request {
     /// A text.
     pub(crate) fn from_frame(bytes: &[u8]) -> Result<Request, String> {
         let kv = Kv::decode(bytes).ok_or("the frame of the unprivileged child is malformed")?;
-        if kv.boolean("devices") == Some(true) {
-            return Err(Denied::Unsupported { key: "device containment" }.to_string());
-        }
+        refuse!(
+            kv.boolean("devices") == Some(true) && enforced!("devices"),
+            Denied::Unsupported { key: "device containment" }.to_string(),
+        );
         let j = kv.text("J").ok_or("the frame of the unprivileged child has no J")?.to_string();
         Ok(Request { j, shell_input: kv.text("shell-input").map(String::from) })
     }

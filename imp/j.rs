@@ -90,33 +90,31 @@ pub struct Signed<'a> {
 /// # Errors
 /// The first of [`SignError`] that applies.
 pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
-    if signed.len() > SIGNED_REQUEST_LEN_MAX {
-        return Err(SignError::TooLong { len: signed.len(), max: SIGNED_REQUEST_LEN_MAX });
-    }
+    refuse!(
+        signed.len() > SIGNED_REQUEST_LEN_MAX,
+        SignError::TooLong { len: signed.len(), max: SIGNED_REQUEST_LEN_MAX },
+    );
     let mut parts = signed.split('.');
-    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(header), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(SignError::NotThreeParts);
     };
+    refuse!(parts.next().is_some() && enforced!("three-parts"), SignError::NotThreeParts);
     let decode = |part, text: &str| base64::decode(text, Variant::Original).map_err(|()| SignError::BadBase64 { part });
-    if header.len() > HEADER_LEN_MAX * 4 / 3 {
-        return Err(SignError::BadHeader);
-    }
+    refuse!(header.len() > HEADER_LEN_MAX * 4 / 3, SignError::BadHeader);
     let signed_part = &signed[..header.len() + 1 + payload.len()];
     let header = Kv::decode(&decode("HEADER", header)?).ok_or(SignError::BadHeader)?;
     let missing = |key| SignError::MissingHeader { key };
     let version = header.integer("version").ok_or(missing("version"))?;
-    if version != 1 {
-        return Err(SignError::Version { got: version });
-    }
+    refuse!(version != 1 && enforced!("version"), SignError::Version { got: version });
     let name = header.text("mechanism").ok_or(missing("mechanism"))?;
     let unknown = || SignError::UnknownMechanism { name: name.chars().take(32).collect() };
     let mechanism = Mechanism::from_name(name).ok_or_else(unknown)?;
     let userid = header.integer("userid").ok_or(missing("userid"))?;
     let userid = u32::try_from(userid).ok().filter(|id| *id != u32::MAX).ok_or(SignError::UserId { got: userid })?;
-    if (mechanism == Mechanism::None) != (signature == "none") {
-        return Err(SignError::BadSignature);
-    }
+    refuse!(
+        (mechanism == Mechanism::None) != (signature == "none") && enforced!("none-signature"),
+        SignError::BadSignature,
+    );
     let payload = decode("PAYLOAD", payload)?;
     Ok(Signed { signed_part, header, payload, signature, mechanism, userid })
 }

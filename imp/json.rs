@@ -17,7 +17,7 @@ impl Json {
         let mut reader = Reader { rest: text, values_left: JSON_VALUES_MAX };
         let value = reader.value(JSON_DEPTH_MAX)?;
         reader.space();
-        reader.rest.is_empty().then_some(value)
+        (reader.rest.is_empty() || !enforced!("json-rest")).then_some(value)
     }
 
     /// A member of an object.
@@ -69,7 +69,7 @@ impl Reader<'_> {
                     let key = reader.string()?;
                     reader.take(':')?;
                     let value = reader.value(deeper)?;
-                    let fresh = members.iter().all(|(known, _)| *known != key);
+                    let fresh = members.iter().all(|(known, _)| *known != key) || !enforced!("json-key-twice");
                     fresh.then(|| members.push((key, value)))
                 })?;
                 Some(Json::Object(members))

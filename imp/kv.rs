@@ -57,7 +57,7 @@ impl Kv {
             Kind::Boolean => matches!(value, "true" | "false"),
             Kind::Time => parse_time(value).is_some(),
         };
-        let known = self.0.iter().any(|(other, ..)| other == key);
+        let known = self.0.iter().any(|(other, ..)| other == key) && enforced!("key-twice");
         if !well_formed
             || known
             || key.is_empty()

@@ -6,6 +6,10 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
 
+#[macro_use]
+#[cfg_attr(feature = "weaken", path = "weaken_for_tests.rs")]
+mod enforce;
+
 pub mod casign;
 pub mod cert;
 mod child;
@@ -74,24 +78,21 @@ fn dispatch(ids: Ids, args: &[String], environment: &[(String, String)]) -> Resu
 
 /// The ids to act for: those of a set-id start, and nothing else.
 fn raised(ids: Ids) -> Result<Ids, String> {
-    if ids.ruid == 0 {
-        return Err("started by root: it works for other users only".into());
-    }
-    if ids.euid != 0 || ids.suid != 0 {
-        return Err("this needs the IMP to be installed set-id root".into());
-    }
-    if ids.rgid == 0 || ids.egid != ids.rgid {
-        return Err("the group of the caller is root's, or raised".into());
-    }
+    refuse!(ids.ruid == 0 && enforced!("root-caller"), "started by root: it works for other users only");
+    refuse!(ids.euid != 0 || ids.suid != 0, "this needs the IMP to be installed set-id root");
+    refuse!(
+        (ids.rgid == 0 || ids.egid != ids.rgid) && enforced!("group-caller"),
+        "the group of the caller is root's, or raised",
+    );
     Ok(ids)
 }
 
 /// `flux-imp run NAME`: a prolog, an epilog or the like, as root.
 fn run(ids: Ids, name: &str, environment: &[(String, String)]) -> Result<u8, String> {
     let config: config::ImpConfig = config::load(config::IMP_CONFIG_DIR)?;
-    let caller = users::by_uid(ids.ruid)?;
+    let caller = users::caller(ids.ruid)?;
     let plan = policy::plan_run(&config, &caller, name, environment).map_err(|denied| denied.to_string())?;
-    config::open_trusted(std::path::Path::new(&plan.path))?;
+    enforced!("run-trusted").then(|| config::open_trusted(std::path::Path::new(&plan.path))).transpose()?;
     audit(&format!("run: user {} ({}) runs {name}: {}", caller.name, caller.uid, plan.path));
     supervise::supervise(&plan, Vec::new())
 }
@@ -112,18 +113,16 @@ fn taken_environment() -> Result<Vec<(String, String)>, String> {
     let mut out = Vec::new();
     for (name, value) in std::env::vars_os() {
         let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else { continue };
-        if name.len() + value.len() > ENVIRONMENT_ENTRY_LEN_MAX || out.len() >= ENVIRONMENT_ENTRIES_MAX {
-            return Err("the environment is too large".into());
-        }
+        let large = name.len() + value.len() > ENVIRONMENT_ENTRY_LEN_MAX || out.len() >= ENVIRONMENT_ENTRIES_MAX;
+        refuse!(large && enforced!("environment-size"), "the environment is too large");
         out.push((name, value));
     }
     Ok(out)
 }
 
 fn taken_arguments(args: Vec<OsString>) -> Result<Vec<String>, String> {
-    if args.len() > ARGUMENTS_MAX || args.iter().any(|arg| arg.len() > ARGUMENT_LEN_MAX) {
-        return Err("the arguments are too large".into());
-    }
+    let large = args.len() > ARGUMENTS_MAX || args.iter().any(|arg| arg.len() > ARGUMENT_LEN_MAX);
+    refuse!(large && enforced!("arguments-size"), "the arguments are too large");
     args.into_iter().map(|arg| arg.into_string().map_err(|_| "an argument is not UTF-8".into())).collect()
 }
 
@@ -135,7 +134,10 @@ fn now() -> Result<i64, String> {
 
 /// Text of others, fit for a terminal and a log: on one line but for our own help, no control characters.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).take(2000).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' && enforced!("printable") { '?' } else { c })
+        .take(2000)
+        .collect()
 }
 
 /// A line for the system's log (facility authpriv, severity notice). Only a process with privilege writes one; that no logger

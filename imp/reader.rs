@@ -28,7 +28,11 @@ fn read_all(from: impl Read) -> Result<String, String> {
         .take(INPUT_LEN_MAX as u64 + 1)
         .read_to_string(&mut text)
         .map_err(|error| format!("reading input: {error}"))?;
-    if len > INPUT_LEN_MAX { Err(format!("the input is longer than {INPUT_LEN_MAX} bytes")) } else { Ok(text) }
+    if len > INPUT_LEN_MAX && enforced!("input-size") {
+        Err(format!("the input is longer than {INPUT_LEN_MAX} bytes"))
+    } else {
+        Ok(text)
+    }
 }
 
 /// Runs the words of `FLUX_IMP_EXEC_HELPER`, with the caller's own environment and rights.

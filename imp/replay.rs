@@ -29,13 +29,15 @@ pub(crate) fn claim(state: &Path, j: &str, job: &str, rank: &str) -> Result<Clai
             |error| if error == Errno::EWOULDBLOCK { "this request is running here".into() } else { fail(error) };
         Flock::lock(file, arg).map_err(|(_, error)| running(error))
     };
-    let claim = open(&format!("{hash}.{rank}"), FlockArg::LockExclusiveNonblock)?;
+    let manner =
+        if enforced!("replay-running") { FlockArg::LockExclusiveNonblock } else { FlockArg::LockSharedNonblock };
+    let claim = open(&format!("{hash}.{rank}"), manner)?;
     let mut record = open(&hash, FlockArg::LockExclusive)?;
     let mut known = String::new();
     (&mut *record).take(64).read_to_string(&mut known).map_err(|error| error.to_string())?;
     if known.is_empty() {
         record.write_all(job.as_bytes()).and_then(|()| record.sync_all()).map_err(|error| error.to_string())?;
-    } else if known != job {
+    } else if known != job && enforced!("replay-job") {
         return Err(format!("replay: this request was that of job {known}"));
     }
     Ok(claim)
@@ -43,5 +45,5 @@ pub(crate) fn claim(state: &Path, j: &str, job: &str, rank: &str) -> Result<Clai
 
 fn sanitized(text: &str) -> Result<&str, String> {
     let plain = !text.is_empty() && text.len() <= 32 && text.chars().all(|c| c.is_alphanumeric());
-    if plain { Ok(text) } else { Err("the job id or rank is missing or malformed".into()) }
+    if plain || !enforced!("replay-name") { Ok(text) } else { Err("the job id or rank is missing or malformed".into()) }
 }

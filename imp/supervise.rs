@@ -37,7 +37,10 @@ pub(crate) fn supervise(plan: &Plan, files: Files) -> Result<u8, String> {
     let signals =
         SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(fail("signalfd"))?;
     let child = privileged::fork(|| start(plan, files)).map_err(fail("fork"))?;
-    privileged::keep_only(&[caps::Capability::CAP_KILL]).map_err(|error| format!("capabilities: {error}"))?;
+    enforced!("capabilities")
+        .then(|| privileged::keep_only(&[caps::Capability::CAP_KILL]))
+        .transpose()
+        .map_err(|error| format!("capabilities: {error}"))?;
     let mut code = None;
     loop {
         let lingering = code.is_some();
@@ -65,7 +68,7 @@ pub(crate) fn supervise(plan: &Plan, files: Files) -> Result<u8, String> {
 /// In the child: the last steps before it is another program.
 fn start(plan: &Plan, files: Files) -> u8 {
     // A session of its own: it cannot push input into the terminal of the caller.
-    let prepared = nix::unistd::setsid().and_then(|_| {
+    let prepared = enforced!("session").then(nix::unistd::setsid).transpose().and_then(|_| {
         files.into_iter().try_for_each(|(fd, number)| privileged::place(fd, number))?;
         if plan.become_user.is_none() { privileged::become_root() } else { Ok(()) }
     });

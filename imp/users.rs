@@ -28,12 +28,20 @@ fn getent(database: &str, key: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("getent {database} {key}: not UTF-8"))
 }
 
+/// The user of that id, without supplementary groups.
+///
+/// # Errors
+/// As [`by_uid`].
+pub(crate) fn caller(uid: u32) -> Result<User, String> {
+    parse_passwd(&getent("passwd", &uid.to_string())?, uid)
+}
+
 /// The user of that id, with all groups.
 ///
 /// # Errors
 /// A text; also if the answer is of another user or malformed.
 pub(crate) fn by_uid(uid: u32) -> Result<User, String> {
-    let mut user = parse_passwd(&getent("passwd", &uid.to_string())?, uid)?;
+    let mut user = caller(uid)?;
     user.groups = parse_initgroups(&getent("initgroups", &user.name)?, &user)?;
     Ok(user)
 }
@@ -48,9 +56,7 @@ fn parse_passwd(answer: &str, uid: u32) -> Result<User, String> {
     let (id, gid) = (number(id).ok_or_else(bad)?, number(gid).ok_or_else(bad)?);
     let plain_name =
         !name.is_empty() && !name.starts_with('-') && !name.contains(|c: char| c.is_control() || c == ' ' || c == '/');
-    if id != uid || !plain_name || line.contains(|c: char| c.is_control()) || !home.starts_with('/') {
-        return Err(bad());
-    }
+    refuse!(id != uid || !plain_name || line.contains(|c: char| c.is_control()) || !home.starts_with('/'), bad());
     let groups = Vec::new();
     Ok(User { name: name.into(), uid, gid, home: home.into(), shell: shell.into(), groups })
 }
@@ -59,9 +65,7 @@ fn parse_passwd(answer: &str, uid: u32) -> Result<User, String> {
 fn parse_initgroups(answer: &str, user: &User) -> Result<Vec<u32>, String> {
     let bad = || format!("getent gave no good list of groups for {}", user.name);
     let mut words = answer.strip_suffix('\n').ok_or_else(bad)?.split_ascii_whitespace();
-    if words.next() != Some(&user.name) {
-        return Err(bad());
-    }
+    refuse!(words.next() != Some(&user.name), bad());
     let mut groups = vec![user.gid];
     for word in words {
         let gid = word.parse::<u32>().ok().filter(|gid| *gid != u32::MAX).ok_or_else(bad)?;

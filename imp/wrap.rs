@@ -6,6 +6,20 @@ use crate::kv::{Kind, Kv, format_time};
 use sodiumoxide::crypto::sign::ed25519::{self, SecretKey};
 
 impl Cert {
+    /// Writes the public file.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::from("[metadata]\n");
+        for (key, kind, value) in self.meta.entries() {
+            let value = if kind == Kind::Text { toml::Value::from(value).to_string() } else { value.to_string() };
+            text.push_str(&format!("    {} = {value}\n", toml_key(key)));
+        }
+        text.push_str(&format!("\n[curve]\n    public-key = \"{}\"\n", encode64(&self.public.0)));
+        if let Some(signature) = &self.signature {
+            text.push_str(&format!("    signature = \"{}\"\n", encode64(signature)));
+        }
+        text
+    }
+
     /// A new key pair, with the metadata that flux-security's own new certificates have.
     pub fn generate() -> (Cert, SecretKey) {
         let (public, secret) = ed25519::gen_keypair();
@@ -71,4 +85,9 @@ pub fn wrap_curve(keys: (&Cert, &SecretKey), userid: u32, payload: &[u8], now: i
 /// 128 random bits.
 pub fn nonce() -> String {
     encode64(&sodiumoxide::randombytes::randombytes(16))
+}
+
+fn toml_key(key: &str) -> String {
+    let bare = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if bare { key.to_string() } else { toml::Value::from(key).to_string() }
 }
