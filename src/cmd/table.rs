@@ -45,6 +45,8 @@ commands! {
     Jobs 1 "proxy" proxy, "proxy connections to Flux jobs and instances";
     Resources 2 "resource" resource, "list/manipulate Flux resource status";
     Resources 2 "queue" queue, "list and manipulate flux queues";
+    Resources 2 "ion-resource" ion_resource, "ask and change the graph of the scheduler";
+    Plumbing 2 "ion-R" ion_r, "Add the graph of the scheduler to a resource set";
     Resources 1 "overlay" overlay, "Show flux overlay network status";
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";
     Other 1 "start" start, "bootstrap a local Flux instance";

@@ -35,4 +35,4 @@ pub use planner::{Multi, Timeline};
 pub use reader::{Claim, Reader, dot_of_recipe};
 pub use service::FluxionModules;
 pub use traverser::{CancelStats, Expression, Hold, JobHold, JobTable, MatchOp, Matched, Release, Touch};
-pub use writer::{Format, Writer, dump_spaced};
+pub use writer::{Format, Writer, dump_spaced, graph_of_r};

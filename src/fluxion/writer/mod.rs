@@ -2,10 +2,12 @@
 
 mod jgf;
 mod json;
+mod of_r;
 mod rlite;
 mod simple;
 
 pub use json::dump_spaced;
+pub use of_r::graph_of_r;
 
 use crate::graph::{EdgeId, Graph, VertexId};
 use jgf::Jgf;
