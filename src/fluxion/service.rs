@@ -9,6 +9,8 @@ mod feasibility;
 mod graph;
 mod matching;
 mod queues;
+#[cfg(test)]
+mod random_tests;
 mod requests;
 mod stats;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod dist;
 mod policy;
 mod power;
 mod run;
+mod seeds;
 mod sim;
 mod statics;
 mod tidy;
@@ -31,6 +32,7 @@ const COMMANDS: &[Command] = &[
         crash::main,
     ),
     ("sim", "instances under virtual time and faults [--seeds A-B | --seed N [--trace]]", sim::main),
+    ("seeds", "random graphs, jobs and losses against independent checkers [--seeds N]", seeds::main),
     ("imp-size", "count the lines that run with privilege", tidy::imp_size),
 ];
 

@@ -12,7 +12,8 @@ use crate::reader::Reader;
 use crate::traverser::{Hold, MatchOp};
 use crate::writer::{Format, Writer};
 use checker::Checker;
-use random::{Rng, random_graph, random_jobspec};
+pub(crate) use random::Rng;
+use random::{random_graph, random_jobspec};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -185,7 +186,14 @@ fn load(document: &str, config: &EngineConfig) -> Engine {
     Engine::new(graph, config).expect("a good configuration")
 }
 
-const SEED_COUNT: u64 = 100;
+/// `cargo xtask seeds` builds these tests with more of them.
+pub(crate) const SEED_COUNT: u64 = match option_env!("FLUXION_SEEDS") {
+    None => 100,
+    Some(text) => match u64::from_str_radix(text, 10) {
+        Ok(count) => count,
+        Err(_) => panic!("FLUXION_SEEDS must be a number"),
+    },
+};
 const STEP_COUNT: usize = 40;
 
 /// Goal: whatever happens, no exclusive resource is in two jobs at a time, and nothing leaks.

@@ -3,6 +3,7 @@
 mod constraint;
 mod count;
 mod parse;
+mod storage;
 mod yaml;
 
 pub use constraint::Constraint;

@@ -78,8 +78,11 @@ impl Jobspec {
             return Ok(());
         }
         let Some(map) = attributes.as_object() else { return error("\"attributes\" is not a mapping") };
-        if let Some(key) = map.keys().find(|key| !["user", "system"].contains(&key.as_str())) {
+        if let Some(key) = map.keys().find(|key| !["user", "system", "storage"].contains(&key.as_str())) {
             return error(format!("unknown key \"{key}\" in attributes"));
+        }
+        if let Some(storage) = map.get("storage") {
+            super::storage::check_storage(storage, &self.resources)?;
         }
         let system = &attributes["system"];
         if !system.is_null() && !system.is_object() {

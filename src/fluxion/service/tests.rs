@@ -11,14 +11,18 @@ use std::sync::Arc;
 /// The matchtag of what is asked from outside.
 const OUTSIDE: u32 = 5_000;
 
-struct Bench {
-    graph: FluxionResource,
-    sched: FluxionQmanager,
+pub(super) struct Bench {
+    pub(super) graph: FluxionResource,
+    pub(super) sched: FluxionQmanager,
     outs: [Outbox; 2],
     node: NodeInfo,
+    /// Since the epoch, and since the start.
+    pub(super) seconds: u64,
+    /// What the resource service was asked.
+    pub(super) acquire: Message,
 }
 
-fn r(ranks: &str, hosts: &str) -> Value {
+pub(super) fn r(ranks: &str, hosts: &str) -> Value {
     json!({"version": 1, "execution": {"R_lite": [{"rank": ranks, "children": {"core": "0-3"}}], "nodelist": [hosts],
         "starttime": 0, "expiration": 0}})
 }
@@ -47,11 +51,20 @@ fn node(config: Value) -> NodeInfo {
 
 impl Bench {
     /// Modules over two nodes that have shaken hands; `running` are the jobs they are told of, with their R.
-    fn new(config: Value, running: &[(u64, Value)]) -> (Bench, Vec<Effect>) {
+    pub(super) fn new(config: Value, running: &[(u64, Value)]) -> (Bench, Vec<Effect>) {
         let shared = Shared::default();
         let (graph, sched) = (FluxionResource::new(shared.clone()), FluxionQmanager::new(shared));
-        let mut bench = Bench { graph, sched, outs: Default::default(), node: node(config) };
+        let acquire = Message::request("none", Target::Any, 0, json!({}).into());
+        let mut bench = Bench { graph, sched, outs: Default::default(), node: node(config), seconds: 0, acquire };
+        let raised = bench.shake_hands(running);
+        (bench, raised)
+    }
+
+    /// Starts both modules, which are new, and plays what they hear at first.
+    pub(super) fn shake_hands(&mut self, running: &[(u64, Value)]) -> Vec<Effect> {
+        let bench = self;
         let acquire = sent(&bench.on_graph(|graph, cx| Service::start(graph, cx).unwrap()), "resource.acquire");
+        bench.acquire = acquire.clone();
         let effects = bench.on_sched(|sched, cx| Service::start(sched, cx).unwrap());
         assert_eq!(effects, [], "the notify request went to the graph's module");
         let body = json!({"resources": r("0-1", "n[0-1]"), "up": "0-1"});
@@ -68,21 +81,26 @@ impl Bench {
         let ready = sent(&effects, "job-manager.sched-ready");
         bench.reply(&ready, json!({"count": 0}));
         assert!(Service::is_ready(&bench.sched) && Service::is_ready(&bench.graph));
-        (bench, raised)
+        raised
     }
 
-    fn on_graph(&mut self, f: impl FnOnce(&mut FluxionResource, &mut Cx<'_>)) -> Vec<Effect> {
+    fn now(&self) -> Now {
+        let time = std::time::Duration::from_secs(self.seconds);
+        Now { mono: flux_service::Mono(time), wall: flux_service::Wall(time) }
+    }
+
+    pub(super) fn on_graph(&mut self, f: impl FnOnce(&mut FluxionResource, &mut Cx<'_>)) -> Vec<Effect> {
         let mut rng = Rng::new(1);
-        let mut cx = Cx { now: Now::default(), node: &self.node, rng: &mut rng, out: &mut self.outs[0] };
+        let mut cx = Cx { now: self.now(), node: &self.node, rng: &mut rng, out: &mut self.outs[0] };
         f(&mut self.graph, &mut cx);
         Service::check(&self.graph);
         let effects = std::mem::take(&mut self.outs[0].effects);
         self.deliver(effects)
     }
 
-    fn on_sched(&mut self, f: impl FnOnce(&mut FluxionQmanager, &mut Cx<'_>)) -> Vec<Effect> {
+    pub(super) fn on_sched(&mut self, f: impl FnOnce(&mut FluxionQmanager, &mut Cx<'_>)) -> Vec<Effect> {
         let mut rng = Rng::new(1);
-        let mut cx = Cx { now: Now::default(), node: &self.node, rng: &mut rng, out: &mut self.outs[1] };
+        let mut cx = Cx { now: self.now(), node: &self.node, rng: &mut rng, out: &mut self.outs[1] };
         f(&mut self.sched, &mut cx);
         Service::on_batch_end(&mut self.sched, &mut cx);
         Service::check(&self.sched);
@@ -112,7 +130,7 @@ impl Bench {
         self.on_sched(|sched, cx| Service::on_reply(sched, cx, Tag(request.matchtag()), &reply))
     }
 
-    fn ask(&mut self, topic: &str, body: Value) -> Vec<Effect> {
+    pub(super) fn ask(&mut self, topic: &str, body: Value) -> Vec<Effect> {
         let mut message = Message::request(topic, Target::Any, OUTSIDE, body.into());
         message.cred = Cred { userid: 1000, rolemask: 5 };
         if topic.ends_with("match_multi") {
@@ -126,7 +144,7 @@ impl Bench {
     }
 
     /// Bodies of all answers that a request brings about.
-    fn request(&mut self, topic: &str, body: Value) -> Vec<Value> {
+    pub(super) fn request(&mut self, topic: &str, body: Value) -> Vec<Value> {
         let answer = |effect: Effect| match effect {
             Effect::Send(Message { body: Body::Response { errnum: 0, .. }, payload, .. }) if !payload.is_none() => {
                 Some((*payload.value().unwrap()).clone())
@@ -150,7 +168,7 @@ impl Bench {
         answers.iter().filter_map(|body| Some((body["id"].as_u64()?, body["type"].as_u64()?))).collect()
     }
 
-    fn alloc(&mut self, id: u64, priority: u64, cores: u32) -> Vec<(u64, u64)> {
+    pub(super) fn alloc(&mut self, id: u64, priority: u64, cores: u32) -> Vec<(u64, u64)> {
         self.told("sched.alloc", json!({"id": id, "priority": priority, "jobspec": jobspec(cores)}))
     }
 
@@ -159,7 +177,7 @@ impl Bench {
     }
 }
 
-fn jobspec(cores: u32) -> Value {
+pub(super) fn jobspec(cores: u32) -> Value {
     json!({"version": 1,
         "resources": [{"type": "slot", "count": cores, "label": "task", "with": [{"type": "core", "count": 1}]}],
         "tasks": [{"command": ["true"], "slot": "task", "count": {"per_slot": 1}}],
