@@ -19,6 +19,8 @@ pub(crate) enum Said {
     Command(Value),
     /// A request to this shell's service.
     Request(Message),
+    /// The broker, or another one in its place, is back after it was lost.
+    Back,
     /// The job is not wanted any more.
     Dismissed,
 }
@@ -129,6 +131,9 @@ impl Link {
             match incoming {
                 Incoming::Response { ticket, message, .. } if Some(ticket) == self.hello => match answer(&message) {
                     Answer::Said(it) => {
+                        if self.ever_greeted && !self.greeted && !matches!(it, Said::Dismissed) {
+                            said.push(Said::Back);
+                        }
                         self.greeted = true;
                         self.ever_greeted = true;
                         self.lost_at = None;

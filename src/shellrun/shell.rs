@@ -68,6 +68,9 @@ pub(crate) struct Shell {
     /// The first task that ended: rank and wait status.
     first_exit: Option<(u32, i32)>,
     pmi_barriers: u32,
+    /// The barrier that this shell is in, and the last that it was in, as it tells of them.
+    barrier: Option<Value>,
+    passed: Option<Value>,
     abandoned: bool,
     /// How long a broker may be away before a finished shell ends without it.
     absent_max: Duration,
@@ -101,6 +104,8 @@ impl Shell {
             alarms: Vec::new(),
             first_exit: None,
             pmi_barriers: 0,
+            barrier: None,
+            passed: None,
             abandoned: false,
             absent_max,
             dismissed: false,
@@ -130,7 +135,7 @@ impl Shell {
         self.tell_redirects();
         self.set_alarm_before_limit(self.plan.expiration);
         if self.bundle.shell_count > 1 {
-            self.tell(json!({"type": "barrier", "name": "init"}));
+            self.enter(json!({"type": "barrier", "name": "init"}));
         } else {
             self.launch();
         }
@@ -191,7 +196,7 @@ impl Shell {
         }
         self.tell(json!({"type": "start"}));
         if self.bundle.shell_count > 1 {
-            self.tell(json!({"type": "barrier", "name": "start"}));
+            self.enter(json!({"type": "barrier", "name": "start"}));
         } else {
             self.started();
         }
@@ -251,6 +256,7 @@ impl Shell {
                 self.refill();
             }
             Said::Command(command) => self.obey(&command),
+            Said::Back => self.tell_barriers(),
             Said::Request(request) => {
                 let outcome = self.serve(&request);
                 if let Some(outcome) = outcome {
@@ -296,8 +302,28 @@ impl Shell {
         }
     }
 
+    /// Waits for the other shells.
+    fn enter(&mut self, event: Value) {
+        self.barrier = Some(event.clone());
+        self.tell(event);
+    }
+
+    /// The broker was lost: who waits for whom may have been lost with it, so it is told again.
+    fn tell_barriers(&mut self) {
+        if !self.dismissed && !self.is_over() {
+            for event in [self.passed.clone(), self.barrier.clone()].into_iter().flatten() {
+                self.tell(event);
+            }
+        }
+    }
+
     fn released(&mut self, command: &Value) {
-        match (command.get("name").and_then(Value::as_str), self.phase) {
+        let name = command.get("name").and_then(Value::as_str);
+        if self.barrier.take_if(|event| event.get("name").and_then(Value::as_str) == name).is_none() {
+            return; // Said twice.
+        }
+        self.passed = Some(json!({"type": "passed", "name": name, "data": command.get("data")}));
+        match (name, self.phase) {
             (Some("init"), Phase::Init) => self.launch(),
             (Some("start"), Phase::Starting) => self.started(),
             (Some(name), _) if name.starts_with("pmi-") => {
@@ -546,7 +572,7 @@ impl Shell {
                 } else {
                     self.pmi_barriers += 1;
                     let puts = json!(server.fresh());
-                    self.tell(json!({"type": "barrier", "name": format!("pmi-{}", self.pmi_barriers), "data": puts}));
+                    self.enter(json!({"type": "barrier", "name": format!("pmi-{}", self.pmi_barriers), "data": puts}));
                 }
             }
             self.answer_pmi(answers);

@@ -126,6 +126,7 @@ impl JobExec {
             killing: None,
             status_named: None,
             barriers: Default::default(),
+            released: None,
             task_exit_told: false,
             critical: None,
             mock: None,
@@ -170,12 +171,13 @@ impl JobExec {
             "jobspec": &*job.jobspec,
             "R": &*job.resources,
             "reattach": job.reattach || part.started,
-            "taken": part.taken,
+            // Only what is in the store may be forgotten by the shell: we may be restarted next.
+            "taken": part.stored,
         });
         if let Some(signed) = &job.signed {
             body["J"] = Value::from(&**signed);
         }
-        part.told = part.taken;
+        part.told = part.stored;
         part.absent = false;
         let tag = cx.request_stream("job-exec.launch", Target::Rank(part.rank), body);
         part.launch = Some(tag);
@@ -275,6 +277,10 @@ impl JobExec {
                 let data = event.get("data").and_then(Value::as_object);
                 self.enter_barrier(cx, id, shell, text("name").unwrap_or(""), data);
             }
+            (Some("passed"), _) => {
+                let data = event.get("data").and_then(Value::as_object);
+                self.passed_barrier(cx, id, text("name").unwrap_or(""), data);
+            }
             (Some("exception"), _) => {
                 let severity = event.get("severity").and_then(Value::as_u64).filter(|severity| *severity < 8);
                 let note: String = text("note").unwrap_or("").chars().take(EXCEPTION_NOTE_LEN_MAX / 4).collect();
@@ -308,6 +314,12 @@ impl JobExec {
         data: Option<&Map<String, Value>>,
     ) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        if let Some((_, data)) = job.released.as_ref().filter(|(released, _)| released == name) {
+            // It was not there when the others went on.
+            let command = json!({"type": "barrier", "name": name, "data": data});
+            let rank = job.parts[shell].rank;
+            return cx.notify("job-exec.order", Target::Rank(rank), json!({"id": id.0, "command": command}));
+        }
         let barrier = job.barriers.entry(name.to_owned()).or_default();
         barrier.here.insert(shell as u32);
         barrier.data.extend(data.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
@@ -315,6 +327,22 @@ impl JobExec {
             return;
         }
         let Barrier { data, .. } = job.barriers.remove(name).expect("just entered");
+        self.release_barrier(cx, id, name, data);
+    }
+
+    /// A shell that is back has been through this barrier: so may all that wait in it, should a former leader have let them go.
+    fn passed_barrier(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, data: Option<&Map<String, Value>>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        match job.barriers.remove(name) {
+            Some(_) => self.release_barrier(cx, id, name, data.cloned().unwrap_or_default()),
+            None if job.released.is_none() => job.released = Some((name.to_owned(), data.cloned().unwrap_or_default())),
+            None => {}
+        }
+    }
+
+    fn release_barrier(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, data: Map<String, Value>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.released = Some((name.to_owned(), data.clone()));
         let ranks: Vec<Rank> = job.parts.iter().map(|part| part.rank).collect();
         let command = json!({"type": "barrier", "name": name, "data": data});
         for rank in ranks {
