@@ -8,7 +8,7 @@ use flux_service::{AnyService, Recovered};
 use serde_json::{Value, json};
 
 use crate::modules::{Factory, Loader};
-use crate::service::{Groups, Heartbeat, Rexec};
+use crate::service::{Cron, Groups, Heartbeat, Rexec};
 
 /// The services of a node, and how to make one again.
 pub struct Composed {
@@ -93,6 +93,7 @@ fn maker(found: Inventory, size: u32) -> impl Fn(&str) -> Option<Factory> {
 fn make(name: &str, found: &Inventory, size: u32) -> Option<Factory> {
     Some(match name {
         "heartbeat" => Box::new(Heartbeat::default()),
+        "cron" => Box::new(Cron::default()),
         "groups" => Box::new(Groups::default()),
         "rexec" => Box::new(Rexec::default()),
         "resource" => Box::new(Resource::new(found.clone(), size)),

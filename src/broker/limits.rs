@@ -20,3 +20,9 @@ pub const EXEC_RETAINED_MAX: usize = 64 * 1024;
 pub const UPWARD_MAX: usize = 65_536;
 /// Groups that have members.
 pub const GROUPS_MAX: usize = 4096;
+/// Entries of `flux cron`.
+pub const CRON_ENTRIES_MAX: usize = 4096;
+/// Ended tasks that one of them keeps.
+pub const CRON_HISTORY_MAX: usize = 1000;
+/// Bytes of one line of a task's output in the log; longer ones are broken.
+pub const CRON_LINE_MAX: usize = 4096;

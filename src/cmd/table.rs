@@ -64,6 +64,7 @@ commands! {
     Plumbing 1 "lsattr" attr::list, "List broker attributes";
     Plumbing 1 "kvs" kvs, "Read and write the key-value store";
     Plumbing 1 "content" content, "Access content store";
+    Plumbing 1 "cron" cron, "Schedule commands by time and event";
     Plumbing 1 "archive" archive, "Keep files in the key-value store";
     Plumbing 1 "dump" store::dump, "Write the key-value store to an archive";
     Plumbing 1 "restore" store::restore, "Read an archive back into the key-value store";

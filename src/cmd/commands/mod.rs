@@ -7,6 +7,7 @@ pub mod broker;
 pub mod cgroup;
 pub mod config;
 pub mod content;
+pub mod cron;
 pub mod dmesg;
 pub mod env;
 pub mod event;
