@@ -33,7 +33,7 @@ pub fn compose(
     /// On ranks over 0: what is not there is asked for further up.
     const BELOW: &[&str] = &["groups", "rexec", "job-exec"];
     const BEFORE_KVS: &[&str] = &["heartbeat", "groups", "rexec"];
-    const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec"];
+    const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec", "cron"];
     let algorithm = Algorithm::from_name(hash).ok_or_else(|| format!("content.hash={hash}: use sha1 or sha256"))?;
     if rank > 0 {
         let announce = json!({"rank": rank, "R": found.set.to_value()});

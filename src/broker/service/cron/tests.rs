@@ -8,6 +8,8 @@ use super::*;
 
 const START: f64 = 1_700_000_000.0; // 2023-11-14T22:13:20Z
 
+type Step<'a> = Box<dyn FnOnce(&mut Cron, &mut Cx<'_>) + 'a>;
+
 struct Bench {
     cron: Cron,
     out: Outbox,
@@ -41,7 +43,7 @@ impl Bench {
         self.run_boxed(Box::new(f))
     }
 
-    fn run_boxed(&mut self, f: Box<dyn FnOnce(&mut Cron, &mut Cx<'_>) + '_>) -> Vec<Value> {
+    fn run_boxed(&mut self, f: Step<'_>) -> Vec<Value> {
         let mut rng = Rng::new(1);
         let mut cx = Cx { now: self.now, node: &self.node, rng: &mut rng, out: &mut self.out };
         f(&mut self.cron, &mut cx);
@@ -93,7 +95,7 @@ impl Bench {
         while let Some(at) = Service::next_timer(&self.cron).filter(|at| *at <= end) {
             let step = at.since(self.now.mono);
             self.now = Now { mono: at, wall: Wall(self.now.wall.0 + step) };
-            self.run(|cron, cx| Service::on_timer(cron, cx));
+            self.run(Service::on_timer);
             while !self.runs.is_empty() {
                 ran.push(self.now.mono.0.as_secs_f64());
                 self.end_first(0);
