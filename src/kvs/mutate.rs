@@ -260,18 +260,27 @@ impl Kvs {
         // Links to a namespace lead nowhere in a commit, but for those that name the tree itself.
         let place = Place { base, namespace: if base == ROOT { name } else { "" } };
         let mut done = Vec::with_capacity(ops.len());
+        let mut stop = None;
         for op in ops {
             match apply(&mut tree.root, &place, &op.key, &op.change, &blobs) {
                 Ok(change) => done.extend(change),
-                Err(stop) => {
-                    for change in done.into_iter().rev() {
-                        undo(&mut tree.root, change, &blobs).expect("what was just changed is in memory");
-                    }
-                    return Err(stop);
+                // What all of the others need is asked for in one go: a commit touches thousands of jobs, and each
+                // attempt starts again from the first.
+                Err(Stop::Need(more)) => match &mut stop {
+                    Some(Stop::Need(digests)) => digests.extend(more),
+                    _ => stop = Some(Stop::Need(more)),
+                },
+                Err(fault) => {
+                    stop.get_or_insert(fault);
+                    break;
                 }
             }
         }
-        Ok(done)
+        let Some(stop) = stop else { return Ok(done) };
+        for change in done.into_iter().rev() {
+            undo(&mut tree.root, change, &blobs).expect("what was just changed is in memory");
+        }
+        Err(stop)
     }
 
     fn create(&mut self, name: &Arc<str>, owner: u32, flags: i64, body: &NewBody) -> Result<(), Stop> {

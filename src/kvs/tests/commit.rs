@@ -1,3 +1,4 @@
+use flux_service::StoreOp;
 use flux_wire::Errno;
 use serde_json::{Value, json};
 
@@ -238,4 +239,27 @@ fn references_are_those_of_flux_core() {
         }
     }
     h.finish();
+}
+
+#[test]
+fn a_commit_asks_for_all_that_it_needs_at_once() {
+    let mut h = Harness::new();
+    let key = |at: usize| format!("a.{at}.k");
+    // Directories that differ: equal ones would be one blob.
+    let ops: Vec<Value> = (0..50).map(|at| put(&key(at), &format!("{at}:"))).collect();
+    h.commit(&ops).unwrap();
+    h = Harness::on(h.finish());
+    h.slow = true;
+    let ops: Vec<Value> = (0..50).map(|at| append(&key(at), "2")).collect();
+    let body = json!({"namespace": "primary", "flags": 0, "ops": ops});
+    let tag = h.send("kvs.commit", body);
+    let mut most = 0;
+    while !h.pending.is_empty() {
+        most = most.max(h.pending.iter().filter(|(_, op)| matches!(op, StoreOp::Get { .. })).count());
+        h.work_one();
+    }
+    assert!(h.answers(tag)[0].is_ok());
+    assert_eq!(most, 50, "the fifty directories, not one after the other");
+    h.slow = false;
+    assert_eq!(h.get(&key(49)), Ok("49:2".to_owned()));
 }
