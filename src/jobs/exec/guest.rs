@@ -3,7 +3,7 @@
 use flux_service::{Completion, Cx, Fault, FileOp, SpawnSpec};
 use flux_types::{JobId, JobIdForm};
 use flux_wire::{Errno, Message};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::node::Launch;
 use super::recover::Step;
@@ -63,8 +63,7 @@ impl JobExec {
         let imp = self.config.imp.as_ref().ok_or_else(|| Fault::new(Errno::EPERM, text))?;
         let signed = launch.signed.as_ref().ok_or_else(|| Fault::new(Errno::EPROTO, "a guest's job without its J"))?;
         let id = launch.id.id();
-        let asked = launch.jobspec.pointer("/attributes/system/exec/job_shell").and_then(Value::as_str);
-        let shell = asked.map(str::to_owned).or_else(|| self.config.job_shell.clone());
+        let shell = launch.job_shell.clone().or_else(|| self.config.job_shell.clone());
         let shell = shell.unwrap_or_else(|| beside(imp));
         let variables = [("FLUX_JOB_ID", id.0.to_string()), ("FLUX_BROKER_RANK", cx.node.rank.0.to_string())];
         Ok(SpawnSpec {

@@ -115,8 +115,8 @@ pub(super) struct Job {
     /// The manager's request, answered many times.
     pub start: Message,
     pub reattach: bool,
-    pub jobspec: Arc<Value>,
-    pub resources: Arc<Value>,
+    /// What the manager's first request said: `jobspec`, `R`.
+    pub asked: Arc<Value>,
     /// J, read when it is needed: for jobs that the IMP runs.
     pub signed: Option<Arc<str>>,
     /// In the order of ranks: the index is the shell rank.
@@ -147,6 +147,16 @@ pub(super) struct Job {
 }
 
 impl Job {
+    pub(super) fn jobspec(&self) -> &Value {
+        &self.asked["jobspec"]
+    }
+
+    /// The members of a bundle that are the same on every node. A guest's shell has the jobspec from the IMP, as it was signed.
+    pub(super) fn for_bundles(&self, guest: bool) -> String {
+        let jobspec = if guest { &Value::Null } else { self.jobspec() };
+        format!("\"jobspec\":{jobspec},\"R\":{}", self.asked["R"])
+    }
+
     /// `job.0000.0001.0002.0003.guest`
     /// With an empty name, its directory and a dot.
     pub(super) fn guest_key(&self, name: &str) -> String {

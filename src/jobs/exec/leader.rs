@@ -1,7 +1,5 @@
 //! The leader: starting a job on its nodes, taking what their shells tell, and ending it (RFC 32).
 
-use std::sync::Arc;
-
 use flux_service::{Cx, Fault, LogLevel, Outcome};
 use flux_types::{Idset, IdsetFormat, JobId, ResourceSet};
 use flux_wire::{Errno, Message, Rank, Target};
@@ -18,31 +16,20 @@ use crate::limits::EXCEPTION_NOTE_LEN_MAX;
 struct StartRequest {
     id: WireId,
     userid: u32,
-    jobspec: Value,
-    #[serde(rename = "R")]
-    resources: Value,
     #[serde(default)]
     reattach: bool,
 }
 
-/// What a node says on the stream of its `launch`.
+/// What a node says on the stream of its `launch`, but for `events`.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum NodeSays {
     /// The shell's process runs.
     Started,
     /// It could not be started.
-    Failed {
-        note: String,
-    },
-    Events {
-        events: Vec<(u64, Value)>,
-    },
+    Failed { note: String },
     /// It ended without a `finish` of its own. After a restart its wait status is not known.
-    Lost {
-        status: Option<i32>,
-        note: String,
-    },
+    Lost { status: Option<i32>, note: String },
 }
 
 /// The wait status of a shell that nobody knows the end of: never a success.
@@ -64,7 +51,7 @@ impl JobExec {
             }
             return Ok(());
         }
-        let job = match self.new_job(cx, request, body) {
+        let mut job = match self.new_job(cx, request, body) {
             Ok(job) => job,
             Err((id, note)) => {
                 let say = |cx: &mut Cx<'_>, kind: &str, data: Value| {
@@ -75,9 +62,8 @@ impl JobExec {
                 return Ok(());
             }
         };
-        let mut job = job;
         job.set_limit(cx);
-        let (reattach, mock) = (job.reattach, super::mock::asked(&job.jobspec));
+        let (reattach, mock) = (job.reattach, super::mock::asked(job.jobspec()));
         self.jobs.insert(id, job);
         if reattach {
             self.look(cx, id);
@@ -98,24 +84,25 @@ impl JobExec {
     fn new_job(&self, cx: &Cx<'_>, request: &Message, body: StartRequest) -> Result<Job, (JobId, String)> {
         let id = body.id.id();
         let failed = |note: String| (id, note);
-        let set = ResourceSet::from_value(&body.resources).map_err(|error| failed(format!("R: {error}")))?;
+        let asked = request.payload.value().map_err(|error| failed(error.to_string()))?;
+        let resources = &asked["R"];
+        let set = ResourceSet::from_value(resources).map_err(|error| failed(format!("R: {error}")))?;
         let parts: Vec<Part> = set.ranks().iter().map(Part::new).collect();
         if parts.is_empty() {
             return Err(failed("R names no node".to_owned()));
         }
         let alone = self.config.imp.is_none();
-        if alone && body.userid != cx.node.owner && super::mock::asked(&body.jobspec).is_none() {
+        if alone && body.userid != cx.node.owner && super::mock::asked(&asked["jobspec"]).is_none() {
             let note = "this instance runs jobs of its owner only: it has no IMP to run those of others";
             return Err(failed(note.to_owned()));
         }
-        let expiration = body.resources.pointer("/execution/expiration").and_then(Value::as_f64);
+        let expiration = resources.pointer("/execution/expiration").and_then(Value::as_f64);
         Ok(Job {
             id,
             userid: body.userid,
             start: request.clone(),
             reattach: body.reattach,
-            jobspec: Arc::new(body.jobspec),
-            resources: Arc::new(body.resources),
+            asked,
             signed: None,
             parts,
             expiration: expiration.filter(|at| *at > 0.0),
@@ -154,22 +141,31 @@ impl JobExec {
         }
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Launching;
+        let text = job.for_bundles(job.userid != cx.node.owner);
         for shell in 0..job.parts.len() {
-            self.launch_part(cx, id, shell);
+            self.launch_with(cx, id, shell, &text);
         }
     }
 
+    /// Asks one node.
     pub(super) fn launch_part(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let text = job.for_bundles(job.userid != cx.node.owner);
+        self.launch_with(cx, id, shell, &text);
+    }
+
+    /// `text` is what all nodes have in their bundles.
+    fn launch_with(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, text: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let count = job.parts.len();
-        let part = &mut job.parts[shell];
+        let part = &job.parts[shell];
         let mut body = json!({
             "id": id.0,
             "userid": job.userid,
             "shell_rank": shell,
             "shell_count": count,
-            "jobspec": &*job.jobspec,
-            "R": &*job.resources,
+            "job": text,
+            "job_shell": job.jobspec().pointer("/attributes/system/exec/job_shell"),
             "reattach": job.reattach || part.started,
             // Only what is in the store may be forgotten by the shell: we may be restarted next.
             "taken": part.stored,
@@ -177,6 +173,7 @@ impl JobExec {
         if let Some(signed) = &job.signed {
             body["J"] = Value::from(&**signed);
         }
+        let part = &mut job.parts[shell];
         part.told = part.stored;
         part.absent = false;
         let tag = cx.request_stream("job-exec.launch", Target::Rank(part.rank), body);
@@ -201,6 +198,16 @@ impl JobExec {
             }
             return;
         }
+        if let Ok(said) = reply.payload.value()
+            && said.get("type").is_some_and(|kind| kind == "events")
+        {
+            return self.take_events(
+                cx,
+                id,
+                shell,
+                said.get("events").and_then(Value::as_array).unwrap_or(&Vec::new()),
+            );
+        }
         match reply.decode::<NodeSays>() {
             Ok(NodeSays::Started) => {
                 part.started = true;
@@ -208,7 +215,6 @@ impl JobExec {
                 self.announce(cx, id);
             }
             Ok(NodeSays::Failed { note }) => self.shell_lost(cx, id, shell, Some(STATUS_UNKNOWN), &note),
-            Ok(NodeSays::Events { events }) => self.take_events(cx, id, shell, &events),
             Ok(NodeSays::Lost { status, note }) => self.shell_lost(cx, id, shell, status, &note),
             Err(error) => {
                 cx.log(LogLevel::Err, format!("job-exec: {id}: a node says what nobody understands: {error}"))
@@ -236,20 +242,24 @@ impl JobExec {
         }
     }
 
-    fn take_events(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, events: &[(u64, Value)]) {
-        for (seq, event) in events {
+    /// `events` are pairs of number and event.
+    fn take_events(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, events: &[Value]) {
+        for pair in events {
+            let (Some(seq), Some(event)) = (pair.get(0).and_then(Value::as_u64), pair.get(1)) else {
+                return cx.log(LogLevel::Err, format!("job-exec: {id}: shell {shell} sends what is no event: {pair}"));
+            };
             let Some(job) = self.jobs.get_mut(&id) else { return };
             let part = &mut job.parts[shell];
-            if *seq <= part.taken || part.status.is_some() {
+            if seq <= part.taken || part.status.is_some() {
                 continue; // Sent again: counted already.
             }
-            if *seq != part.taken + 1 {
+            if seq != part.taken + 1 {
                 let note = format!("events of shell {shell} are missing before number {seq}");
                 return cx.log(LogLevel::Err, format!("job-exec: {id}: {note}"));
             }
-            part.taken = *seq;
+            part.taken = seq;
             self.dirty.insert(id);
-            self.take_event(cx, id, shell, *seq, event);
+            self.take_event(cx, id, shell, seq, event);
         }
     }
 

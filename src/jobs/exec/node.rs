@@ -6,7 +6,7 @@ use flux_service::{Completion, Cx, Fault, FileOp, LogLevel, Mono, Outcome, Proce
 use flux_types::{JobId, JobIdForm};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::absent::Claim;
 use super::recover::Remains;
@@ -20,9 +20,10 @@ pub(super) struct Launch {
     pub userid: u32,
     shell_rank: u32,
     shell_count: u32,
-    pub jobspec: Value,
-    #[serde(rename = "R")]
-    resources: Value,
+    /// Of the bundle, the members that are the same on every node: jobspec and R, as text that is passed on and not read.
+    job: String,
+    /// The shell that the job wants.
+    pub job_shell: Option<String>,
     /// Of a guest's job.
     #[serde(rename = "J")]
     pub signed: Option<String>,
@@ -51,7 +52,8 @@ struct Hello {
 struct Events {
     id: WireId,
     shell_rank: u32,
-    events: Vec<(u64, Value)>,
+    /// Pairs of number and event, as the leader takes them.
+    events: Vec<Value>,
 }
 
 /// A shell of this node.
@@ -264,8 +266,12 @@ impl JobExec {
         let shell = self.shell_of(request, id, body.shell_rank)?;
         // Without a leader they are dropped: the shell keeps them, and is asked again.
         let Some(leader) = &shell.leader else { return Ok(()) };
-        shell.finished |= body.events.iter().any(|(_, event)| event.get("type").is_some_and(|it| it == "finish"));
-        cx.respond(leader, json!({"type": "events", "events": body.events}));
+        let is_last = |pair: &Value| pair.pointer("/1/type").is_some_and(|kind| kind == "finish");
+        shell.finished |= body.events.iter().any(is_last);
+        let mut answer = Map::with_capacity(2);
+        answer.insert("type".to_owned(), "events".into());
+        answer.insert("events".to_owned(), Value::Array(body.events));
+        cx.respond(leader, Value::Object(answer));
         Ok(())
     }
 
@@ -419,9 +425,7 @@ fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
     let uri = uri.unwrap_or_else(|| format!("local://{}/local-{}", node.rundir, node.rank));
     let guest = body.userid != node.owner;
     let waits = guest && node.statedir.is_some(); // It can leave no record of its end where we find it.
-    // A guest's shell has the jobspec from the IMP, as it was signed.
-    let jobspec = if guest { &Value::Null } else { &body.jobspec };
-    json!({
+    let mut text = json!({
         "id": id.0,
         "userid": body.userid,
         "rank": node.rank.0,
@@ -431,8 +435,6 @@ fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
         "uri": uri,
         "rundir": node.rundir,
         "jobdir": dir,
-        "jobspec": jobspec,
-        "R": body.resources,
         "options": {
             "jobid_path": node.attr("jobid-path").unwrap_or("/"),
             "instance_level": level,
@@ -440,5 +442,7 @@ fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
             "broker_absent_ms": waits.then_some(super::guest::BROKER_ABSENT_MS),
         },
     })
-    .to_string()
+    .to_string();
+    text.pop();
+    text + "," + &body.job + "}"
 }

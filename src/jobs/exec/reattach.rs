@@ -37,7 +37,7 @@ impl JobExec {
             self.tell_end(cx, id, i32::try_from(status).unwrap_or(1 << 8));
             return self.settled(cx, id);
         }
-        let mock = super::mock::asked(&job.jobspec);
+        let mock = super::mock::asked(job.jobspec());
         if let Some(mock) = mock {
             self.note(cx, id, "reattach", None);
             return self.start_mock(cx, id, &mock);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use flux_service::{Cx, Fault, Handler, Service, Tag};
 use flux_types::eventlog::{self, Entry};
-use flux_wire::{Cred, Errno, Message};
+use flux_wire::{Cred, Errno, Message, RouteId};
 use serde_json::{Value, json};
 
 use crate::limits::WATCHERS_MAX;
@@ -38,6 +38,8 @@ pub struct JobInfo {
     pending: BTreeMap<Tag, Pending>,
     lookups: BTreeMap<u64, lookup::Lookup>,
     watches: BTreeMap<u64, watch::Watch>,
+    /// The watches of each sender, by matchtag.
+    by_sender: BTreeMap<Option<RouteId>, BTreeMap<u32, u64>>,
     last: u64,
 }
 
@@ -80,6 +82,7 @@ impl Service for JobInfo {
     }
 
     fn check(&self) {
+        assert_eq!(self.by_sender.values().map(BTreeMap::len).sum::<usize>(), self.watches.len());
         for pending in self.pending.values() {
             match pending {
                 Pending::Lookup { of, .. } => assert!(self.lookups.contains_key(of), "{pending:?}"),

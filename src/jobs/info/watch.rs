@@ -121,7 +121,7 @@ impl JobInfo {
             main: None,
             data: None,
         };
-        self.watches.insert(number, watch);
+        self.keep(cx, number, watch);
         let watch = &self.watches[&number];
         if watch.path == "eventlog" {
             self.watch_data(cx, number);
@@ -154,7 +154,7 @@ impl JobInfo {
             main: None,
             data: Some(tag),
         };
-        self.watches.insert(number, watch);
+        self.keep(cx, number, watch);
         Ok(())
     }
 
@@ -288,7 +288,7 @@ impl JobInfo {
     /// Ends a stream with an error; ENODATA is the regular end.
     fn fail(&mut self, cx: &mut Cx<'_>, number: u64, fault: &Fault) {
         self.stop_watching(cx, number);
-        if let Some(watch) = self.watches.remove(&number) {
+        if let Some(watch) = self.forget(number) {
             cx.respond_error(&watch.request, fault);
         }
     }
@@ -302,22 +302,49 @@ impl JobInfo {
         }
     }
 
+    fn keep(&mut self, cx: &mut Cx<'_>, number: u64, watch: Watch) {
+        let (sender, matchtag) = (watch.request.sender().cloned(), watch.request.matchtag());
+        let former = self.by_sender.get(&sender).and_then(|tags| tags.get(&matchtag)).copied();
+        if let Some(former) = former {
+            // Its sender uses the matchtag for something else: nobody waits for the rest.
+            self.stop_watching(cx, former);
+            self.forget(former);
+        }
+        self.by_sender.entry(sender).or_default().insert(matchtag, number);
+        self.watches.insert(number, watch);
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Watch> {
+        let watch = self.watches.remove(&number)?;
+        let sender = watch.request.sender().cloned();
+        if let Some(tags) = self.by_sender.get_mut(&sender) {
+            tags.remove(&watch.request.matchtag());
+            if tags.is_empty() {
+                self.by_sender.remove(&sender);
+            }
+        }
+        Some(watch)
+    }
+
     pub(super) fn cancel(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: Matchtag = request.decode()?;
-        let of = |watch: &Watch| watch.request.matchtag() == body.matchtag && request.same_sender(&watch.request);
-        let number = self.watches.iter().find(|(_, watch)| of(watch)).map(|(number, _)| *number);
-        if let Some(number) = number {
+        let tags = self.by_sender.get(&request.sender().cloned());
+        let number = tags.and_then(|tags| tags.get(&body.matchtag)).copied();
+        let of = |number: &u64| self.watches.get(number).is_some_and(|watch| request.same_sender(&watch.request));
+        if let Some(number) = number.filter(of) {
             self.fail(cx, number, &Errno::ENODATA.into());
         }
         Ok(())
     }
 
     pub(super) fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let gone = |watch: &Watch| request.same_sender(&watch.request);
-        let numbers: Vec<u64> = self.watches.iter().filter(|(_, w)| gone(w)).map(|(number, _)| *number).collect();
+        let tags = self.by_sender.get(&request.sender().cloned());
+        let numbers: Vec<u64> = tags.into_iter().flat_map(|tags| tags.values()).copied().collect();
         for number in numbers {
-            self.stop_watching(cx, number);
-            self.watches.remove(&number);
+            if self.watches.get(&number).is_some_and(|watch| request.same_sender(&watch.request)) {
+                self.stop_watching(cx, number);
+                self.forget(number);
+            }
         }
         Ok(())
     }
