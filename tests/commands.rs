@@ -1,7 +1,8 @@
 //! Black-box tests of the commands: each case is a shell script that runs inside an instance, and what it prints.
 //!
 //! The cases are tables in `tests/commands/*.toml`: `name`, `run` (a script; `flux` is the program under test), `out` (its
-//! standard output, to the byte) and `code` (its exit code, 0 if left out). The cases of one file share an instance.
+//! standard output, to the byte) and `code` (its exit code, 0 if left out). The cases of one file share an instance, unless
+//! they are `alone`. What differs from run to run (job ids, times, the host's name) is replaced where a case is `normal`.
 //!
 //! `FLUX_UNDER_TEST=/path/to/flux` runs the same cases on another flux, and `BLACKBOX_TABLE=FILE` appends a table of what
 //! was the same, different or skipped. Cases that are not for another flux stand in `tests/skips.toml` with the reason; one
@@ -28,6 +29,10 @@ struct Case {
     out: String,
     #[serde(default)]
     code: i32,
+    #[serde(default)]
+    alone: bool,
+    #[serde(default)]
+    normal: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,8 +72,14 @@ fn under_test() -> (PathBuf, bool) {
     }
 }
 
-/// Runs the cases of one file in one instance; what each printed and answered.
+/// Runs the cases of one file; what each printed and answered.
 fn run(file: &str, cases: &[Case], flux: &Path) -> Vec<Option<(String, i32)>> {
+    let sessions = cases.chunk_by(|before, after| !before.alone && !after.alone);
+    sessions.flat_map(|cases| run_session(file, cases, flux)).collect()
+}
+
+/// Runs cases in one instance.
+fn run_session(file: &str, cases: &[Case], flux: &Path) -> Vec<Option<(String, i32)>> {
     let dir = tempfile::tempdir().expect("a directory for the test");
     for (nth, case) in cases.iter().enumerate() {
         fs::write(dir.path().join(format!("{nth}.sh")), &case.run).expect("the test's directory is writable");
@@ -103,13 +114,53 @@ fn run(file: &str, cases: &[Case], flux: &Path) -> Vec<Option<(String, i32)>> {
 fn judge(case: &Case, got: Option<&(String, i32)>) -> Verdict {
     let Some((out, code)) = got else { return Verdict::Different("it did not run".to_owned()) };
     let mut why = String::new();
-    if *out != case.out {
+    let out = if case.normal { normal(out) } else { out.clone() };
+    if out != case.out {
         let _ = write!(why, "printed {out:?}, not {:?}", case.out);
     }
     if *code != case.code {
         let _ = write!(why, "{}exit code {code}, not {}", if why.is_empty() { "" } else { "; " }, case.code);
     }
     if why.is_empty() { Verdict::Same } else { Verdict::Different(why) }
+}
+
+/// Replaces what no two runs have in common.
+fn normal(text: &str) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut out = String::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').map(|word| normal_word(word, host.trim())).collect();
+        out.push_str(words.join(" ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn normal_word<'a>(word: &'a str, host: &str) -> &'a str {
+    let is_id = |text: &str| {
+        text.strip_prefix('ƒ').is_some_and(|rest| !rest.is_empty() && rest.chars().all(char::is_alphanumeric))
+    };
+    let is_time = |text: &str| {
+        text.split_once('.').is_some_and(|(secs, rest)| {
+            secs.len() >= 10 && secs.bytes().all(|b| b.is_ascii_digit()) && rest.bytes().all(|b| b.is_ascii_digit())
+        })
+    };
+    match word {
+        _ if word == host => "HOST",
+        _ if is_id(word) => "ID",
+        _ if is_time(word) => "TIME",
+        _ => word,
+    }
+}
+
+#[test]
+fn an_instance_exits_as_its_program_does() {
+    let (flux, _) = under_test();
+    for (script, want) in [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("no-such-command", 127)] {
+        let mut start = Command::new(&flux);
+        start.args(["start", "sh", "-c", script]).stdin(Stdio::null()).stderr(Stdio::null()).env_remove("FLUX_URI");
+        assert_eq!(start.status().expect("the program runs").code(), Some(want), "{script}");
+    }
 }
 
 /// All cases of one file.
@@ -169,6 +220,7 @@ macro_rules! files {
 }
 
 files! {
+    sessions: sessions_are_played_in_instances_of_their_own;
     kvs: the_key_value_store_is_read_and_written;
     store: the_store_is_dumped_restored_checked_and_collected;
     instance: an_instance_tells_of_itself_and_is_configured;

@@ -80,6 +80,8 @@ commands! {
     Plumbing 1 "event" event, "Send and receive Flux events";
     Plumbing 1 "module" module, "Manage the broker's modules";
     Plumbing 1 "ping" ping, "Measure the round-trip latency to a service";
+    Plumbing 1 "pmi" pmi, "Try the PMI service of a launcher";
+    Plumbing 1 "relay" relay, "Pass a broker's local connector on, for ssh";
     Plumbing 1 "dmesg" dmesg, "Print or control log ring buffer";
     Plumbing 1 "logger" logger, "Write a message to the log";
     Plumbing 1 "cgroup" cgroup, "Find control groups";

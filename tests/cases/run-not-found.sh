@@ -1,2 +1,0 @@
-# exit: 127
-flux run no-such-program

@@ -1,2 +1,0 @@
-# exit: 143
-flux run sh -c 'kill -TERM $$'

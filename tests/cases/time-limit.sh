@@ -1,2 +1,0 @@
-# exit: 142
-flux run -t 0.2s sleep 300

@@ -1,2 +1,0 @@
-# exit: 1
-flux run -N 1000 true
