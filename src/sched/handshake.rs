@@ -1,10 +1,11 @@
 //! Learning what runs already, and saying that jobs may come (RFC 27).
 
-use super::Grants;
+use crate::claims::Claims;
+use crate::grants::Grants;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flux_service::{Cx, Fault, LogLevel, Tag};
-use flux_types::{Idset, JobId, JobIdForm};
+use flux_types::{Idset, JobId, JobIdForm, ResourceSet};
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub struct Handshake {
     recovering: usize,
     hello_done: bool,
     ready: bool,
+    pub(crate) claims: Claims,
+    pub(crate) grants: Grants,
 }
 
 impl Handshake {
@@ -139,8 +142,23 @@ impl Handshake {
         cx.notify("job-manager.raise", Target::Any, body);
     }
 
+    /// A job goes on with R.
+    ///
+    /// # Errors
+    /// A sentence: another job has some of it.
+    pub fn retake(&mut self, id: u64, r: &Value) -> Result<(), String> {
+        let set = ResourceSet::from_value(r).map_err(|error| error.to_string())?;
+        self.claims.take(id, set)
+    }
+
+    /// A job gives back these ranks, or all it has.
+    pub fn release(&mut self, id: u64, ranks: Option<&Idset>) {
+        self.claims.release(id, ranks);
+    }
+
     /// Stores and answers what was granted in this turn.
-    pub fn send(&mut self, cx: &mut Cx<'_>, grants: Grants) {
+    pub fn flush(&mut self, cx: &mut Cx<'_>) {
+        let grants = std::mem::take(&mut self.grants);
         if !grants.is_empty() {
             let (tag, ids) = grants.send(cx);
             self.waiting.insert(tag, Waiting::Stored(ids));

@@ -3,8 +3,11 @@
 
 mod answer;
 mod body;
+mod claims;
+mod grants;
 mod handshake;
 
-pub use answer::{Grants, annotate, cancelled, deny};
+pub use answer::{annotate, cancelled, deny};
 pub use body::{Acquired, AllocBody, IdBody, PrioritizeBody};
+pub use grants::Grant;
 pub use handshake::{Handshake, Heard};

@@ -5,7 +5,7 @@ use super::seconds;
 use crate::error::MatchError;
 use crate::fluxion::Allocation;
 use crate::policy::{Decision, Queue, QueuePolicy, Selection, Why};
-use flux_sched::{Grants, annotate, deny};
+use flux_sched::{Grant, annotate, deny};
 use flux_service::Cx;
 use flux_types::{JobId, JobIdForm, ResourceSet};
 use serde_json::{Value, json};
@@ -47,7 +47,6 @@ impl FluxionQmanager {
         if names.is_empty() {
             return;
         }
-        let mut grants = Grants::default();
         for name in names {
             let mut decisions = Vec::new();
             {
@@ -57,15 +56,15 @@ impl FluxionQmanager {
                     decisions.extend(queue.cycle(&mut fluxion, now).decisions);
                 }
             }
-            decisions.into_iter().for_each(|decision| self.decided(cx, decision, &mut grants));
+            decisions.into_iter().for_each(|decision| self.decided(cx, decision));
         }
-        self.handshake.send(cx, grants);
+        self.handshake.flush(cx);
         self.queues.retain(|_, queue| !queue.is_empty());
     }
 
-    fn decided(&mut self, cx: &mut Cx<'_>, decision: Decision, grants: &mut Grants) {
+    fn decided(&mut self, cx: &mut Cx<'_>, decision: Decision) {
         match decision {
-            Decision::Start { id, allocation, selection } => self.started(cx, id, *allocation, selection, grants),
+            Decision::Start { id, allocation, selection } => self.started(cx, id, *allocation, selection),
             Decision::Reject { id, error } => {
                 let Some((message, name)) = self.messages.remove(&id) else { return };
                 self.counts.entry(name).or_default().rejected += 1;
@@ -82,18 +81,18 @@ impl FluxionQmanager {
         }
     }
 
-    fn started(&mut self, cx: &Cx<'_>, id: u64, allocation: Allocation, selection: Selection, grants: &mut Grants) {
+    fn started(&mut self, cx: &mut Cx<'_>, id: u64, allocation: Allocation, selection: Selection) {
         let Some((message, name)) = self.messages.remove(&id) else { return };
         let mut r = allocation.r;
         exact_times(&mut r, cx.now.wall.timestamp(), allocation.duration);
-        let mut sched = json!({"t_estimate": null, "selection_type": selection.name()});
-        if let Ok(set) = ResourceSet::from_value(&r) {
-            sched["resource_summary"] = set.dumps().into();
-        }
+        // What is neither core nor GPU has no place in the execution part.
+        let set = ResourceSet::from_value(&r).unwrap_or_default();
+        let sched = json!({"t_estimate": null, "selection_type": selection.name(), "resource_summary": set.dumps()});
         let text = r.to_string();
-        grants.push(message, id, r, &text, json!({"sched": sched}));
-        self.counts.entry(name.clone()).or_default().running += 1;
-        self.running.insert(id, name);
+        if self.handshake.grant(cx, message, Grant { id, set, r, text, annotations: json!({"sched": sched}) }) {
+            self.counts.entry(name.clone()).or_default().running += 1;
+            self.running.insert(id, name);
+        }
     }
 
     pub(super) fn all_stats(&self) -> Value {

@@ -198,6 +198,7 @@ impl FluxionQmanager {
         let now = seconds(cx);
         let taken = without(r, freed).and_then(|r| match r {
             Some(r) => {
+                self.handshake.retake(id, &r)?;
                 let mut fluxion = self.shared.graph().map_err(|fault| fault.message())?;
                 fluxion.update(id, &r, now).map_err(|error| error.to_string())
             }
@@ -290,6 +291,8 @@ impl FluxionQmanager {
                 return Err(refused(error.to_string()));
             }
         }
+        let ranks = ResourceSet::from_value(r).map(|set| set.ranks()).unwrap_or_default();
+        self.handshake.release(id, Some(&ranks).filter(|_| !is_final));
         if is_final {
             self.lost.remove(&id);
             let name = self.running.remove(&id).unwrap_or_else(|| "default".into());

@@ -302,3 +302,13 @@ fn tables_set_queues_apart() {
         assert!(QmanagerConfig::from_table(bad.as_object().unwrap()).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn what_is_in_use_is_refused_rather_than_given_twice() {
+    let (mut bench, _) = Bench::new(json!({}), &[]);
+    // The graph does not know of this job: a bug, played.
+    bench.sched.handshake.retake(99, &r("0-1", "n[0-1]")).expect("nobody else runs");
+    assert_eq!(bench.alloc(1, 16, 2), [(1, 2)], "denied");
+    let (_, raised) = Bench::new(json!({}), &[(7, r("0", "n0")), (8, r("0", "n0"))]);
+    assert_eq!(sent(&raised, "job-manager.raise").payload.value().unwrap()["id"], 8);
+}

@@ -6,7 +6,7 @@ mod request;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use flux_sched::{Acquired, AllocBody, Grants, Handshake, Heard, IdBody, PrioritizeBody, cancelled, deny};
+use flux_sched::{Acquired, AllocBody, Grant, Handshake, Heard, IdBody, PrioritizeBody, cancelled, deny};
 use flux_service::{Cx, Fault, Handler, LogLevel, Outcome, Service, Tag};
 use flux_types::{Idset, Jobspec, ResourceSet};
 use flux_wire::{Errno, Message, Target};
@@ -161,6 +161,7 @@ impl SchedSimple {
     fn retake(&mut self, cx: &mut Cx<'_>, id: u64, r: &Value, freed: &Idset) {
         let taken = ResourceSet::from_value(r).map_err(|error| error.to_string()).and_then(|mut set| {
             set.remove_ranks(freed);
+            self.handshake.retake(id, &set.to_value())?;
             self.pool.take(&set)
         });
         if let Err(why) = taken {
@@ -197,13 +198,12 @@ impl SchedSimple {
 
     fn schedule(&mut self, cx: &mut Cx<'_>) {
         self.passes += 1;
-        let mut grants = Grants::default();
         while let Some(&(priority, id)) = self.order.first() {
             match self.pool.alloc(&self.pending[&id].request, self.mode) {
                 Err(NoFit::Busy) => break,
                 Ok(set) => {
                     let pending = self.pending.remove(&id).expect("what is in the order is pending");
-                    self.allocated(cx, id, pending, set, &mut grants);
+                    self.allocated(cx, id, pending, set);
                 }
                 Err(never) => {
                     let pending = self.pending.remove(&id).expect("what is in the order is pending");
@@ -212,10 +212,10 @@ impl SchedSimple {
             }
             self.order.remove(&(priority, id));
         }
-        self.handshake.send(cx, grants);
+        self.handshake.flush(cx);
     }
 
-    fn allocated(&mut self, cx: &Cx<'_>, id: u64, pending: Pending, mut set: ResourceSet, grants: &mut Grants) {
+    fn allocated(&mut self, cx: &mut Cx<'_>, id: u64, pending: Pending, mut set: ResourceSet) {
         set.starttime = cx.now.wall.timestamp();
         let duration = pending.request.duration;
         let end = self.pool.all().expiration;
@@ -225,7 +225,8 @@ impl SchedSimple {
             (false, _) => end,
         };
         let annotations = json!({"sched": {"resource_summary": set.dumps()}});
-        grants.push(pending.message, id, set.to_value(), &set.encode(), annotations);
+        let (r, text) = (set.to_value(), set.encode());
+        self.handshake.grant(cx, pending.message, Grant { id, set, r, text, annotations });
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
@@ -243,6 +244,10 @@ impl SchedSimple {
         let set = body.get("R").ok_or_else(|| Fault::new(Errno::EPROTO, "sched.free without R"))?;
         let set = ResourceSet::from_value(set).map_err(|error| Fault::new(Errno::EPROTO, error.to_string()))?;
         self.pool.release(&set);
+        if let Some(id) = body.get("id").and_then(Value::as_u64) {
+            let is_final = body.get("final").and_then(Value::as_bool).unwrap_or(false);
+            self.handshake.release(id, Some(&set.ranks()).filter(|_| !is_final));
+        }
         self.dirty = true;
         cx.respond(message, json!({"id": body.get("id").cloned().unwrap_or(Value::Null)}));
         Ok(())
