@@ -172,3 +172,16 @@ fn no_broker_outlives_who_started_it() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn tasks_on_several_nodes_meet_and_exchange_values_over_pmi() {
+    // Tasks may meet before all shells have told that theirs have started.
+    let script = "for i in 1 2 3 4 5 6; do $F run -N2 -n4 $F pmi barrier --test-count=5 | wc -l; done; \
+        $F run -N2 -n4 $F pmi exchange --count=2 | grep -c 'exchange on 4 tasks'; \
+        $F run -N2 -n2 $F pmi get --ranks=all PMI_process_mapping; $F run -n1 $F pmi get flux.instance-level; \
+        $F run -N2 -n2 $F pmi barrier --test-abort=1 2>&1 | grep -o 'PMI_Abort: .*'; \
+        $F pmi barrier; $F pmi --method=simple barrier 2>&1; $F pmi get x 2>&1; true";
+    let want = "5\n5\n5\n5\n5\n5\n2\n(vector,(0,2,1))\n(vector,(0,2,1))\n1\nPMI_Abort: flux-pmi: rank 1 is aborting\n\
+        0: completed pmi barrier on 1 tasks\nflux-pmi: PMI_FD not found in environ\nflux-pmi: get x: key not found\n";
+    assert_eq!(session(&["-s2"], script), want);
+}

@@ -21,6 +21,7 @@ mod events;
 mod handle;
 mod inbox;
 pub mod limits;
+pub mod pmi;
 mod socket;
 mod uri;
 

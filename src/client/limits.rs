@@ -22,3 +22,5 @@ pub const CONNECT_PAUSE: Duration = Duration::from_millis(16);
 pub const CONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long a broker that was found again may take to restore one subscription or service.
 pub const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest answer of a PMI server.
+pub const PMI_LINE_MAX: usize = 64 * 1024;

@@ -76,3 +76,5 @@ pub const SHELL_ORDERS_MAX: usize = 1024;
 pub const SHELL_SAID_LEN_MAX: usize = 1024;
 /// Bytes of environments that are kept in memory for jobs that wait; equal ones count once.
 pub const ENVIRONMENTS_LEN_MAX: usize = 16 << 20;
+/// Barriers of a job's shells that are remembered after all have left them.
+pub(crate) const BARRIERS_KEPT: usize = 4;

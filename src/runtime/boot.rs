@@ -5,7 +5,6 @@ mod config;
 mod dirs;
 mod hosts;
 mod place;
-mod pmi;
 
 use std::fmt;
 use std::io::{self, IsTerminal};

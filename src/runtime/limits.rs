@@ -67,6 +67,3 @@ pub const PEER_OUTPUT_BYTES_MAX: usize = 1 << 30;
 /// The first pause before the parent broker is tried again; it doubles up to [`CONNECT_PAUSE_MS_MAX`].
 pub const CONNECT_PAUSE_MS: u64 = 20;
 pub const CONNECT_PAUSE_MS_MAX: u64 = 5_000;
-
-/// Longest answer of a PMI server.
-pub const PMI_LINE_MAX: usize = 64 * 1024;

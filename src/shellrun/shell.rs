@@ -1,5 +1,6 @@
 //! The shell: its state, and what it does with what happens.
 
+use std::collections::VecDeque;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cpus::Cpus;
 use crate::files::Files;
-use crate::limits::{BROKER_ABSENT_MAX, KILL_AFTER};
+use crate::limits::{BARRIERS_KEPT, BROKER_ABSENT_MAX, KILL_AFTER};
 use crate::link::{Link, Said};
 use crate::record::Record;
 use crate::stage;
@@ -68,9 +69,10 @@ pub(crate) struct Shell {
     /// The first task that ended: rank and wait status.
     first_exit: Option<(u32, i32)>,
     pmi_barriers: u32,
-    /// The barrier that this shell is in, and the last that it was in, as it tells of them.
-    barrier: Option<Value>,
-    passed: Option<Value>,
+    /// Barriers that this shell is in (tasks may be in one of theirs before all shells have started theirs), and the last
+    /// that it has left, as it tells of them.
+    barriers: Vec<Value>,
+    passed: VecDeque<Value>,
     abandoned: bool,
     /// How long a broker may be away before a finished shell ends without it.
     absent_max: Duration,
@@ -104,8 +106,8 @@ impl Shell {
             alarms: Vec::new(),
             first_exit: None,
             pmi_barriers: 0,
-            barrier: None,
-            passed: None,
+            barriers: Vec::new(),
+            passed: VecDeque::new(),
             abandoned: false,
             absent_max,
             dismissed: false,
@@ -304,14 +306,15 @@ impl Shell {
 
     /// Waits for the other shells.
     fn enter(&mut self, event: Value) {
-        self.barrier = Some(event.clone());
+        self.barriers.push(event.clone());
         self.tell(event);
     }
 
     /// The broker was lost: who waits for whom may have been lost with it, so it is told again.
     fn tell_barriers(&mut self) {
         if !self.dismissed && !self.is_over() {
-            for event in [self.passed.clone(), self.barrier.clone()].into_iter().flatten() {
+            let events: Vec<Value> = self.passed.iter().chain(&self.barriers).cloned().collect();
+            for event in events {
                 self.tell(event);
             }
         }
@@ -319,10 +322,12 @@ impl Shell {
 
     fn released(&mut self, command: &Value) {
         let name = command.get("name").and_then(Value::as_str);
-        if self.barrier.take_if(|event| event.get("name").and_then(Value::as_str) == name).is_none() {
+        let Some(at) = self.barriers.iter().position(|event| event.get("name").and_then(Value::as_str) == name) else {
             return; // Said twice.
-        }
-        self.passed = Some(json!({"type": "passed", "name": name, "data": command.get("data")}));
+        };
+        self.barriers.remove(at);
+        self.passed.truncate(BARRIERS_KEPT - 1);
+        self.passed.push_front(json!({"type": "passed", "name": name, "data": command.get("data")}));
         match (name, self.phase) {
             (Some("init"), Phase::Init) => self.launch(),
             (Some("start"), Phase::Starting) => self.started(),

@@ -1,252 +1,232 @@
-//! `flux pmi`: tries the PMI service of a launcher (RFC 13), as brokers and parallel programs use it.
+//! `flux pmi`: what a parallel program says to its launcher (RFC 13), step by step.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
+use flux_client::pmi::{Client, Group, PmiError};
 use flux_types::Idset;
 
 use crate::frame::args::{flag, option, text, verbose, verbosity, word};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
-use crate::limits::PMI_LINE_MAX;
 
 pub fn command() -> Command {
+    let number = |arg: Arg| arg.value_parser(clap::value_parser!(u32));
     Command::new("pmi")
         .subcommand_required(true)
-        .arg(option("method", None, "URI", "simple or single (default: the first that works)"))
-        .arg(verbose())
-        .arg(option("timeout", Some('t'), "FSD", "Give up after this time"))
-        .subcommand(Command::new("barrier").about("Execute PMI barriers").args([
-            flag("test-timing", None, "Print how long the barrier took"),
-            option("test-count", None, "N", "Execute N barriers (default 1)"),
-            option("test-abort", None, "RANK", "Have RANK abort instead"),
+        .args([
+            option("method", None, "URI", "How to find the launcher: simple or single (default: what is there)"),
+            flag("libpmi-noflux", None, "No effect: libraries are not loaded"),
+            flag("libpmi2-cray", None, "No effect: libraries are not loaded"),
+            verbose(),
+            option("timeout", Some('t'), "FSD", "Fail if it takes longer"),
+        ])
+        .subcommand(Command::new("barrier").about("Execute a barrier").args([
+            number(option("test-count", None, "N", "Execute N barriers (default 1)")),
+            number(option("test-abort", None, "RANK", "This rank aborts instead")),
+            flag("test-timing", None, "Say how long the barrier took after one that lined all ranks up"),
         ]))
-        .subcommand(Command::new("exchange").about("Exchange a value with every other rank").arg(option(
+        .subcommand(Command::new("exchange").about("Exchange a value between all ranks").arg(number(option(
             "count",
             None,
             "N",
             "Do it N times (default 1)",
-        )))
+        ))))
         .subcommand(
             Command::new("get")
-                .about("Print a value that the launcher put")
-                .arg(option("ranks", None, "RANKS", "Print it on these ranks, or on all (default 0)"))
-                .arg(word("KEY", "Its key")),
+                .about("Print the value of a key")
+                .arg(option("ranks", None, "{IDSET|all}", "On these ranks (default 0)"))
+                .arg(word("KEY", "The key").num_args(1..)),
         )
 }
 
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
-    let mut pmi = Pmi::open(matches, cx)?;
+    if let Some(text) = text(matches, "timeout") {
+        let bad = || CmdError::usage(format!("--timeout={text}: no duration"));
+        let seconds = flux_types::parse_fsd(text).ok_or_else(bad)?;
+        if let Ok(timeout) = Duration::try_from_secs_f64(seconds) {
+            end_after(timeout);
+        }
+    }
+    let mut party = Party::find(matches, cx)?;
     match matches.subcommand() {
-        Some(("barrier", matches)) => barrier(&mut pmi, matches, cx)?,
-        Some(("exchange", matches)) => exchange(&mut pmi, matches, cx)?,
-        Some(("get", matches)) => get(&mut pmi, matches, cx)?,
+        Some(("barrier", matches)) => barrier(matches, party, cx),
+        Some(("exchange", matches)) => exchange(matches, party, cx),
+        Some(("get", matches)) => {
+            let code = get(matches, &mut party, cx)?;
+            party.finalize()?;
+            Ok(code)
+        }
         _ => unreachable!("clap requires one of the subcommands"),
     }
-    pmi.finalize()?;
-    Ok(ExitCode::SUCCESS)
 }
 
-/// A conversation with the server, or none for a program on its own.
-struct Pmi {
-    stream: Option<BufReader<UnixStream>>,
-    name: String,
+/// A server that does not answer must not hold us for longer than was asked.
+fn end_after(timeout: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(timeout);
+        let _ = std::io::stderr().write_all(b"flux-pmi: timed out\n"); // It ends in any case.
+        std::process::exit(1);
+    });
+}
+
+/// A process group, or this process alone.
+struct Party {
+    method: &'static str,
     rank: u32,
     size: u32,
-    own: Vec<(String, String)>,
-    trace: bool,
+    name: String,
+    client: Option<Client>,
+    verbose: bool,
 }
 
-impl Pmi {
-    fn open(matches: &ArgMatches, cx: &Context) -> Result<Pmi, CmdError> {
-        let method = text(matches, "method");
-        let trace = verbosity(matches) > 0 || cx.var("FLUX_PMI_DEBUG").is_some();
-        if let Some(other) = method.filter(|method| !["simple", "single"].contains(method)) {
-            return Err(CmdError::new(format!("plugin matching '{other}' not found")));
-        }
-        let name = cx.var("FLUX_JOB_ID").unwrap_or_else(|| "0".to_owned());
-        let mut pmi = Pmi { stream: None, name, rank: 0, size: 1, own: Vec::new(), trace };
-        let fd = cx.var("PMI_FD").filter(|_| method != Some("single"));
-        let Some(fd) = fd else {
-            if method == Some("simple") {
-                return Err(CmdError::new("simple: PMI_FD is not set: there is no server"));
+impl Party {
+    fn find(matches: &ArgMatches, cx: &Context) -> Result<Party, CmdError> {
+        let verbose = verbosity(matches) > 0;
+        let note = |text: &str| {
+            if verbose {
+                eprintln!("{text}");
             }
-            pmi.say("single: selected");
-            return Ok(pmi);
         };
-        let number = |name: &str| {
-            let value = cx.var(name).unwrap_or_default();
-            value.parse::<u32>().map_err(|_| CmdError::new(format!("simple: {name}={value} makes no sense")))
-        };
-        (pmi.rank, pmi.size) = (number("PMI_RANK")?, number("PMI_SIZE")?);
-        let failed = |error| CmdError::about("simple: PMI_FD", error);
-        let number = fd.parse::<i32>().ok().filter(|fd| *fd > 2);
-        let number = number.ok_or_else(|| CmdError::new(format!("simple: PMI_FD={fd} makes no sense")))?;
-        let stream = UnixStream::from(flux_sys::fd::take_inherited(number).map_err(failed)?);
-        stream.set_nonblocking(false).map_err(failed)?;
-        let limit = match text(matches, "timeout") {
+        let wanted = match text(matches, "method") {
             None => None,
-            Some(fsd) => {
-                let seconds = flux_types::parse_fsd(fsd);
-                let seconds = seconds.ok_or_else(|| CmdError::usage(format!("--timeout={fsd}: is no duration")))?;
-                Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero())
+            Some(method @ ("simple" | "single")) => Some(method),
+            Some(other) => return Err(CmdError::new(format!("{other}: no such method: simple or single"))),
+        };
+        let vars = ["PMI_FD", "PMI_RANK", "PMI_SIZE"].map(|name| (name, cx.var(name)));
+        let var = |name: &str| vars.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_deref());
+        let group = match wanted {
+            Some("single") => None,
+            _ => {
+                note("flux-pmi-client: trying 'simple'");
+                Group::from_env(var).map_err(|error| CmdError::new(error.to_string()))?
             }
         };
-        stream.set_read_timeout(limit).map_err(failed)?;
-        pmi.stream = Some(BufReader::new(stream));
-        pmi.say("simple: selected");
-        pmi.ask("initialize", "cmd=init pmi_version=1 pmi_subversion=1")?;
-        pmi.ask("initialize", "cmd=get_maxes")?;
-        let answer = pmi.ask("initialize", "cmd=get_my_kvsname")?;
-        pmi.name = value(&answer, "kvsname").unwrap_or_default().to_owned();
-        pmi.say(&format!("simple: initialize: rank={} size={} name={}: success", pmi.rank, pmi.size, pmi.name));
-        Ok(pmi)
+        let party = match group {
+            Some(group) => {
+                note("simple: selected");
+                let client = group.connect().map_err(|error| CmdError::new(error.to_string()))?;
+                let name = client.space().to_owned();
+                Party { method: "simple", rank: group.rank, size: group.size, name, client: Some(client), verbose }
+            }
+            None if wanted == Some("simple") => return Err(CmdError::new("PMI_FD not found in environ")),
+            None => {
+                if wanted.is_none() {
+                    note("simple: PMI_FD not found in environ");
+                    note("flux-pmi-client: trying 'single'");
+                }
+                note("single: selected");
+                Party { method: "single", rank: 0, size: 1, name: "0".to_owned(), client: None, verbose }
+            }
+        };
+        party.trace(format_args!("initialize: rank={} size={} name={}", party.rank, party.size, party.name), None);
+        Ok(party)
     }
 
-    fn say(&self, text: &str) {
-        if self.trace {
-            eprintln!("{text}");
+    fn trace(&self, what: impl Display, error: Option<&PmiError>) {
+        if self.verbose {
+            let outcome = error.map_or_else(|| "success".to_owned(), ToString::to_string);
+            eprintln!("{}: {what}: {outcome}", self.method);
         }
     }
 
-    /// The answer to one line, whose `rc` is 0.
-    fn ask(&mut self, doing: &str, line: &str) -> Result<String, CmdError> {
-        let stream = self.stream.as_mut().expect("only asked where there is a server");
-        let wrong = |error| CmdError::about(doing, error);
-        stream.get_mut().write_all(format!("{line}\n").as_bytes()).map_err(wrong)?;
-        let mut answer = Vec::new();
-        let limit = PMI_LINE_MAX as u64;
-        stream.by_ref().take(limit).read_until(b'\n', &mut answer).map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => CmdError::about(doing, "no answer in time"),
-            _ => wrong(error),
-        })?;
-        let answer = String::from_utf8_lossy(&answer).trim_end().to_owned();
-        match value(&answer, "rc") {
-            _ if answer.is_empty() => Err(CmdError::about(doing, "the server closed the connection")),
-            None | Some("0") => Ok(answer),
-            Some("4") => Err(CmdError::about(doing, "invalid key argument")),
-            Some(rc) => Err(CmdError::about(doing, format!("the server answered rc={rc}"))),
-        }
+    fn traced<T>(&self, what: impl Display, result: Result<T, PmiError>) -> Result<T, CmdError> {
+        self.trace(&what, result.as_ref().err());
+        result.map_err(|error| CmdError::about(what, error))
     }
 
     fn barrier(&mut self) -> Result<(), CmdError> {
-        if self.stream.is_some() {
-            self.ask("barrier", "cmd=barrier_in")?;
-            self.say("simple: barrier: success");
-        }
-        Ok(())
+        let result = self.client.as_mut().map_or(Ok(()), Client::barrier);
+        self.traced("barrier", result)
     }
 
-    fn put(&mut self, key: &str, text: &str) -> Result<(), CmdError> {
-        if self.stream.is_none() {
-            self.own.push((key.to_owned(), text.to_owned()));
-            return Ok(());
-        }
-        let line = format!("cmd=put kvsname={} key={key} value={text}", self.name);
-        self.ask(&format!("put {key}"), &line)?;
-        self.say(&format!("simple: put {key}: success"));
-        Ok(())
+    fn put(&mut self, key: &str, value: &str) -> Result<(), CmdError> {
+        let result = self.client.as_mut().map_or(Ok(()), |client| client.put(key, value));
+        self.traced(format_args!("put {key}"), result)
     }
 
     fn get(&mut self, key: &str) -> Result<String, CmdError> {
-        let doing = format!("get {key}");
-        if self.stream.is_none() {
-            let own = self.own.iter().rev().find(|(name, _)| name == key);
-            return own.map(|(_, text)| text.clone()).ok_or_else(|| CmdError::about(doing, "key not found"));
+        let Some(client) = &mut self.client else {
+            return Err(CmdError::new(format!("get {key}: key not found")));
+        };
+        match client.get(key) {
+            Err(PmiError::Answer { .. }) => Err(CmdError::new(format!("get {key}: invalid key argument"))),
+            result => self.traced(format_args!("get {key}"), result),
         }
-        let line = format!("cmd=get kvsname={} key={key}", self.name);
-        let answer = self.ask(&doing, &line)?;
-        self.say(&format!("simple: get {key}: success"));
-        // The value is the rest of the line: it may have blanks in it.
-        let text = answer.split_once("value=").map(|(_, text)| text.to_owned());
-        text.ok_or_else(|| CmdError::about(doing, "the answer has no value"))
     }
 
-    fn abort(&mut self, text: &str) -> Result<(), CmdError> {
-        if let Some(stream) = &mut self.stream {
-            let line = format!("cmd=abort exitcode=1 error_msg={text}\n");
-            stream.get_mut().write_all(line.as_bytes()).map_err(|error| CmdError::about("abort", error))?;
-            let mut rest = Vec::new();
-            // The launcher ends us.
-            let _ = stream.read_until(b'\n', &mut rest);
-        }
-        Err(CmdError::new(text.to_owned()))
-    }
-
-    fn finalize(&mut self) -> Result<(), CmdError> {
-        if self.stream.is_some() {
-            self.ask("finalize", "cmd=finalize")?;
-            self.say("simple: finalize: success");
-        }
-        Ok(())
+    fn finalize(mut self) -> Result<(), CmdError> {
+        let result = self.client.take().map_or(Ok(()), Client::finalize);
+        self.traced("finalize", result)
     }
 }
 
-fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    line.split_ascii_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
-}
-
-fn number(matches: &ArgMatches, name: &str, default: u32) -> Result<u32, CmdError> {
-    let given = text(matches, name).map_or(Ok(default), str::parse);
-    given.map_err(|_| CmdError::usage(format!("--{name}: give a number")))
-}
-
-fn barrier(pmi: &mut Pmi, matches: &ArgMatches, cx: &mut Context) -> Result<(), CmdError> {
+fn barrier(matches: &ArgMatches, mut party: Party, cx: &mut Context) -> CmdResult {
+    let count = matches.get_one::<u32>("test-count").copied().unwrap_or(1);
     let timing = matches.get_flag("test-timing");
-    if timing {
-        pmi.barrier()?;
+    if matches.get_one::<u32>("test-abort") == Some(&party.rank) {
+        let text = format!("rank {} is aborting", party.rank);
+        cx.warn(&text);
+        if let Some(client) = party.client.take() {
+            // The launcher ends us before the server closes the connection, or after.
+            client.abort(1, &format!("flux-pmi: {text}")).map_err(|error| CmdError::new(error.to_string()))?;
+        }
+        return Ok(ExitCode::FAILURE);
     }
-    if text(matches, "test-abort").is_some() && number(matches, "test-abort", 0)? == pmi.rank {
-        let rank = pmi.rank;
-        return pmi.abort(&format!("flux-pmi: rank {rank} is aborting"));
-    }
-    for _ in 0..number(matches, "test-count", 1)? {
+    for _ in 0..count {
+        if timing {
+            party.barrier()?;
+        }
         let began = Instant::now();
-        pmi.barrier()?;
-        if pmi.rank == 0 {
-            let took = began.elapsed().as_secs_f64();
-            let took = if timing { format!(" in {took:.3}s.") } else { String::new() };
-            cx.line(format_args!("{}: completed pmi barrier on {} tasks{took}", pmi.name, pmi.size))?;
+        party.barrier()?;
+        let took = if timing { format!(" in {:.3}s.", began.elapsed().as_secs_f64()) } else { String::new() };
+        if party.rank == 0 {
+            cx.line(format_args!("{}: completed pmi barrier on {} tasks{took}", party.name, party.size))?;
         }
     }
-    Ok(())
+    party.finalize()?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn exchange(pmi: &mut Pmi, matches: &ArgMatches, cx: &mut Context) -> Result<(), CmdError> {
-    pmi.barrier()?;
-    for round in 0..number(matches, "count", 1)? {
+fn exchange(matches: &ArgMatches, mut party: Party, cx: &mut Context) -> CmdResult {
+    let count = matches.get_one::<u32>("count").copied().unwrap_or(1);
+    let (rank, size) = (party.rank, party.size);
+    for round in 0..count {
+        party.barrier()?;
         let began = Instant::now();
-        let (key, text) = (format!("key.{}", pmi.rank), format!("{}.{round}", pmi.rank));
-        pmi.put(&key, &text)?;
-        pmi.barrier()?;
-        for rank in 0..pmi.size {
-            if pmi.get(&format!("key.{rank}"))? != format!("{rank}.{round}") {
-                return Err(CmdError::about(format!("get key.{rank}"), "returned unexpected value"));
+        let key = |rank: u32| format!("key.{round}.{rank}");
+        party.put(&key(rank), &rank.to_string())?;
+        party.barrier()?;
+        for other in (0..size).filter(|other| *other != rank) {
+            let value = party.get(&key(other))?;
+            if value != other.to_string() {
+                return Err(CmdError::new(format!("{} is {value}, not {other}", key(other))));
             }
         }
-        pmi.barrier()?;
-        if pmi.rank == 0 {
+        party.barrier()?;
+        if rank == 0 {
             let took = began.elapsed().as_secs_f64();
-            cx.line(format_args!("{}: completed pmi exchange on {} tasks in {took:.3}s.", pmi.name, pmi.size))?;
+            cx.line(format_args!("{}: completed pmi exchange on {size} tasks in {took:.3}s.", party.name))?;
         }
     }
-    Ok(())
+    party.finalize()?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn get(pmi: &mut Pmi, matches: &ArgMatches, cx: &mut Context) -> Result<(), CmdError> {
-    let here = match text(matches, "ranks").unwrap_or("0") {
-        "all" => true,
-        ranks => {
-            let ranks = Idset::parse(ranks).map_err(|error| CmdError::about("--ranks", error))?;
-            ranks.contains(pmi.rank)
-        }
+fn get(matches: &ArgMatches, party: &mut Party, cx: &mut Context) -> CmdResult {
+    let ranks = match text(matches, "ranks") {
+        Some("all") => Idset::below(party.size),
+        Some(text) => Idset::parse(text).map_err(|error| CmdError::about(format!("--ranks={text}"), error))?,
+        None => Idset::range(0, 0),
     };
-    if here {
-        let text = pmi.get(text(matches, "KEY").unwrap_or_default())?;
-        cx.line(text)?;
+    if ranks.contains(party.rank) {
+        for key in matches.get_many::<String>("KEY").into_iter().flatten() {
+            let value = party.get(key)?;
+            cx.line(value)?;
+        }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! A job as the leader (rank 0) knows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use flux_service::{Mono, Tag};
@@ -133,8 +133,8 @@ pub(super) struct Job {
     /// The wait status that the first fatal exception named.
     pub status_named: Option<i32>,
     pub barriers: BTreeMap<String, Barrier>,
-    /// The barrier that all have left last, and what they brought along.
-    pub released: Option<(String, Map<String, Value>)>,
+    /// The barriers that all have left last, and what they brought along; the newest first.
+    pub released: VecDeque<(String, Map<String, Value>)>,
     pub task_exit_told: bool,
     /// Shells whose loss is fatal; `None`: all of them.
     pub critical: Option<Idset>,

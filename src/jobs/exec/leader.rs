@@ -10,7 +10,7 @@ use super::job::{Barrier, Job, Lines, Part, Phase};
 use super::record::entry;
 use super::{JobExec, Pending};
 use crate::body::WireId;
-use crate::limits::EXCEPTION_NOTE_LEN_MAX;
+use crate::limits::{BARRIERS_KEPT, EXCEPTION_NOTE_LEN_MAX};
 
 #[derive(Deserialize)]
 struct StartRequest {
@@ -113,7 +113,7 @@ impl JobExec {
             killing: None,
             status_named: None,
             barriers: Default::default(),
-            released: None,
+            released: Default::default(),
             task_exit_told: false,
             critical: None,
             mock: None,
@@ -324,7 +324,7 @@ impl JobExec {
         data: Option<&Map<String, Value>>,
     ) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if let Some((_, data)) = job.released.as_ref().filter(|(released, _)| released == name) {
+        if let Some((_, data)) = job.released.iter().find(|(released, _)| released == name) {
             // It was not there when the others went on.
             let command = json!({"type": "barrier", "name": name, "data": data});
             let rank = job.parts[shell].rank;
@@ -343,16 +343,16 @@ impl JobExec {
     /// A shell that is back has been through this barrier: so may all that wait in it, should a former leader have let them go.
     fn passed_barrier(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, data: Option<&Map<String, Value>>) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        match job.barriers.remove(name) {
-            Some(_) => self.release_barrier(cx, id, name, data.cloned().unwrap_or_default()),
-            None if job.released.is_none() => job.released = Some((name.to_owned(), data.cloned().unwrap_or_default())),
-            None => {}
+        let known = job.released.iter().any(|(released, _)| released == name);
+        if job.barriers.remove(name).is_some() || !known {
+            self.release_barrier(cx, id, name, data.cloned().unwrap_or_default());
         }
     }
 
     fn release_barrier(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, data: Map<String, Value>) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.released = Some((name.to_owned(), data.clone()));
+        job.released.truncate(BARRIERS_KEPT - 1);
+        job.released.push_front((name.to_owned(), data.clone()));
         let ranks: Vec<Rank> = job.parts.iter().map(|part| part.rank).collect();
         let command = json!({"type": "barrier", "name": name, "data": data});
         for rank in ranks {

@@ -5,13 +5,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use flux_broker::Attrs;
+use flux_client::pmi::{Client, Group, PmiError};
 use flux_overlay::{Tree, TreeError};
 use flux_types::{Hostlist, Taskmap};
 use flux_wire::crypto::{KEY_LEN, KeyPair, PublicKey};
 use serde_json::Value;
 
 use super::hosts::{self, HostsError};
-use super::pmi::{Client, Group, PmiError};
 use crate::PeersSetup;
 
 /// Why the brokers did not find one another.

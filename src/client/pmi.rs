@@ -1,4 +1,4 @@
-//! The PMI-1 client (RFC 13): how brokers that were started together learn of one another.
+//! The PMI-1 client (RFC 13): how processes that were started together learn of one another.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,7 +8,7 @@ use crate::limits::PMI_LINE_MAX;
 
 /// Why the exchange failed.
 #[derive(Debug)]
-pub(super) enum PmiError {
+pub enum PmiError {
     Io(io::Error),
     Closed,
     /// The answer is another one, or reports a failure.
@@ -39,17 +39,19 @@ impl From<io::Error> for PmiError {
     }
 }
 
+impl std::error::Error for PmiError {}
+
 /// What the environment says of the process group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) rank: u32,
-    pub(super) size: u32,
+pub struct Group {
+    pub rank: u32,
+    pub size: u32,
     fd: i32,
 }
 
 impl Group {
     /// `None` without a server.
-    pub(super) fn from_env<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Group>, PmiError> {
+    pub fn from_env<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Group>, PmiError> {
         let Some(fd) = get("PMI_FD") else { return Ok(None) };
         let number = |name: &'static str| {
             let value = get(name).unwrap_or_default();
@@ -64,7 +66,11 @@ impl Group {
         Ok(Some(Group { rank, size, fd }))
     }
 
-    pub(super) fn connect(self) -> Result<Client, PmiError> {
+    /// Says hello to the server. Asked once: the descriptor is taken over.
+    ///
+    /// # Errors
+    /// Those of the conversation.
+    pub fn connect(self) -> Result<Client, PmiError> {
         let stream = UnixStream::from(flux_sys::fd::take_inherited(self.fd)?);
         stream.set_nonblocking(false)?;
         Client::new(stream)
@@ -72,7 +78,8 @@ impl Group {
 }
 
 /// A conversation with the server.
-pub(super) struct Client {
+#[derive(Debug)]
+pub struct Client {
     stream: BufReader<UnixStream>,
     space: String,
 }
@@ -87,23 +94,51 @@ impl Client {
         Ok(client)
     }
 
-    pub(super) fn put(&mut self, key: &str, value: &str) -> Result<(), PmiError> {
+    /// The name of the key-value space: that of the job.
+    pub fn space(&self) -> &str {
+        &self.space
+    }
+
+    /// # Errors
+    /// Those of the conversation; so for the others.
+    pub fn put(&mut self, key: &str, value: &str) -> Result<(), PmiError> {
         let line = format!("cmd=put kvsname={} key={key} value={value}", self.space);
         self.ask(&line, "put_result").map(drop)
     }
 
-    pub(super) fn barrier(&mut self) -> Result<(), PmiError> {
+    /// Waits for all processes of the group.
+    ///
+    /// # Errors
+    /// Those of the conversation.
+    pub fn barrier(&mut self) -> Result<(), PmiError> {
         self.ask("cmd=barrier_in", "barrier_out").map(drop)
     }
 
-    pub(super) fn get(&mut self, key: &str) -> Result<String, PmiError> {
+    /// The value of a key that some process has put before a barrier, or the server knows.
+    ///
+    /// # Errors
+    /// Those of the conversation.
+    pub fn get(&mut self, key: &str) -> Result<String, PmiError> {
         let line = format!("cmd=get kvsname={} key={key}", self.space);
         let answer = self.ask(&line, "get_result")?;
         word(&answer, "value").map(str::to_owned).ok_or(PmiError::Answer { asked: line, got: answer })
     }
 
-    pub(super) fn finalize(mut self) -> Result<(), PmiError> {
+    /// The last word.
+    ///
+    /// # Errors
+    /// Those of the conversation.
+    pub fn finalize(mut self) -> Result<(), PmiError> {
         self.ask("cmd=finalize", "finalize_ack").map(drop)
+    }
+
+    /// Ends all processes of the group; no answer comes.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn abort(mut self, code: i32, message: &str) -> Result<(), PmiError> {
+        let line = format!("cmd=abort exitcode={code} error_msg={message}\n");
+        Ok(self.stream.get_mut().write_all(line.as_bytes())?)
     }
 
     fn ask(&mut self, line: &str, want: &str) -> Result<String, PmiError> {
