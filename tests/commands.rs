@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 /// Seconds that one case may take.
-const CASE_TIMEOUT_SECS: u32 = 20;
+const CASE_TIMEOUT_SECS: u32 = 60;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -36,7 +36,10 @@ pub fn command() -> Command {
             Command::new("checkpoint")
                 .about("Perform checkpoint operations")
                 .subcommand_required(true)
-                .subcommand(Command::new("list").about("List the checkpoints"))
+                .subcommand(Command::new("list").about("List the checkpoints").args([
+                    flag("no-header", Some('n'), "Print no header"),
+                    flag("json", Some('j'), "Print the checkpoints as they are stored"),
+                ]))
                 .subcommand(
                     Command::new("update").about("Set the checkpoint").arg(word("BLOBREF", "The root it refers to")),
                 ),
@@ -51,7 +54,8 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         Some(("flush", _)) => simple("content.flush", cx),
         Some(("checkpoint", matches)) => match matches.subcommand() {
             Some(("update", matches)) => checkpoint_update(matches, cx),
-            _ => checkpoint_list(cx),
+            Some((_, matches)) => checkpoint_list(matches, cx),
+            None => unreachable!("clap requires one of the subcommands"),
         },
         _ => unreachable!("clap requires one of the subcommands"),
     }
@@ -111,15 +115,22 @@ fn hash_kind(flux: &mut Handle) -> Result<HashKind, CmdError> {
     HashKind::from_name(&name).ok_or_else(|| CmdError::new(format!("content.hash is {name}, which is not known here")))
 }
 
-fn checkpoint_list(cx: &mut Context) -> CmdResult {
+fn checkpoint_list(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let answer = cx.open()?.call("content.checkpoint-get", Target::Rank(Rank::ROOT), json!({}));
     let answer = answer.map_err(CmdError::calling("error fetching checkpoints"))?;
-    cx.line(format_args!("{:<10} {:<10} {:<20} {}", "Index", "Sequence", "Time", "Rootref"))?;
+    let json = matches.get_flag("json");
+    if !json && !matches.get_flag("no-header") {
+        cx.line(format_args!("{:<10} {:<10} {:<20} {}", "Index", "Sequence", "Time", "Rootref"))?;
+    }
     let list: Vec<Value> = match &answer["value"] {
         Value::Array(list) => list.clone(),
         other => vec![other.clone()],
     };
     for (index, checkpoint) in list.iter().enumerate() {
+        if json {
+            cx.line(checkpoint)?;
+            continue;
+        }
         let time = checkpoint["timestamp"].as_f64().map_or("N/A".to_owned(), timefmt::utc_seconds);
         let sequence = checkpoint["sequence"].as_i64().unwrap_or(0);
         let rootref = checkpoint["rootref"].as_str().unwrap_or("N/A");

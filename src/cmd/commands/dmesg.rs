@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::frame::args::flag;
 use crate::frame::color::{self, BLUE, BOLD, GREEN, RED, RESET, YELLOW};
 use crate::frame::context::Context;
+use crate::frame::stamp::Stamps;
 use crate::frame::{CmdError, CmdResult, timefmt};
 
 pub fn command() -> Command {
@@ -25,11 +26,7 @@ pub fn command() -> Command {
 }
 
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
-    let (human, delta) = (matches.get_flag("human"), matches.get_flag("delta"));
-    if delta && !human {
-        return Err(CmdError::new("--delta can only be used with --human"));
-    }
-    let mut printer = Printer { human, delta, color: color::wanted(matches, cx)?, minute: None };
+    let mut printer = Printer { stamps: Stamps::of(matches, cx)? };
     let mut flux = cx.open()?;
     if !matches.get_flag("clear") {
         let request = json!({"follow": matches.get_flag("follow"), "nobacklog": matches.get_flag("new")});
@@ -75,17 +72,13 @@ fn parse(line: &str) -> Option<Line<'_>> {
 pub(super) const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 struct Printer {
-    human: bool,
-    delta: bool,
-    color: bool,
-    /// The minute shown last, and the time that offsets count from.
-    minute: Option<(String, f64)>,
+    stamps: Stamps,
 }
 
 impl Printer {
     fn line(&mut self, text: &str) -> String {
         let Some(line) = parse(text) else { return text.to_owned() };
-        let time = if self.human { self.human(line.timestamp) } else { self.iso(line.timestamp) };
+        let time = if self.stamps.human { self.human(line.timestamp) } else { self.iso(line.timestamp) };
         let name = format!("{}.{}[{}]", line.app, SEVERITIES[usize::from(line.severity)], line.rank);
         let severity_color = match line.severity {
             0 | 1 => "\x1b[7m\x1b[31m",
@@ -95,15 +88,11 @@ impl Printer {
             7 => BLUE,
             _ => "",
         };
-        let body = match self.color {
+        let body = match self.stamps.color {
             true => format!("{severity_color}{}{RESET}", line.text),
             false => line.text.to_owned(),
         };
-        format!("{time} {}: {body}", self.colored(YELLOW, &name))
-    }
-
-    fn colored(&self, color: &str, text: &str) -> String {
-        if self.color { format!("{color}{text}{RESET}") } else { text.to_owned() }
+        format!("{time} {}: {body}", self.stamps.colored(YELLOW, &name))
     }
 
     /// Local time, unless the zone is UTC anyway.
@@ -113,28 +102,14 @@ impl Printer {
             let micros = ((seconds - seconds.floor()) * 1e6).round() as u32;
             Some(format!("{}.{micros:06}{zone}", timefmt::iso_local(seconds)))
         });
-        self.colored(GREEN, local.as_deref().unwrap_or(timestamp))
+        self.stamps.colored(GREEN, local.as_deref().unwrap_or(timestamp))
     }
 
     fn human(&mut self, timestamp: &str) -> String {
         let Some(seconds) = timefmt::parse_utc(timestamp) else {
-            return self.colored(GREEN, &format!("[{timestamp}]"));
+            return self.stamps.colored(GREEN, &format!("[{timestamp}]"));
         };
-        let minute = timefmt::local(seconds, "%Y %b%d %H:%M").unwrap_or_default();
-        match &mut self.minute {
-            Some((shown, start)) if *shown == minute => {
-                let offset = seconds - *start;
-                if self.delta {
-                    *start = seconds;
-                }
-                self.colored(GREEN, &format!("[{offset:>+11.6}]"))
-            }
-            _ => {
-                let text = format!("[{}]", minute.split_once(' ').map_or("", |(_, rest)| rest));
-                self.minute = Some((minute, seconds));
-                self.colored(&format!("{BOLD}{GREEN}"), &text)
-            }
-        }
+        self.stamps.human(seconds)
     }
 }
 
@@ -162,7 +137,7 @@ mod tests {
 
     #[test]
     fn colors_depend_on_the_severity() {
-        let mut printer = Printer { human: true, delta: true, color: true, minute: None };
+        let mut printer = Printer { stamps: Stamps::new(true, true, true) };
         printer.line(LINE);
         let later = LINE.replace("<49>", "<25>").replace("46.05", "47.05");
         let want = "\x1b[32m[  +1.000000]\x1b[0m \x1b[33mbroker.err[3]\x1b[0m: \x1b[31monline: vm (ranks 0)\x1b[0m";

@@ -9,6 +9,7 @@ pub mod external;
 pub mod generate;
 pub mod help;
 pub mod install;
+pub mod stamp;
 pub mod timefmt;
 
 use std::process::ExitCode;

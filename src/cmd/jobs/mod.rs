@@ -342,12 +342,8 @@ fn explain_pending(flux: &mut Handle, jobs: &mut [JobInfo]) {
 
 fn query(matches: &ArgMatches, count: u32, cx: &mut Context) -> Result<Query, CmdError> {
     let mut query = Query { max_entries: if count > 0 { count.saturating_add(1) } else { 0 }, ..Query::default() };
-    let queues = texts(matches, "queue");
-    query.queues = queues.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    query.narrow(matches)?;
     query.name = text(matches, "name").map(str::to_owned);
-    for names in texts(matches, "filter") {
-        query.filter(names)?;
-    }
     let mut all = matches.get_flag("a");
     if let Some(when) = text(matches, "since") {
         all |= !query.is_filtered();
@@ -361,15 +357,12 @@ fn query(matches: &ArgMatches, count: u32, cx: &mut Context) -> Result<Query, Cm
     if !query.is_filtered() {
         query.filter("pending,running")?;
     }
-    query.set_user(text(matches, "user"))?;
+    query.whose(matches)?;
     if let Some(targets) = text(matches, "include") {
         query.include(targets)?;
         if !matches.contains_id("user") {
             query.userid = None;
         }
-    }
-    if matches.get_flag("A") {
-        query.userid = None;
     }
     Ok(query)
 }

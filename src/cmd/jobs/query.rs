@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use clap::ArgMatches;
 use flux_client::{Errno, Fault, Handle, Target};
 use flux_types::{Hostlist, Idset, IdsetFormat, JobId, JobResult, StateSet};
 use serde_json::{Value, json};
 
 use super::info::{JobInfo, Shared};
 use crate::frame::CmdError;
+use crate::frame::args::{text, texts};
 use crate::job::signals::user_id;
 use crate::submit::refused;
 
@@ -52,6 +54,28 @@ impl Query {
 
     pub(crate) fn is_filtered(&self) -> bool {
         self.states | self.results != 0
+    }
+
+    /// Takes the `--queue`s and `--filter`s of a command line.
+    ///
+    /// # Errors
+    /// As [`Query::filter`].
+    pub(crate) fn narrow(&mut self, matches: &ArgMatches) -> Result<(), CmdError> {
+        let queues = texts(matches, "queue");
+        self.queues = queues.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+        texts(matches, "filter").into_iter().try_for_each(|names| self.filter(names))
+    }
+
+    /// Takes `--user` and `-A` of a command line.
+    ///
+    /// # Errors
+    /// As [`Query::set_user`].
+    pub(crate) fn whose(&mut self, matches: &ArgMatches) -> Result<(), CmdError> {
+        self.set_user(text(matches, "user"))?;
+        if matches.get_flag("A") {
+            self.userid = None;
+        }
+        Ok(())
     }
 
     /// `--user`

@@ -176,19 +176,12 @@ fn search(matches: &ArgMatches, fields: &[&str], cx: &mut Context) -> Result<(Ha
         }
     };
     let mut query = Query { max_entries: number("max-entries", 1000)?, ..Query::default() };
-    let queues = texts(matches, "queue");
-    query.queues = queues.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
-    for names in texts(matches, "filter") {
-        query.filter(names)?;
-    }
+    query.narrow(matches)?;
     if !query.is_filtered() {
         let all = matches.try_get_one::<bool>("a").ok().flatten().copied().unwrap_or(false);
         query.filter(if all { "pending,running,inactive" } else { "pending,running" })?;
     }
-    query.set_user(text(matches, "user"))?;
-    if matches.get_flag("A") {
-        query.userid = None;
-    }
+    query.whose(matches)?;
     let needed = ["name", "username", "nodelist", "queue", "status", "duration", "runtime"];
     let attributes = super::fields::attributes(fields.iter().copied().chain(needed));
     let mut flux = cx.open()?;

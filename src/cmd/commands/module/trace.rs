@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::frame::args::{text, texts};
-use crate::frame::color::{self, BLUE, BOLD, CYAN, GREEN, MAGENTA, RED, RESET, YELLOW};
+use crate::frame::color::{BLUE, CYAN, GREEN, MAGENTA, RED, YELLOW};
 use crate::frame::context::Context;
+use crate::frame::stamp::Stamps;
 use crate::frame::{CmdError, CmdResult, timefmt};
 
 const TYPES: [(&str, i64, char); 4] =
@@ -34,15 +35,12 @@ struct Traced {
 }
 
 pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
-    let (human, delta) = (matches.get_flag("human"), matches.get_flag("delta"));
-    if delta && !human {
-        return Err(CmdError::new("--delta can only be used with --human"));
-    }
+    let stamps = Stamps::of(matches, cx)?;
     let names = texts(matches, "MODULE");
     let chosen = texts(matches, "type");
     let mask: i64 = TYPES.iter().filter(|(name, ..)| chosen.is_empty() || chosen.contains(name)).map(|row| row.1).sum();
     let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
-    let mut printer = Printer { human, delta, color: color::wanted(matches, cx)?, width, minute: None };
+    let mut printer = Printer { stamps, width };
     let request = json!({
         "typemask": mask,
         "topic_glob": text(matches, "topic").unwrap_or("*"),
@@ -60,11 +58,8 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 }
 
 struct Printer {
-    human: bool,
-    delta: bool,
-    color: bool,
+    stamps: Stamps,
     width: usize,
-    minute: Option<(String, f64)>,
 }
 
 impl Printer {
@@ -96,34 +91,16 @@ impl Printer {
             4 => YELLOW,
             _ => CYAN,
         };
-        let gap = if self.human { "  " } else { " " };
-        format!("{time}{gap}{}", self.colored(color, &text))
-    }
-
-    fn colored(&self, color: &str, text: &str) -> String {
-        if self.color { format!("{color}{text}{RESET}") } else { text.to_owned() }
+        let gap = if self.stamps.human { "  " } else { " " };
+        format!("{time}{gap}{}", self.stamps.colored(color, &text))
     }
 
     fn time(&mut self, seconds: f64) -> String {
-        if !self.human {
+        if !self.stamps.human {
             let millis = ((seconds - seconds.trunc()) * 1e3) as u32;
-            return self.colored(GREEN, &format!("{}.{millis:03}", timefmt::iso_local(seconds)));
+            return self.stamps.colored(GREEN, &format!("{}.{millis:03}", timefmt::iso_local(seconds)));
         }
-        let minute = timefmt::local(seconds, "%Y %b%d %H:%M").unwrap_or_default();
-        match &mut self.minute {
-            Some((shown, start)) if *shown == minute => {
-                let offset = seconds - *start;
-                if self.delta {
-                    *start = seconds;
-                }
-                self.colored(GREEN, &format!("[{offset:>+11.6}]"))
-            }
-            _ => {
-                let text = format!("[{}]", minute.split_once(' ').map_or("", |(_, rest)| rest));
-                self.minute = Some((minute, seconds));
-                self.colored(&format!("{BOLD}{GREEN}"), &text)
-            }
-        }
+        self.stamps.human(seconds)
     }
 }
 
