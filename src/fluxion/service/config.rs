@@ -35,6 +35,8 @@ pub(super) fn merged(cx: &Cx<'_>, table: &str, args: &[String]) -> Result<Map<St
     };
     for word in args {
         let (key, value) = word.split_once('=').ok_or_else(|| refused(format!("'{word}' is not KEY=VALUE")))?;
+        // Two names for one thing.
+        let key = if key == "policy" { "match-policy" } else { key };
         map.insert(key.into(), value.into());
     }
     Ok(map)

@@ -116,6 +116,16 @@ impl Service for FluxionResource {
         }
     }
 
+    /// The graph is made once: a new configuration is only looked at, and holds when the module is reloaded.
+    fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        let options = merged(cx, "sched-fluxion-resource", &self.args)?;
+        resource_config(&options).map_err(refused)?;
+        if options != self.options {
+            cx.log(LogLevel::Notice, "the new [sched-fluxion-resource] holds once the module is reloaded".to_owned());
+        }
+        Ok(())
+    }
+
     fn check(&self) {
         assert!(self.notified.len() <= NOTIFY_COUNT_MAX);
     }
