@@ -31,7 +31,8 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     };
     let entries = eventlog::decode(&log).map_err(|error| CmdError::about(KEY, error))?;
     let runs = runs(entries);
-    let clean = runs.iter().rev().skip(1).all(|run| run.finish.is_some());
+    // The run before this one; what came before that has been looked at then.
+    let clean = runs.iter().rev().nth(1).is_none_or(|run| run.finish.is_some());
     if !matches.get_flag("quiet") {
         let count = runs.len();
         for (nth, run) in runs.into_iter().enumerate() {
