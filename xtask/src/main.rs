@@ -9,6 +9,8 @@ mod power;
 mod run;
 mod seeds;
 mod sim;
+mod site;
+mod soak;
 mod statics;
 mod tidy;
 
@@ -30,6 +32,11 @@ const COMMANDS: &[Command] = &[
         "crash",
         "kill -9 the broker at random moments, or cut its [--power]; nothing may be lost [--runs N]",
         crash::main,
+    ),
+    (
+        "soak",
+        "jobs of all kinds, cancels, kills of the broker; then an audit, job by job [--jobs N] [--seed N] [--flux PROGRAM]",
+        soak::main,
     ),
     ("sim", "instances under virtual time and faults [--seeds A-B | --seed N [--trace]]", sim::main),
     ("seeds", "random graphs, jobs and losses against independent checkers [--seeds N]", seeds::main),

@@ -1,0 +1,246 @@
+//! `cargo xtask soak`: jobs of all kinds under random cancels and kills of the broker, and an audit of each at the end.
+//!
+//! What a job must have come to follows from its kind alone; the audit shares no code with the broker. Every job that runs writes its
+//! number into one file, so that none runs twice and none is lost.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::Outcome;
+use crate::crash::Random;
+use crate::run::target;
+use crate::site::Site;
+
+const JOBS: u32 = 2_000;
+const JOBS_PER_ROUND: u32 = 200;
+const CORES: u32 = 16;
+/// Eventlogs that are read one by one.
+const LOGS_MAX: u64 = 1_000;
+
+/// What a job does, and so what it comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Good,
+    /// Exits with its number modulo 3, plus 1.
+    Bad,
+    Slow,
+    /// After the first good job of its round.
+    Dependent,
+    /// Let go at the end of its round.
+    Held,
+    /// Held, and cancelled.
+    Canceled,
+    /// Ended by a signal of its own.
+    Signaled,
+    TooLong,
+}
+
+const KINDS: [Kind; 8] =
+    [Kind::Good, Kind::Bad, Kind::Slow, Kind::Dependent, Kind::Held, Kind::Canceled, Kind::Signaled, Kind::TooLong];
+
+impl Kind {
+    fn script(self) -> &'static str {
+        match self {
+            Kind::Bad => "exit $((FLUX_JOB_CC % 3 + 1))",
+            Kind::Slow => "sleep 0.$((FLUX_JOB_CC % 10))",
+            Kind::Signaled => "kill -9 $$",
+            Kind::TooLong => "sleep 300",
+            Kind::Good | Kind::Dependent | Kind::Held | Kind::Canceled => "true",
+        }
+    }
+
+    fn options(self, first: &str) -> Vec<String> {
+        match self {
+            Kind::Held | Kind::Canceled => vec!["--urgency=hold".to_owned()],
+            Kind::Dependent => vec![format!("--dependency=afterok:{first}")],
+            Kind::TooLong => vec!["--time-limit=0.5s".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Result and exit code as `flux jobs` tells them.
+    fn expected(self, number: u32) -> (&'static str, String) {
+        match self {
+            Kind::Good | Kind::Slow | Kind::Dependent | Kind::Held => ("COMPLETED", "0".to_owned()),
+            Kind::Bad => ("FAILED", (number % 3 + 1).to_string()),
+            Kind::Signaled => ("FAILED", "137".to_owned()),
+            Kind::Canceled => ("CANCELED", "-128".to_owned()),
+            Kind::TooLong => ("TIMEOUT", String::new()),
+        }
+    }
+}
+
+struct Options {
+    jobs: u32,
+    seed: u64,
+    flux: PathBuf,
+}
+
+fn parse(args: &[String]) -> Result<Options, String> {
+    let mut options = Options { jobs: JOBS, seed: 1, flux: target().join("dist/flux") };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let value = args.next().ok_or_else(|| format!("{arg} wants a value"))?;
+        let number = || value.parse().map_err(|_| format!("{arg} wants a number"));
+        match arg.as_str() {
+            "--jobs" => options.jobs = number()? as u32,
+            "--seed" => options.seed = number()?,
+            "--flux" => options.flux = PathBuf::from(value),
+            _ => return Err(format!("{arg} is unknown: use --jobs N, --seed N, --flux PROGRAM")),
+        }
+    }
+    Ok(options)
+}
+
+/// All that was submitted.
+#[derive(Default)]
+struct Books {
+    jobs: BTreeMap<String, (Kind, u32)>,
+    kills: u32,
+}
+
+pub(crate) fn main(args: &[String]) -> Outcome {
+    let options = parse(args)?;
+    let mut random = Random::new(options.seed);
+    let mut site = Site::new(&options.flux, CORES)?;
+    let mut books = Books::default();
+    site.start()?;
+    let mut from = 0;
+    while from < options.jobs {
+        let count = JOBS_PER_ROUND.min(options.jobs - from);
+        round(&mut site, &mut random, &mut books, from, count)?;
+        from += count;
+        println!("soak: {from} of {} jobs, {} kills of the broker", options.jobs, books.kills);
+    }
+    site.wait_until_idle()?;
+    audit(&site, &mut random, &books).map_err(|why| format!("seed {}: {why}", options.seed))?;
+    site.stop()?;
+    println!("soak: {} jobs audited, {} kills of the broker (seed {})", books.jobs.len(), books.kills, options.seed);
+    Ok(())
+}
+
+fn round(site: &mut Site, random: &mut Random, books: &mut Books, from: u32, count: u32) -> Outcome {
+    let mut first = String::new();
+    let mut by_kind: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let share = (count / KINDS.len() as u32).max(1);
+    for (nth, kind) in KINDS.into_iter().enumerate() {
+        let begin = from + nth as u32 * share;
+        let ids = submit(site, kind, begin, share, &first)?;
+        first = if first.is_empty() { ids[0].clone() } else { first };
+        books.jobs.extend(ids.iter().cloned().zip((begin..).map(|number| (kind, number))));
+        by_kind.insert(nth, ids);
+        maybe_kill(site, random, books)?;
+    }
+    let of = |kind: Kind| &by_kind[&KINDS.iter().position(|known| *known == kind).expect("all kinds are listed")];
+    let cancel: Vec<&str> = ["cancel"].into_iter().chain(of(Kind::Canceled).iter().map(String::as_str)).collect();
+    said(site, &cancel)?;
+    maybe_kill(site, random, books)?;
+    for id in of(Kind::Held) {
+        said(site, &["job", "urgency", id, "default"])?;
+    }
+    maybe_kill(site, random, books)
+}
+
+fn said(site: &Site, args: &[&str]) -> Result<String, String> {
+    match site.output(args)? {
+        (0, text) => Ok(text),
+        (code, _) => Err(format!("{args:?}: exit {code}: {}", site.complaints.borrow())),
+    }
+}
+
+fn submit(site: &Site, kind: Kind, begin: u32, count: u32, first: &str) -> Result<Vec<String>, String> {
+    let script = format!("echo $FLUX_JOB_CC >>{}/ran; {}", site.dir.display(), kind.script());
+    let mut args = vec!["submit".to_owned(), format!("--cc={begin}-{}", begin + count - 1)];
+    args.extend(kind.options(first));
+    args.extend(["sh".to_owned(), "-c".to_owned(), script]);
+    let text = said(site, &args.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let ids: Vec<String> = text.lines().map(str::to_owned).collect();
+    if ids.len() == count as usize { Ok(ids) } else { Err(format!("{} ids for {count} jobs", ids.len())) }
+}
+
+/// One time in three the broker dies, after a while, and comes back, after a while.
+fn maybe_kill(site: &mut Site, random: &mut Random, books: &mut Books) -> Outcome {
+    if random.below(3) != 0 {
+        return Ok(());
+    }
+    std::thread::sleep(random.millis(600));
+    site.kill();
+    books.kills += 1;
+    std::thread::sleep(random.millis(600));
+    site.start()
+}
+
+fn audit(site: &Site, random: &mut Random, books: &Books) -> Outcome {
+    let listed = said(site, &["jobs", "-a", "-n", "--count=0", "-o", "{id} {state} {result} {returncode}"])?;
+    let mut results = BTreeMap::new();
+    for line in listed.lines() {
+        let mut words = line.split_whitespace();
+        let id = words.next().unwrap_or("").to_owned();
+        results.insert(id, words.map(str::to_owned).collect::<Vec<_>>());
+    }
+    for (id, (kind, number)) in &books.jobs {
+        let (result, code) = kind.expected(*number);
+        let got = results.get(id).ok_or_else(|| format!("{id} ({kind:?} {number}) is lost"))?;
+        let good = got.first().is_some_and(|state| state == "INACTIVE")
+            && got.get(1).is_some_and(|got| got == result)
+            && (code.is_empty() || got.get(2) == Some(&code));
+        if !good {
+            let log = said(site, &["job", "eventlog", id])?;
+            return Err(format!("{id} ({kind:?} {number}) came to {got:?}, not to {result} {code}\n{log}"));
+        }
+    }
+    if results.len() != books.jobs.len() {
+        return Err(format!("{} jobs are known, {} were submitted", results.len(), books.jobs.len()));
+    }
+    audit_runs(site, books)?;
+    let ids: Vec<&String> = books.jobs.keys().collect();
+    for _ in 0..LOGS_MAX.min(ids.len() as u64) {
+        audit_log(site, ids[random.below(ids.len() as u64) as usize])?;
+    }
+    let free = said(site, &["resource", "list", "-s", "free", "-no", "{ncores}"])?;
+    if free.trim() == CORES.to_string() { Ok(()) } else { Err(format!("{} of {CORES} cores are free", free.trim())) }
+}
+
+/// Each job that had to run did so once.
+fn audit_runs(site: &Site, books: &Books) -> Outcome {
+    let ran = fs::read_to_string(site.dir.join("ran")).map_err(|error| error.to_string())?;
+    let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
+    for number in ran.lines().filter_map(|line| line.parse().ok()) {
+        *counts.entry(number).or_default() += 1;
+    }
+    for (id, (kind, number)) in &books.jobs {
+        let want = u32::from(*kind != Kind::Canceled);
+        let got = counts.get(number).copied().unwrap_or(0);
+        if got != want {
+            return Err(format!("{id} ({kind:?} {number}) ran {got} times, not {want}"));
+        }
+    }
+    Ok(())
+}
+
+/// RFC 21: from `submit` to `clean`, in the order of time, and what can be only once is.
+fn audit_log(site: &Site, id: &str) -> Outcome {
+    let log = said(site, &["job", "eventlog", "--format=json", id])?;
+    let bad = |why: &str| Err(format!("{id}: {why}\n{log}"));
+    let mut names = Vec::new();
+    let mut last = 0.0;
+    for line in log.lines() {
+        let part = |key: &str| line.split_once(&format!("\"{key}\":")).map(|(_, rest)| rest);
+        let time = part("timestamp").and_then(|rest| rest.split(',').next()?.parse::<f64>().ok()).unwrap_or(0.0);
+        if time < last {
+            return bad("its events are out of order");
+        }
+        last = time;
+        names.push(part("name").and_then(|rest| rest.split('"').nth(1)).unwrap_or("").to_owned());
+    }
+    if names.first().is_none_or(|name| name != "submit") || names.last().is_none_or(|name| name != "clean") {
+        return bad("its log is no whole life");
+    }
+    for once in ["submit", "validate", "depend", "alloc", "start", "finish", "free", "clean"] {
+        if names.iter().filter(|name| *name == once).count() > 1 {
+            return bad(&format!("{once} came twice"));
+        }
+    }
+    Ok(())
+}
