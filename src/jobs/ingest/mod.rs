@@ -5,6 +5,7 @@
 pub(crate) mod defaults;
 mod pipeline;
 mod rules;
+mod spec;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,7 +31,10 @@ struct Checked {
     urgency: i64,
     flags: u32,
     t_submit: f64,
+    /// Without its environment.
     jobspec: Value,
+    /// As JSON text.
+    environment: Option<Box<str>>,
     signed: String,
 }
 
@@ -206,7 +210,7 @@ impl JobIngest {
         let malformed = |error| Fault::new(Errno::EPROTO, format!("error decoding job request: {error}"));
         let body: Submit = request.decode().map_err(malformed)?;
         let flags = check_rights(request, &body)?;
-        let jobspec = unwrap(cx, request, &body.signed)?;
+        let (jobspec, environment) = unwrap(cx, request, &body.signed)?;
         let job = Checked {
             // Only who asks is needed from here on, not what.
             request: Message { payload: Payload::None, ..request.clone() },
@@ -214,6 +218,7 @@ impl JobIngest {
             flags,
             t_submit: cx.now.wall.timestamp(),
             jobspec,
+            environment,
             signed: body.signed,
         };
         self.enter(cx, job);
@@ -287,13 +292,16 @@ impl JobIngest {
 }
 
 fn job_body(id: JobId, checked: Checked) -> Value {
-    let mut job = Map::with_capacity(7);
+    let mut job = Map::with_capacity(8);
     job.insert("id".into(), id.0.into());
     job.insert("userid".into(), checked.request.cred.userid.into());
     job.insert("urgency".into(), checked.urgency.into());
     job.insert("t_submit".into(), checked.t_submit.into());
     job.insert("flags".into(), checked.flags.into());
     job.insert("jobspec".into(), checked.jobspec);
+    if let Some(environment) = checked.environment {
+        job.insert("environment".into(), String::from(environment).into());
+    }
     job.insert("J".into(), checked.signed.into());
     Value::Object(job)
 }
@@ -340,7 +348,7 @@ fn check_rights(request: &Message, body: &Submit) -> Result<u32, Fault> {
 }
 
 /// The jobspec inside a signed request, if its signer is who sent it.
-fn unwrap(cx: &Cx<'_>, request: &Message, signed: &str) -> Result<Value, Fault> {
+fn unwrap(cx: &Cx<'_>, request: &Message, signed: &str) -> Result<(Value, Option<Box<str>>), Fault> {
     let now = i64::try_from(cx.now.wall.0.as_secs()).unwrap_or(i64::MAX);
     let unwrapped = flux_sign::check_sent(signed, now)
         .map_err(|error| Fault::new(Errno(flux_sign::errno(&error)), error.to_string()))?;
@@ -355,7 +363,7 @@ fn unwrap(cx: &Cx<'_>, request: &Message, signed: &str) -> Result<Value, Fault> 
     if cx.node.owner != 0 && requestor == 0 {
         return Err(invalid("submission of jobs as user root not supported"));
     }
-    serde_json::from_slice(&unwrapped.payload).map_err(|error| invalid(format!("jobspec: invalid JSON: {error}")))
+    spec::read(&unwrapped.payload).map_err(|error| invalid(format!("jobspec: invalid JSON: {error}")))
 }
 
 fn fluid_fault(error: FluidError) -> Fault {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::rules::{self, Step};
 use super::worker::Worker;
-use super::{Checked, JobIngest, defaults, invalid};
+use super::{Checked, JobIngest, defaults, invalid, spec};
 use crate::state::JobFlags;
 
 /// A request between two steps.
@@ -99,17 +99,18 @@ impl JobIngest {
                 let change = if *step == Step::Defaults { defaults::apply } else { defaults::constrain_to_queue };
                 change(&cx.node.config, std::mem::take(&mut job.jobspec)).map(|jobspec| job.jobspec = jobspec)
             }
-            Step::Jobspec { version } => rules::check_jobspec(&job.jobspec, *version),
+            Step::Jobspec { version } => rules::check_environment(job.environment.as_deref())
+                .and_then(|()| rules::check_jobspec(&job.jobspec, *version)),
             Step::RequireInstance(min) => rules::check_instance(&job.jobspec, *min),
             Step::Feasibility => {
-                let body = info(&job);
+                let body = info(&job, job.jobspec.clone());
                 let number = self.hold(job, at);
                 let tag = cx.request("feasibility.check", Target::Any, body);
                 self.pipeline.feasibility.insert(tag, number);
                 return Ok(None);
             }
             Step::Program { .. } => {
-                let line = info(&job);
+                let line = info(&job, spec::whole(&job.jobspec, job.environment.as_deref()));
                 let number = self.hold(job, at);
                 self.pipeline.workers.entry(at).or_default().ask(number, &line);
                 return Ok(None);
@@ -154,6 +155,7 @@ impl JobIngest {
                 let changes = matches!(self.pipeline.steps.get(at), Some(Step::Program { changes: true, .. }));
                 if let Some(jobspec) = data.filter(|_| changes) {
                     job.jobspec = jobspec;
+                    job.environment = spec::take_environment(&mut job.jobspec);
                 }
                 self.go_on(cx, job, at.wrapping_add(1));
             }
@@ -162,7 +164,7 @@ impl JobIngest {
 }
 
 /// A request as programs and the scheduler see it.
-fn info(job: &Checked) -> Value {
+fn info(job: &Checked, jobspec: Value) -> Value {
     let userid = job.request.cred.userid;
-    json!({"jobspec": job.jobspec, "userid": userid, "urgency": job.urgency, "flags": job.flags})
+    json!({"jobspec": jobspec, "userid": userid, "urgency": job.urgency, "flags": job.flags})
 }

@@ -158,6 +158,15 @@ pub(super) fn is_skipped(step: &Step, novalidate: bool) -> bool {
     novalidate && step.is_check()
 }
 
+/// # Errors
+/// EINVAL if the environment is no object.
+pub(super) fn check_environment(text: Option<&str>) -> Result<(), Fault> {
+    if text.is_none_or(|text| text.starts_with('{')) {
+        return Ok(());
+    }
+    Err(invalid("jobspec: attributes.system.environment must be a mapping"))
+}
+
 /// RFC 14, and what this program runs: version 1 (RFC 25), or any.
 ///
 /// # Errors

@@ -40,8 +40,11 @@ pub(super) struct Environments {
 impl Environments {
     pub(super) fn keep(&mut self, jobspec: &Value) -> Environment {
         let Some(environment) = jobspec.pointer("/attributes/system/environment") else { return Environment::Absent };
-        let text = environment.to_string();
-        if let Some(known) = self.texts.get(text.as_str()) {
+        self.keep_text(&environment.to_string())
+    }
+
+    pub(super) fn keep_text(&mut self, text: &str) -> Environment {
+        if let Some(known) = self.texts.get(text) {
             return Environment::Here(known.clone());
         }
         if self.len + text.len() > ENVIRONMENTS_LEN_MAX {

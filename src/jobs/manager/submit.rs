@@ -29,6 +29,9 @@ struct NewJob<'a> {
     jobspec: &'a Value,
     #[serde(skip)]
     signed: Option<&'a str>,
+    /// As JSON text, if it is not in the jobspec.
+    #[serde(skip)]
+    environment: Option<&'a str>,
 }
 
 fn absent() -> &'static Value {
@@ -41,6 +44,7 @@ impl<'a> NewJob<'a> {
         let mut job = NewJob::deserialize(body).map_err(|error| malformed(error.to_string()))?;
         job.jobspec = body.get("jobspec").ok_or_else(|| malformed("missing field `jobspec`".into()))?;
         job.signed = body.get("J").and_then(Value::as_str);
+        job.environment = body.get("environment").and_then(Value::as_str);
         Ok(job)
     }
 }
@@ -82,7 +86,10 @@ impl JobManager {
         let birth = Birth { id, userid: new.userid, urgency: new.urgency, flags, t_submit: new.t_submit };
         let mut job = Job::new(&birth, new.jobspec);
         job.unacknowledged = true;
-        job.environment = self.environments.keep(new.jobspec);
+        job.environment = match new.environment {
+            Some(text) => self.environments.keep_text(text),
+            None => self.environments.keep(new.jobspec),
+        };
         self.jobs.insert(id, job);
         let first = context([
             ("userid", new.userid.into()),
