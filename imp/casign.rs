@@ -7,8 +7,8 @@ use crate::config::{self, CaConfig, IMP_CONFIG_DIR, ImpConfig, read_trusted};
 use crate::kv::{Kind, Kv, format_time};
 use crate::limits::FILE_LEN_MAX;
 use crate::privileged::{Ids, become_caller};
-use crate::{audit, cert};
-use std::io::{Read, Write};
+use crate::{audit, cert, reader};
+use std::io::Write;
 use std::path::Path;
 
 /// Runs the command.
@@ -18,7 +18,7 @@ use std::path::Path;
 pub(crate) fn casign(ids: Ids) -> Result<u8, String> {
     let imp: ImpConfig = config::load(IMP_CONFIG_DIR)?;
     let ca = imp.ca.ok_or("[ca] is not configured")?;
-    let frame = collect(|| become_caller(ids), FILE_LEN_MAX, -1, read_key)?;
+    let frame = collect(|| become_caller(ids), FILE_LEN_MAX, -1, reader::read_key)?;
     let mut cert =
         Cert::from_header(&Kv::decode(&frame).ok_or("malformed frame")?).ok_or("the input is no certificate")?;
     let secret = secret_from_toml(&read_trusted(Path::new(&ca.cert_path))?).ok_or("the CA's key is malformed")?;
@@ -33,16 +33,6 @@ pub(crate) fn casign(ids: Ids) -> Result<u8, String> {
     audit(&format!("casign: certified a signing key of user id {}", ids.ruid));
     let write = |_| u8::from(std::io::stdout().write_all(cert.to_toml().as_bytes()).is_err());
     collect(|| become_caller(ids), 0, -1, write).map(|_| 0)
-}
-
-/// In the child: nothing but the key passes.
-fn read_key(mut out: std::fs::File) -> u8 {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(FILE_LEN_MAX).read_to_string(&mut text);
-    let key = Cert::from_toml(&text).map(|cert| Cert { meta: Kv::default(), signature: None, ..cert });
-    let mut kv = Kv::default();
-    let put = key.and_then(|key| key.put_header(&mut kv));
-    u8::from(read.is_err() || put.is_none() || out.write_all(&kv.encode()).is_err())
 }
 
 /// The metadata of a certificate made now. `ids` are its uuid and that of its issuer.

@@ -2,18 +2,16 @@
 
 use crate::cert::Cert;
 use crate::child::collect;
-use crate::config::{self, IMP_CONFIG_DIR, ImpConfig, SIGN_CONFIG_DIR, SecurityConfig, read_small, read_trusted};
+use crate::config::{self, IMP_CONFIG_DIR, ImpConfig, SIGN_CONFIG_DIR, SecurityConfig, read_trusted};
 use crate::input::Request;
 use crate::j::{self, Mechanism, SignError, Signed};
 use crate::limits::{FILE_LEN_MAX, INPUT_LEN_MAX};
 use crate::policy::{self, User};
 use crate::privileged::{self, Ids, become_caller, become_user};
 use crate::supervise::{Files, supervise};
-use crate::verify::{Authority, Rules, verify_curve, verify_none};
-use crate::{audit, reader, replay, users};
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
-use std::io::Write;
+use crate::users::NOBODY;
+use crate::verify::{Authority, Rules, verify_curve, verify_munge, verify_none};
+use crate::{audit, munge, reader, replay, users};
 use std::path::Path;
 
 /// The descriptor (named by a variable, too) from which the job shell reads the jobspec that the user signed.
@@ -78,7 +76,12 @@ fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Resu
     let now = crate::now()?;
     match signed.mechanism {
         Mechanism::None => verify_none(signed, &rules, caller).map_err(refused)?,
-        Mechanism::Munge => return Err(refused(SignError::NotAllowed { mechanism: Mechanism::Munge })),
+        Mechanism::Munge => {
+            let socket = sign.munge.socket_path.as_deref().unwrap_or(munge::SOCKET);
+            let ask = |out| reader::ask_munged(socket, signed.signature, out);
+            let vouched = collect(|| become_user(NOBODY, NOBODY, &[]), FILE_LEN_MAX, 10_000, ask)?;
+            verify_munge(signed, &rules, now, &vouched).map_err(refused)?;
+        }
         Mechanism::Curve if sign.curve.require_ca => {
             let ca = security.ca.as_ref().ok_or("[ca] is not configured")?;
             let cert = read_trusted(Path::new(&format!("{}.pub", ca.cert_path)))?;
@@ -108,13 +111,12 @@ fn is_revoked(directory: &str, uuid: &str) -> bool {
 fn home_cert(user: &User) -> Result<Cert, String> {
     refuse!((user.uid == 0 || user.gid == 0) && enforced!("root"), policy::Denied::RootJob.to_string());
     let path = format!("{}/.flux/curve/sig.pub", user.home);
-    let read = |mut out: std::fs::File| {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let opened = nix::fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|error| error.to_string());
-        let written = opened.and_then(read_small).map(|text| out.write_all(text.as_bytes()));
-        u8::from(!matches!(written, Ok(Ok(()))))
-    };
-    let bytes = collect(|| become_user(user.uid, user.gid, &user.groups), FILE_LEN_MAX, 10_000, read);
+    let bytes = collect(
+        || become_user(user.uid, user.gid, &user.groups),
+        FILE_LEN_MAX,
+        10_000,
+        |out| reader::copy_file(&path, out),
+    );
     let text = bytes.map_err(|error| format!("{path}: {error}"))?;
     let cert = std::str::from_utf8(&text).ok().and_then(Cert::from_toml);
     cert.ok_or_else(|| format!("{path} is no certificate"))

@@ -20,9 +20,10 @@ pub mod j;
 mod json;
 pub mod kv;
 pub mod limits;
+pub mod munge;
 pub mod policy;
 mod privileged;
-mod reader;
+pub mod reader;
 mod replay;
 mod supervise;
 mod users;
@@ -98,10 +99,8 @@ fn run(ids: Ids, name: &str, environment: &[(String, String)]) -> Result<u8, Str
 }
 
 fn whoami(ids: Ids) -> String {
-    let line = |prefix: &str| {
-        format!("flux-imp: {prefix}: uid={} euid={} gid={} egid={}\n", ids.ruid, ids.euid, ids.rgid, ids.egid)
-    };
-    if ids.euid == 0 && ids.ruid != 0 { line("privileged") } else { line("unprivileged") }
+    let kind = if ids.euid == 0 && ids.ruid != 0 { "privileged" } else { "unprivileged" };
+    format!("flux-imp: {kind}: uid={} euid={} gid={} egid={}\n", ids.ruid, ids.euid, ids.rgid, ids.egid)
 }
 
 fn print(text: &str) -> Result<u8, String> {

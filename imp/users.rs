@@ -4,27 +4,25 @@
 use crate::child::collect;
 use crate::limits::{GETENT_LEN_MAX, GETENT_MS_MAX};
 use crate::policy::User;
-use crate::privileged::{self, become_user};
-use std::fs::File;
+use crate::privileged::become_user;
+use crate::reader;
 use std::path::Path;
 
 const GETENT: &str = "/usr/bin/getent";
 /// nobody, nogroup: the kernel's overflow ids.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// Asks for one entry of a database; `None` if there is none.
 fn getent(database: &str, key: &str) -> Result<String, String> {
     crate::config::open_trusted(Path::new(GETENT))?;
     let args = [GETENT, database, "--", key].map(String::from);
-    let work = |out: File| {
-        if privileged::place(out.into(), 1).is_err() {
-            return 126;
-        }
-        privileged::execute(None, GETENT, &args, &[], true);
-        126
-    };
-    let bytes = collect(|| become_user(NOBODY, NOBODY, &[]), GETENT_LEN_MAX, GETENT_MS_MAX, work)
-        .map_err(|error| format!("getent {database} {key}: {error}"))?;
+    let bytes = collect(
+        || become_user(NOBODY, NOBODY, &[]),
+        GETENT_LEN_MAX,
+        GETENT_MS_MAX,
+        |out| reader::look_up(database, key, &args, out),
+    )
+    .map_err(|error| format!("getent {database} {key}: {error}"))?;
     String::from_utf8(bytes).map_err(|_| format!("getent {database} {key}: not UTF-8"))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cert::Cert;
 use crate::j::{Mechanism, SignError, Signed};
+use crate::munge;
 
 /// What the site's configuration says (`[sign]` and `[ca]` of flux-security).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,22 @@ pub fn verify_curve(signed: &Signed<'_>, rules: &Rules, now: i64, authority: &Au
             if ctime.saturating_add(ttl) < now && enforced!("sign-ttl") { Err(SignError::Expired) } else { Ok(()) }
         }
     }
+}
+
+/// Checks a `munge` request by what munged said of its credential: user id, time, and the digest of what was signed.
+///
+/// # Errors
+/// The first of [`SignError`] that applies.
+pub fn verify_munge(signed: &Signed<'_>, rules: &Rules, now: i64, vouched: &[u8]) -> Result<(), SignError> {
+    allowed(signed, rules, Mechanism::Munge)?;
+    let (uid, rest) = vouched.split_first_chunk().ok_or(SignError::BadSignature)?;
+    let (time, digest) = rest.split_first_chunk().ok_or(SignError::BadSignature)?;
+    refuse!(digest != munge::digest(signed.signed_part) && enforced!("munge-digest"), SignError::BadSignature);
+    let (uid, time) = (u32::from_be_bytes(*uid), i64::from(u32::from_be_bytes(*time)));
+    let why = || format!("munged says that user {uid} has signed");
+    refuse!(uid != signed.userid && enforced!("munge-user"), SignError::NotTheKey { of: signed.userid, why: why() });
+    refuse!(time.saturating_add(rules.max_ttl) < now && enforced!("munge-ttl"), SignError::Expired);
+    Ok(())
 }
 
 /// Whether the CA says that the certificate is the user's, now; answers how long its signatures are good, in seconds.

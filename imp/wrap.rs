@@ -82,6 +82,18 @@ pub fn wrap_curve(keys: (&Cert, &SecretKey), userid: u32, payload: &[u8], now: i
     Some(format!("{part}.{}", encode64(&signature.to_bytes())))
 }
 
+/// A request that munged, asked as its user, vouches for. Its own time to live does not matter: `max-ttl` of the site does.
+///
+/// # Errors
+/// A text of munged's.
+pub fn wrap_munge(userid: u32, payload: &[u8], socket: &str) -> Result<String, String> {
+    let mut header = header(Mechanism::Munge, userid);
+    header.put("nonce", Kind::Text, &nonce()).ok_or("a header that is too long")?;
+    let part = unsigned_part(&header, payload);
+    let credential = crate::munge::encode(socket, &crate::munge::digest(&part))?;
+    Ok(format!("{part}.{credential}"))
+}
+
 /// 128 random bits.
 pub fn nonce() -> String {
     encode64(&sodiumoxide::randombytes::randombytes(16))

@@ -85,7 +85,7 @@ fn input(j: &str) -> String {
 }
 
 /// The requests that scripts name.
-fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<String, String> {
+fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<String, Vec<u8>> {
     let stranger = Cert::generate();
     let keys = (&alice.0, &alice.1);
     let times = (0, 50);
@@ -101,7 +101,7 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
     let foreign = Forge { keys: (&stranger.0, &stranger.1), userid: ALICE, times };
     let at = |times| Forge { keys, userid: ALICE, times }.made("{}");
     let contained = input(&made).replace("\"}", "\",\"options\":{\"DevicePolicy\":\"strict\"}}");
-    let mut all: BTreeMap<String, String> = [
+    let mut all: BTreeMap<String, Vec<u8>> = [
         ("good", input(&made)),
         ("slow", input(&good.made("{\"slow\":1}"))),
         ("rewrite", input(&good.made("{\"rewrite\":1}"))),
@@ -121,14 +121,20 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
         ("contained", contained),
         ("secret", "TOP-SECRET\n".to_owned()),
     ]
-    .map(|(name, text)| (name.to_owned(), text))
+    .map(|(name, text)| (name.to_owned(), text.into_bytes()))
     .into();
+    for (name, payload) in [("munge", "{}"), ("munge-other", "{\"evil\":1}")] {
+        let part = wrap::unsigned_part(&wrap::header(Mechanism::Munge, ALICE), payload.as_bytes());
+        let digest = flux_imp::munge::digest(&part);
+        all.insert(name.to_owned(), part.into_bytes());
+        all.insert(format!("{name}-digest"), digest);
+    }
     all.extend(certified(alice, ca));
     all
 }
 
 /// Requests with certificates that a CA has signed, or should not have.
-fn certified(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<String, String> {
+fn certified(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<String, Vec<u8>> {
     let day = 86_400;
     let config = |domain: &str, sign_ttl| CaConfig {
         max_cert_ttl: day,
@@ -153,7 +159,7 @@ fn certified(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Stri
         let mut cert = alice.0.clone();
         cert.meta = metadata(&config(domain, sign_ttl), (UUID, "ca"), of, now() + age, false).expect("well-formed");
         cert.sign_by(key).expect("it fits");
-        (name.to_owned(), input(&Forge { keys: (&cert, &alice.1), userid, times }.made("{}")))
+        (name.to_owned(), input(&Forge { keys: (&cert, &alice.1), userid, times }.made("{}")).into_bytes())
     });
     made.into()
 }
@@ -172,6 +178,13 @@ as() { user=$1; shift; setpriv --reuid $user --regid $user --clear-groups "$@"; 
 start() { as 4001 "$IMP" exec "$W/bin/shell" 1 <"$W/in/$1"; }
 with_ca() { sed -i 's/require-ca.*/require-ca = true\n[ca]\nmax-cert-ttl = 86400\nmax-sign-ttl = 1000\ncert-path = "\/etc\/ca"\nrevoke-dir = "\/etc\/revoked"\ndomain = "site"/; s/max-ttl = 60/max-ttl = 2000/' /etc/flux/security/conf.d/sign.toml; }
 with_state() { mkdir -m 700 /etc/state; sed -i 's/^.exec.$/[exec]\nstate-dir = "\/etc\/state"/' /etc/flux/imp/conf.d/imp.toml; }
+with_munge() {
+    sed -i "s,allowed-types.*,allowed-types = ['munge']," /etc/flux/security/conf.d/sign.toml
+    printf '[sign.munge]\nsocket-path = "%s"\n' "$W/t/m/s" >>/etc/flux/security/conf.d/sign.toml
+    mkdir -m 755 /etc/m; head -c 1024 /dev/urandom >/etc/m/key; chmod 400 /etc/m/key
+    munged --force --key-file=/etc/m/key --socket="$W/t/m/s" --pid-file=/etc/m/p --log-file=/etc/m/l --seed-file=/etc/m/e
+}
+munge_as() { printf '{"J":"%s.%s"}' "$(cat "$W/in/$2")" "$(as $1 munge -S "$W/t/m/s" -i "$W/in/$3")" >/etc/m/j; as 4001 "$IMP" exec "$W/bin/shell" 1 </etc/m/j; }
 allow_all() { sed -i 's/^.exec.$/[exec]\nallowed-environment = ["*"]/' /etc/flux/imp/conf.d/imp.toml; }
 "#;
 
@@ -212,7 +225,7 @@ impl Site {
         Some(site)
     }
 
-    fn write(&self, below: &str, text: &str, mode: u32) {
+    fn write(&self, below: &str, text: &(impl AsRef<[u8]> + ?Sized), mode: u32) {
         let path = self.root.path().join(below);
         fs::write(&path, text).expect("written");
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
@@ -310,4 +323,21 @@ fn each_attack_fails_and_is_logged_and_succeeds_without_its_check_alone() {
         }
     }
     assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn what_munged_vouches_for_runs() {
+    let Some(site) = Site::new() else { return };
+    let attack = Attack {
+        class: String::new(),
+        name: String::new(),
+        check: String::new(),
+        run: "with_munge; munge_as 4002 munge munge-digest; as 4001 $IMP exec $W/bin/shell 1 </etc/m/j | grep -c uid=4002".into(),
+        refusal: String::new(),
+        audit: None,
+        gain: String::new(),
+    };
+    let (out, log) = site.attack(&attack, "");
+    assert!(out.contains("uid=4002(alice)") && log.contains("of alice (4002)"), "{out}{log}");
+    assert!(out.ends_with("1\n"), "decoded again, on this node or another, it still counts: {out}");
 }

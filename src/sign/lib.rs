@@ -8,8 +8,9 @@ mod keys;
 pub use flux_imp::config::{SIGN_CONFIG_DIR, SecurityConfig, SignConfig};
 pub use flux_imp::j::{Mechanism, SignError, Signed, parse};
 pub use flux_imp::limits::SIGNED_REQUEST_LEN_MAX;
+pub use flux_imp::munge::SOCKET as MUNGE_SOCKET;
 pub use flux_imp::verify::{Authority, Rules, verify_curve};
-pub use flux_imp::wrap::wrap_none;
+pub use flux_imp::wrap::{wrap_munge, wrap_none};
 pub use keys::{KeyError, KeyPair, key_path};
 
 /// How long a request without a configured `max-ttl` is good, in seconds: two weeks, as flux-security recommends.

@@ -14,6 +14,7 @@ use crate::frame::CmdError;
 #[derive(Debug)]
 enum Signer {
     None,
+    Munge { socket: String },
     Curve { keys: Box<KeyPair>, ttl: i64 },
 }
 
@@ -31,9 +32,12 @@ pub(crate) fn wrap_as(kind: Option<&str>, userid: u32, jobspec: &str) -> Result<
     let signer = match kind {
         None => return wrap(userid, jobspec),
         Some("none") => Signer::None,
+        Some("munge") => Signer::munge().map_err(CmdError::new)?,
         Some("curve") => Signer::curve(userid).map_err(CmdError::new)?,
         Some(kind) => {
-            return Err(CmdError::new(format!("cannot sign with mechanism '{kind}': there are 'none' and 'curve'")));
+            return Err(CmdError::new(format!(
+                "cannot sign with mechanism '{kind}': there are 'none', 'curve' and 'munge'"
+            )));
         }
     };
     signer.wrap(userid, jobspec)
@@ -47,8 +51,14 @@ impl Signer {
             {
                 Signer::curve(userid)
             }
+            Some(site) if site.default_type == "munge" => Signer::munge(),
             _ => Ok(Signer::None),
         }
+    }
+
+    fn munge() -> Result<Signer, String> {
+        let socket = flux_sign::site()?.and_then(|site| site.munge.socket_path);
+        Ok(Signer::Munge { socket: socket.unwrap_or_else(|| flux_sign::MUNGE_SOCKET.to_owned()) })
     }
 
     fn curve(userid: u32) -> Result<Signer, String> {
@@ -61,6 +71,9 @@ impl Signer {
     fn wrap(&self, userid: u32, jobspec: &str) -> Result<String, CmdError> {
         match self {
             Signer::None => Ok(flux_sign::wrap_none(userid, jobspec.as_bytes())),
+            Signer::Munge { socket } => {
+                flux_sign::wrap_munge(userid, jobspec.as_bytes(), socket).map_err(CmdError::new)
+            }
             Signer::Curve { keys, ttl } => {
                 let now = i64::try_from(flux_sys::clock::wall().as_secs()).unwrap_or(i64::MAX);
                 let signed = keys.wrap(userid, jobspec.as_bytes(), now, *ttl);
