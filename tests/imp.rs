@@ -272,3 +272,35 @@ fn the_copy_tells_who_it_is() {
     let done = site.exec(FLUX, &site.signed(ALICE, now()));
     assert!(done.code == Some(1) && done.err.contains("set-id root"), "{done:?}");
 }
+
+/// Functions that run before `main`: the compiler's own, and the one by which Rust learns its arguments.
+const BEFORE_MAIN: &[&str] = &["frame_dummy", "ARGV_INIT_ARRAY"];
+
+#[test]
+fn no_library_runs_code_before_the_role_is_chosen() {
+    let program = env!("CARGO_BIN_EXE_flux");
+    let tool = |name: &str, args: &[&str]| {
+        let done =
+            Command::new(name).args(args).arg(program).output().unwrap_or_else(|error| panic!("{name}: {error}"));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let hex = |text: &str| u64::from_str_radix(text, 16).expect("a number");
+    let sections = tool("readelf", &["-SW"]);
+    let array = sections.lines().find(|line| line.contains(" .init_array ")).expect("a section");
+    let fields: Vec<&str> = array.split("INIT_ARRAY").nth(1).expect("columns").split_whitespace().collect();
+    let (start, len) = (hex(fields[0]), hex(fields[2]));
+    let relocations = tool("readelf", &["-rW"]);
+    let inside = |line: &&str| {
+        let offset = line.split_whitespace().next().and_then(|text| u64::from_str_radix(text, 16).ok());
+        line.contains("R_X86_64_RELATIVE") && offset.is_some_and(|at| (start..start + len).contains(&at))
+    };
+    let targets = relocations.lines().filter(inside).filter_map(|line| line.split_whitespace().last().map(hex));
+    let symbols = tool("nm", &[]);
+    let name_of = |at: u64| symbols.lines().find(|line| line.starts_with(&format!("{at:016x} "))).unwrap_or("nameless");
+    let found: Vec<&str> = targets.map(name_of).collect();
+    assert_eq!(found.len() as u64, len / 8, "each has its place: {found:?}");
+    for name in &found {
+        assert!(BEFORE_MAIN.iter().any(|known| name.contains(known)), "{name} runs before main: {found:?}");
+    }
+    assert!(!sections.contains("PREINIT_ARRAY"), "{sections}");
+}

@@ -11,7 +11,7 @@ use flux_imp::wrap;
 use serde::Deserialize;
 use sodiumoxide::base64::{Variant, encode};
 use sodiumoxide::crypto::sign::ed25519::{self, SecretKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -340,4 +340,96 @@ fn what_munged_vouches_for_runs() {
     let (out, log) = site.attack(&attack, "");
     assert!(out.contains("uid=4002(alice)") && log.contains("of alice (4002)"), "{out}{log}");
     assert!(out.ends_with("1\n"), "decoded again, on this node or another, it still counts: {out}");
+}
+
+/// What the privileged process may open, by the last step of the path.
+const OPENED: &[&str] = &[
+    "/",
+    "etc",
+    "flux",
+    "imp",
+    "security",
+    "conf.d",
+    "imp.toml",
+    "sign.toml",
+    "usr",
+    "bin",
+    "getent",
+    // The loader and libc of a build that is not static, and what Rust's main asks for its stack.
+    "ld.so.cache",
+    "libc.so.6",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "maps",
+    "ngroups_max",
+    "cgroup",
+];
+const TRACED: &str =
+    "trace=%file,connect,bind,setresuid,ptrace,fchmod,fchown,ftruncate,mount,kill,clone,clone3,fork,vfork";
+
+/// Lines of a trace: process and call.
+fn lines(trace: &str) -> impl Iterator<Item = (&str, &str)> {
+    let split = trace.lines().filter_map(|line| line.split_once(' ')).map(|(pid, call)| (pid, call.trim_start()));
+    split.filter(|(pid, _)| pid.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Calls that a process made before it gave up root for good. What a job starts has nothing to give up.
+fn privileged_calls(trace: &str) -> Vec<(&str, &str)> {
+    let gives_up =
+        |call: &str| call.starts_with("setresuid(") && !call.starts_with("setresuid(0,") && call.ends_with("= 0");
+    let gave_up: BTreeSet<&str> = lines(trace).filter(|(_, call)| gives_up(call)).map(|(pid, _)| pid).collect();
+    let is_fork = |call: &str| ["clone", "vfork", "fork"].iter().any(|name| call.contains(name));
+    let forks = lines(trace).filter(|(_, call)| is_fork(call));
+    let parents: BTreeMap<&str, &str> =
+        forks.filter_map(|(pid, call)| Some((call.rsplit_once("= ")?.1.trim(), pid))).collect();
+    let mut done = BTreeSet::new();
+    let mut calls = Vec::new();
+    for (pid, call) in lines(trace) {
+        let job = parents.get(pid).is_some_and(|parent| {
+            gave_up.contains(parent) || parents.get(parent).is_some_and(|above| gave_up.contains(above))
+        });
+        if call.starts_with(|c: char| c.is_ascii_lowercase()) && !job && !done.contains(pid) {
+            calls.push((pid, call));
+        }
+        if gives_up(call) {
+            done.insert(pid);
+        }
+    }
+    calls
+}
+
+#[test]
+fn until_it_gives_up_root_it_opens_nothing_but_what_is_listed_and_writes_nothing() {
+    let Some(site) = Site::new() else { return };
+    let row = |run: &str| Attack {
+        class: String::new(),
+        name: String::new(),
+        check: String::new(),
+        run: run.into(),
+        refusal: String::new(),
+        audit: None,
+        gain: String::new(),
+    };
+    // A tracer that is root leaves the set-id bit its effect.
+    let script = format!(
+        "cd /; strace -f -u flux -e {TRACED} -o /etc/trace $IMP exec $W/bin/shell 1 <$W/in/good; cat /etc/trace"
+    );
+    let (out, _) = site.attack(&row(&script), "");
+    assert!(out.contains("uid=4002(alice)"), "the job runs: {out}");
+    let calls = privileged_calls(&out);
+    assert!(calls.len() > 30, "the trace is there: {out}");
+    let first = calls[0].0;
+    for (pid, call) in calls {
+        let (name, rest) = call.split_once('(').unwrap_or((call, ""));
+        let opened = rest.split('"').nth(1).and_then(|path| path.rsplit('/').next());
+        let listed = opened.is_some_and(|last| OPENED.contains(&if last.is_empty() { "/" } else { last }));
+        let good = match name {
+            "openat" | "open" => listed && call.contains("O_RDONLY"),
+            "access" | "newfstatat" | "readlink" | "readlinkat" | "stat" | "statx" | "lstat" => true,
+            "setresuid" | "chdir" | "getcwd" | "kill" | "clone" | "clone3" => true,
+            "execve" => pid == first && rest.contains("flux-imp"), // The start itself.
+            _ => false,
+        };
+        assert!(good, "{pid}: {call}");
+    }
 }
