@@ -104,15 +104,16 @@ fn first_list(dir: &Path, names: &[&str]) -> Option<CpuSet> {
     names.iter().find_map(|name| cpu_list(&dir.join(name)))
 }
 
-/// The NUMA nodes, in the order of their numbers. A kernel without them has none.
+/// The NUMA nodes of the host, in the order of their numbers. A kernel without them has none.
 pub(crate) fn numa(root: &Path) -> Vec<Numa> {
+    let foreign = crate::gpus::memory_nodes(root);
     let dir = root.join("sys/devices/system/node");
     let node = |(id, name): (u32, String)| {
         let cpus: BTreeSet<u32> = cpu_list(&dir.join(&name).join("cpulist")).iter().flat_map(CpuSet::iter).collect();
         let memory_bytes = text(&dir.join(&name).join("meminfo")).and_then(|text| memory_total(&text)).unwrap_or(0);
         Numa { id, memory_bytes, cpus: cpus.into_iter().collect() }
     };
-    numbered(&dir, "node").into_iter().map(node).collect()
+    numbered(&dir, "node").into_iter().filter(|(id, _)| !foreign.contains(id)).map(node).collect()
 }
 
 /// `Node 0 MemTotal:       5597400 kB`

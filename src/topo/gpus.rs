@@ -28,7 +28,7 @@ fn nvidia(root: &Path) -> Vec<Gpu> {
     let dir = root.join("proc/driver/nvidia/gpus");
     let mut gpus = Vec::new();
     for pci in names(&dir) {
-        let Some(text) = text(&dir.join(&pci).join("information")) else { continue };
+        let text = text(&dir.join(&pci).join("information")).unwrap_or_default(); // Older drivers show a directory only.
         let field = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
             Some(clean_name(line))
@@ -56,7 +56,7 @@ fn amd(root: &Path) -> Vec<Gpu> {
     let mut gpus = Vec::new();
     for (_, name) in numbered(&dir, "") {
         let dir = dir.join(name);
-        if number(&dir.join("gpu_id")).unwrap_or(0) == 0 {
+        if number(&dir.join("gpu_id")) == Some(0) {
             continue;
         }
         let Some(properties) = text(&dir.join("properties")) else { continue };
@@ -92,6 +92,16 @@ fn intel(root: &Path) -> Vec<Gpu> {
     }
     gpus.sort_by(|a, b| a.pci.cmp(&b.pci));
     gpus
+}
+
+/// NUMA nodes that are the memory of GPUs (POWER9, Grace): not for the programs of the host.
+pub(crate) fn memory_nodes(root: &Path) -> Vec<u32> {
+    let dir = root.join("proc/driver/nvidia/gpus");
+    let node = |pci: String| {
+        let status = text(&dir.join(pci).join("numa_status"))?;
+        status.lines().find_map(|line| line.strip_prefix("Node:"))?.trim().parse().ok()
+    };
+    names(&dir).into_iter().filter_map(node).collect()
 }
 
 /// The kernel writes -1 where the machine does not say.
