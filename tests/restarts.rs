@@ -11,20 +11,28 @@ const EXE: &str = env!("CARGO_BIN_EXE_flux");
 struct System {
     tmp: tempfile::TempDir,
     brokers: Vec<Option<Child>>,
+    /// What a broker is run by: the words before it, with `%` for its rank.
+    wrap: &'static [&'static str],
 }
 
 impl System {
     fn start(size: usize, more: &str) -> System {
+        let sockets: Vec<_> = (0..size).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap().to_string()).collect();
+        System::at_addresses(addresses, &[], more)
+    }
+
+    fn at_addresses(addresses: Vec<String>, wrap: &'static [&'static str], more: &str) -> System {
+        let size = addresses.len();
         let tmp = tempfile::tempdir().unwrap();
         let path = |name: &str| tmp.path().join(name).display().to_string();
         assert!(Command::new(EXE).args(["keygen", "--name=test", &path("cert")]).status().unwrap().success());
-        let sockets: Vec<_> = (0..size).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let host = |(rank, socket): (usize, &std::net::TcpListener)| {
-            let at = format!("tcp://{}", socket.local_addr().unwrap());
+        let host = |(rank, address): (usize, &String)| {
+            let at = format!("tcp://{address}");
             let parent = if rank == 0 { String::new() } else { format!(", parent = \"h{}\"", (rank - 1) / 2) };
             format!("{{ host = \"h{rank}\", bind = \"{at}\", connect = \"{at}\"{parent} }}")
         };
-        let hosts: Vec<String> = sockets.iter().enumerate().map(host).collect();
+        let hosts: Vec<String> = addresses.iter().enumerate().map(host).collect();
         let config = format!(
             "[bootstrap]\ncurve_cert = \"{}\"\nhosts = [\n{}\n]\n[resource]\nnoverify = true\n\
              [[resource.config]]\nhosts = \"h[0-{}]\"\ncores = \"0-1\"\n{more}\n",
@@ -33,8 +41,7 @@ impl System {
             size - 1
         );
         fs::write(path("conf.toml"), config).unwrap();
-        drop(sockets);
-        let mut system = System { tmp, brokers: (0..size).map(|_| None).collect() };
+        let mut system = System { tmp, brokers: (0..size).map(|_| None).collect(), wrap };
         (0..size).for_each(|rank| system.run(rank));
         system
     }
@@ -45,8 +52,9 @@ impl System {
 
     fn run(&mut self, rank: usize) {
         let set = |name: &str, file: &str| format!("-S{name}={}", self.path(file).display());
-        let mut command = Command::new(EXE);
-        command.arg("broker").arg("-c").arg(self.path("conf.toml"));
+        let mut words = self.wrap.iter().map(|word| word.replace('%', &rank.to_string())).chain([EXE.to_owned()]);
+        let mut command = Command::new(words.next().expect("there is the program at least"));
+        command.args(words).arg("broker").arg("-c").arg(self.path("conf.toml"));
         command.args([format!("-Shostname=h{rank}"), "-Sbroker.rc2_none=1".into(), "-Sbroker.quorum=1".into()]);
         command.args([set("rundir", &format!("run{rank}")), set("statedir", &format!("state{rank}"))]);
         command.arg(format!("-Slocal-uri=local://{}", self.path(&format!("local-{rank}")).display()));
@@ -153,4 +161,68 @@ fn a_node_that_stays_away_fails_its_jobs_and_comes_back_clean() {
     let alive = format!("for pid in $(cat {}.*); do [ -d /proc/$pid ] && echo $pid; done", pids.display());
     assert_eq!(system.at(0, &alive), "");
     assert_eq!(system.at(0, "$F run -N3 -n3 true; echo $?"), "0");
+}
+
+/// Four hosts on one network, as namespaces; gone when dropped.
+struct Hosts;
+
+const BRIDGE: &str = "fluxtestbr";
+
+impl Hosts {
+    fn new() -> Hosts {
+        drop(Hosts); // Of a run that was killed.
+        let hosts = Hosts;
+        ip(&format!("link add {BRIDGE} type bridge"));
+        ip(&format!("link set {BRIDGE} up"));
+        for n in 0..4 {
+            let host = format!("fluxtest{n}");
+            ip(&format!("netns add {host}"));
+            ip(&format!("link add {host} type veth peer name eth0 netns {host}"));
+            ip(&format!("link set {host} master {BRIDGE} up"));
+            ip(&format!("-n {host} address add 10.213.7.{}/24 dev eth0", n + 1));
+            ip(&format!("-n {host} link set lo up"));
+            ip(&format!("-n {host} link set eth0 up"));
+        }
+        hosts
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        let names = (0..4).map(|n| format!("netns delete fluxtest{n}")).chain([format!("link delete {BRIDGE}")]);
+        for words in names {
+            let _ = Command::new("ip").args(words.split(' ')).stderr(std::process::Stdio::null()).status();
+        }
+    }
+}
+
+fn ip(words: &str) {
+    let out = Command::new("ip").args(words.split(' ')).output().expect("ip(8) is there: ./test installs it");
+    assert!(out.status.success(), "ip {words}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn a_host_that_is_cut_off_is_torpid_then_lost_and_comes_back() {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    if id.stdout != b"0\n" {
+        return; // Only root makes network namespaces.
+    }
+    let _hosts = Hosts::new();
+    let addresses = (1..5).map(|n| format!("10.213.7.{n}:8050")).collect();
+    let wrap = &["ip", "netns", "exec", "fluxtest%"];
+    let tbon =
+        "[tbon]\ntorpid_min = \"0.2s\"\ntorpid_max = \"1s\"\ntcp_user_timeout = \"4s\"\nconnect_timeout = \"1s\"";
+    let mut system = System::at_addresses(addresses, wrap, tbon);
+    system.until(None, STATUS, "full");
+    assert_eq!(
+        system.at(0, "$F run -N4 -n4 -l sh -c 'echo $FLUX_URI' | sed 's|.*/local-||' | sort | tr -d '\\n'"),
+        "0123"
+    );
+    ip("-n fluxtest3 link set eth0 down");
+    system.until(None, "$F resource status -s torpid -no {ranks}", "3");
+    system.until(None, "$F overlay status --no-pretty | grep h3", "3 h3: lost");
+    assert_eq!(system.at(0, "$F resource list -s down -no {ranks}; $F run -N3 -n3 true; echo $?"), "3\n0");
+    ip("-n fluxtest3 link set eth0 up");
+    system.until(None, "$F resource list -s up -no {ranks}", "0-3");
+    assert_eq!(system.at(0, "$F run -N4 -n4 true; echo $?"), "0");
 }

@@ -189,7 +189,8 @@ impl Connection {
                 Phase::Null
             }
             security => {
-                if peer_is_server != matches!(security, Security::CurveClient { .. }) {
+                // libzmq never says that it is the server (RFC 37 lets it); two clients find out with their first commands.
+                if peer_is_server && matches!(security, Security::CurveServer { .. }) {
                     return Err(ZmtpError::SameRole);
                 }
                 Phase::Curve(Box::new(Curve::begin(security, self.socket.name(), &mut self.output)))
