@@ -36,5 +36,7 @@ pub const GRAPH_DURATION_MAX: i64 = 3_153_600_000;
 pub const COMMAND_LINE_BYTES_MAX: usize = 1 << 20;
 /// Streams of `sched-fluxion-resource.notify`.
 pub const NOTIFY_COUNT_MAX: usize = 1024;
+/// Jobs behind the head of a queue that are looked at in one cycle, whether they can ever start.
+pub const FRESH_PER_CYCLE_MAX: usize = 1024;
 /// Jobs a queue policy holds pending.
 pub const PENDING_COUNT_MAX: usize = 4_000_000;

@@ -10,7 +10,7 @@ use indexmap::IndexSet;
 use serde_json::Value;
 
 /// A condition on nodes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Constraint {
     Any,
     Properties(Vec<(bool, String)>),

@@ -17,7 +17,7 @@ pub struct Jobspec {
 }
 
 /// One resource vertex of the request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
     pub kind: String,
     pub count: Count,
@@ -33,6 +33,11 @@ fn error<T>(what: impl Into<String>) -> Result<T, JobspecError> {
 }
 
 impl Jobspec {
+    /// Whether another one asks for the same, for as long and under the same constraint.
+    pub fn asks_as(&self, other: &Jobspec) -> bool {
+        self.duration == other.duration && self.constraint == other.constraint && self.resources == other.resources
+    }
+
     /// Parses a YAML or JSON text.
     ///
     /// # Errors

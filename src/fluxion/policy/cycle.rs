@@ -4,6 +4,7 @@ use super::queue::{Pending, Queue, Why};
 use super::{QueueConfig, QueuePolicy};
 use crate::error::MatchError;
 use crate::fluxion::{Allocation, Fluxion};
+use crate::limits::FRESH_PER_CYCLE_MAX;
 use crate::traverser::MatchOp;
 
 /// How a job came to start.
@@ -140,20 +141,18 @@ impl Queue {
         }
     }
 
-    /// Under `fcfs` all behind a job that waits wait for it, but for those that never can start: they are told at once.
+    /// Under `fcfs` all behind a job that waits wait for it, but for those that never can start: they are told at once,
+    /// some in each cycle.
     fn hold_up(&mut self, fluxion: &mut Fluxion, id: u64, now: i64, cycle: &mut Cycle) {
-        let place = self.job(id).place;
-        let mut new = Vec::new();
-        for (_, id) in self.order.range((place, id)..).skip(1) {
-            let job = self.jobs.get_mut(id).expect("what is in the order waits");
-            if !job.is_satisfiable {
-                new.push(*id);
-            } else if job.why == Why::BehindAnother {
-                break; // And so are all behind this one.
-            }
-            job.why = Why::BehindAnother;
+        let head = self.job(id).place;
+        let next = self.order.range((head, id)..).nth(1).map(|(_, id)| *id);
+        if let Some(next) = next {
+            self.job(next).why = Why::BehindAnother; // It may have been the head before this one came.
         }
-        for id in new.into_iter().take(self.config.queue_depth) {
+        for _ in 0..FRESH_PER_CYCLE_MAX {
+            let Some(id) = self.fresh.pop_first() else { break };
+            let Some(job) = self.jobs.get_mut(&id).filter(|job| job.place > head) else { continue };
+            job.why = Why::BehindAnother;
             match self.can_ever(fluxion, id, now) {
                 MatchError::Busy => {}
                 error => {
@@ -169,8 +168,12 @@ impl Queue {
         let job = self.job(id);
         if !job.is_satisfiable {
             let jobspec = job.jobspec.clone();
-            if let Err(never) = fluxion.match_jobspec(MatchOp::Satisfiability, id, &jobspec, now) {
-                return never;
+            // Jobs come in crowds that ask for the same.
+            if !self.satisfiable.as_ref().is_some_and(|other| other.asks_as(&jobspec)) {
+                if let Err(never) = fluxion.match_jobspec(MatchOp::Satisfiability, id, &jobspec, now) {
+                    return never;
+                }
+                self.satisfiable = Some(jobspec);
             }
             self.job(id).is_satisfiable = true;
         }

@@ -48,6 +48,10 @@ pub struct Queue {
     /// Jobs that wait for resources to come up.
     pub(super) blocked: BTreeSet<u64>,
     pub(super) reserved: BTreeSet<u64>,
+    /// Jobs of which nobody has looked whether they can ever start.
+    pub(super) fresh: BTreeSet<u64>,
+    /// The last request of which that was found to be so.
+    pub(super) satisfiable: Option<Arc<Jobspec>>,
     pub(super) is_due: bool,
 }
 
@@ -68,6 +72,8 @@ impl Queue {
             order: BTreeSet::new(),
             blocked: BTreeSet::new(),
             reserved: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            satisfiable: None,
             is_due: false,
         }
     }
@@ -118,6 +124,7 @@ impl Queue {
         self.jobs
             .insert(id, Pending { jobspec, place, why: Why::NotLookedAt, was_reserved: false, is_satisfiable: false });
         self.order.insert((place, id));
+        self.fresh.insert(id);
         self.is_due = true;
         Ok(())
     }
@@ -141,6 +148,7 @@ impl Queue {
         let Some(job) = self.jobs.remove(&id) else { return false };
         self.order.remove(&(job.place, id));
         self.blocked.remove(&id);
+        self.fresh.remove(&id);
         self.is_due = true;
         true
     }
@@ -153,6 +161,8 @@ impl Queue {
     /// Resources came up, went down, were added or removed: what could not be reserved may be now.
     pub fn notice_status(&mut self) {
         self.jobs.values_mut().for_each(|job| job.is_satisfiable = false);
+        self.fresh.extend(self.jobs.keys());
+        self.satisfiable = None;
         for id in std::mem::take(&mut self.blocked) {
             if let Some(job) = self.jobs.get(&id) {
                 self.order.insert((job.place, id));

@@ -186,3 +186,24 @@ fn tables_configure_queues() {
         assert!(QueueConfig::from_table(&bad).is_err(), "table {bad}");
     }
 }
+
+#[test]
+fn what_comes_behind_others_is_refused_at_once_too() {
+    let (mut fluxion, mut queue) = (cluster(), queue("fcfs"));
+    for id in 1..=3 {
+        queue.submit(id, 16, id, &nodes(4, 10)).expect("room in the queue");
+    }
+    assert_eq!(started(&queue.cycle(&mut fluxion, 0)), [(1, Selection::Immediate)]);
+    for (id, count) in [(4, 1), (5, 5), (6, 5), (7, 1)] {
+        queue.submit(id, 16, id, &nodes(count, 10)).expect("room in the queue");
+        let rejected = queue.cycle(&mut fluxion, 0).decisions;
+        assert_eq!(rejected.len(), usize::from(count == 5), "job {id}: {rejected:?}");
+    }
+    assert_eq!(
+        (queue.why(2), queue.why(3), queue.why(7)),
+        (Some(Why::Busy), Some(Why::BehindAnother), Some(Why::BehindAnother))
+    );
+    queue.submit(8, 31, 8, &nodes(4, 10)).expect("room in the queue");
+    queue.cycle(&mut fluxion, 0);
+    assert_eq!((queue.why(8), queue.why(2)), (Some(Why::Busy), Some(Why::BehindAnother)));
+}
