@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flux_service::Cx;
+use flux_service::{Cx, Plant, planted};
 use flux_wire::Errno;
 use serde_json::{Map, Value, json};
 
@@ -116,6 +116,9 @@ impl Kvs {
         for (name, keys) in &touched.trees {
             if let Some(tree) = self.spaces.tree(name) {
                 tree.seq_is_open = false;
+            }
+            if planted(Plant::WatchMissesCommit) && self.spaces.seq(name) % 8 == 7 {
+                continue;
             }
             self.watch_touched(cx, name, keys);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use flux_service::{Cx, Fault, LogLevel, LogPosition, StoreOp, Tag};
+use flux_service::{Cx, Fault, LogLevel, LogPosition, Plant, StoreOp, Tag, planted};
 use flux_wire::{Errno, Payload};
 use serde_json::json;
 
@@ -82,7 +82,7 @@ impl Kvs {
         let items = txns.iter().map(|txn| &txn.mutation.item);
         let record: Arc<[u8]> = record::encode(number, items).into();
         self.log.bytes += record.len() as u64;
-        let sync = txns.iter().any(|txn| txn.mutation.sync);
+        let sync = txns.iter().any(|txn| txn.mutation.sync) && !planted(Plant::CommitsNotSynced);
         let tag = cx.store(StoreOp::Append { record, sync });
         self.log.in_flight.push_back(Batch { number, tag, txns, roots });
     }
@@ -143,6 +143,9 @@ impl Kvs {
 
     fn answer_failed(&mut self, cx: &mut Cx<'_>, origin: &Origin, fault: &Fault) {
         match origin {
+            Origin::Commit { request, .. } if planted(Plant::FullDiskAcknowledged) => {
+                cx.respond(request, json!({"rootseq": i64::MAX >> 1}));
+            }
             Origin::Commit { request, .. } | Origin::Plain { request } | Origin::Store { request, .. } => {
                 cx.respond_error(request, fault);
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flux_service::Fault;
+use flux_service::{Fault, Plant, planted};
 use flux_wire::{Cred, Errno};
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,7 +58,8 @@ fn parse_op(alg: Algorithm, op: Value, cred: Cred) -> Result<Op, Fault> {
     if !cred.is_owner() {
         check_guest(&entry)?;
     }
-    match (op.flags & APPEND != 0, entry) {
+    let appends = op.flags & APPEND != 0 && !(planted(Plant::AppendOverwrites) && !op.key.contains('.'));
+    match (appends, entry) {
         (false, entry) => Ok(Op { key, change: Change::Set(entry) }),
         (true, Entry::Val(data)) => Ok(Op { key, change: Change::Append(data) }),
         (true, _) => Err(Errno::EPROTO.into()),

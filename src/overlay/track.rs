@@ -28,7 +28,9 @@ impl Tracker {
     /// A response came back over the link.
     pub fn answered(&mut self, response: &Message) {
         debug_assert_eq!(response.kind(), Kind::Response);
-        let last = !response.flags.has(Flags::STREAMING) || response.errno().is_some();
+        let last = !response.flags.has(Flags::STREAMING)
+            || response.errno().is_some()
+            || flux_service::planted(flux_service::Plant::StreamsNotTracked);
         if last {
             self.0.remove(&(response.sender().cloned(), response.matchtag()));
         }

@@ -1,6 +1,7 @@
 //! The shape of the tree: who is whose parent.
 
 use std::fmt;
+use std::sync::Arc;
 
 use flux_types::Idset;
 
@@ -50,11 +51,15 @@ fn routers_for(size: u32) -> u32 {
     (2..size).find(|routers| (size - 1 - routers).div_ceil(*routers) <= FANOUT_WANTED).unwrap_or(0)
 }
 
-/// A tree of ranks `0..size`, with rank 0 at its root.
+/// A tree of ranks `0..size`, with rank 0 at its root. Copies share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tree {
+pub struct Tree(Arc<Shape>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
     parents: Vec<u32>,
     children: Vec<Vec<u32>>,
+    level_max: u32,
 }
 
 impl Tree {
@@ -94,25 +99,35 @@ impl Tree {
             let parent = parents[rank as usize];
             children.get_mut(parent as usize).ok_or(TreeError::BadParent { rank })?.push(rank);
         }
-        let tree = Tree { parents, children };
-        let reached = tree.subtree(0);
-        match (0..size).find(|rank| !reached.contains(*rank)) {
-            Some(rank) => Err(TreeError::BadParent { rank }),
-            None => Ok(tree),
+        // Level by level from the root: what is never met has no way to it.
+        let (mut met, mut level_max, mut level) = (vec![false; parents.len()], 0, vec![0]);
+        met[0] = true;
+        loop {
+            let below: Vec<u32> = level.iter().flat_map(|rank| children[*rank as usize].iter().copied()).collect();
+            if below.is_empty() {
+                break;
+            }
+            below.iter().for_each(|rank| met[*rank as usize] = true);
+            level_max += 1;
+            level = below;
+        }
+        match met.iter().position(|met| !met) {
+            Some(rank) => Err(TreeError::BadParent { rank: rank as u32 }),
+            None => Ok(Tree(Arc::new(Shape { parents, children, level_max }))),
         }
     }
 
     pub fn size(&self) -> u32 {
-        self.parents.len() as u32
+        self.0.parents.len() as u32
     }
 
     /// `None` for rank 0, and for what is no rank.
     pub fn parent(&self, rank: u32) -> Option<u32> {
-        if rank == 0 { None } else { self.parents.get(rank as usize).copied() }
+        if rank == 0 { None } else { self.0.parents.get(rank as usize).copied() }
     }
 
     pub fn children(&self, rank: u32) -> &[u32] {
-        self.children.get(rank as usize).map_or(&[], Vec::as_slice)
+        self.0.children.get(rank as usize).map_or(&[], Vec::as_slice)
     }
 
     /// The child of `from` that is `to` or above it; `None` if `to` is not below `from`.
@@ -150,7 +165,7 @@ impl Tree {
 
     /// The level of the ranks that are furthest from rank 0.
     pub fn level_max(&self) -> u32 {
-        (0..self.size()).map(|rank| self.level(rank)).max().unwrap_or(0)
+        self.0.level_max
     }
 }
 

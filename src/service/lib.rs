@@ -11,6 +11,7 @@ mod effect;
 mod fault;
 mod handler;
 pub mod limits;
+mod plant;
 mod rng;
 
 pub use clock::{Mono, Now, Wall};
@@ -21,4 +22,7 @@ pub use effect::{
 };
 pub use fault::Fault;
 pub use handler::{AnyService, Handler, HandlerInfo, Outcome, Service};
+#[cfg(feature = "plant")]
+pub use plant::choose;
+pub use plant::{Plant, planted};
 pub use rng::Rng;

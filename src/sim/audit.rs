@@ -35,7 +35,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 impl World {
     pub(crate) fn begin_audit(&mut self) {
         let client = self.add_client(0, true);
-        self.after(PAUSE, Action::Client { client, step: Step::Connect });
+        let healed = self.net.healed_at().max(self.now) + PAUSE;
+        self.at(healed, Action::Client { client, step: Step::Connect });
     }
 
     /// Asks what is not known yet.
@@ -44,8 +45,12 @@ impl World {
             return;
         }
         self.after(PAUSE, Action::Client { client: at, step: Step::Audit });
-        if !self.clients[at].calls.is_empty() {
-            return;
+        let is_quiet = |client: &crate::client::Client| client.calls.values().all(|(call, _)| call.is_stream());
+        if !self.clients.iter().all(is_quiet) {
+            return; // What is under way may still change something.
+        }
+        if self.history.progress == Progress::Reading {
+            return self.call(at, Call::Audit(Question::Allocated), "resource.sched-status", Target::Any, json!({}));
         }
         let open = self.history.jobs.open();
         if !open.is_empty() {
@@ -62,7 +67,6 @@ impl World {
             self.history.kvs.begin_audit(&key, self.now);
             self.look_up(at, Question::Key(key.clone()), key);
         }
-        self.call(at, Call::Audit(Question::Allocated), "resource.sched-status", Target::Any, json!({}));
     }
 
     fn look_up(&mut self, at: usize, question: Question, key: String) {
@@ -70,7 +74,7 @@ impl World {
         self.call(at, Call::Audit(question), "kvs.lookup", Target::Any, body);
     }
 
-    pub(crate) fn audited(&mut self, at: usize, question: Question, message: &Message, body: &Value) {
+    pub(crate) fn audited(&mut self, question: Question, message: &Message, body: &Value) {
         const ENOENT: i32 = 2;
         let missing = message.errno().is_some_and(|errno| errno.0 == ENOENT);
         if message.errno().is_some() && !missing {
@@ -90,10 +94,14 @@ impl World {
                     self.violated("kvs", wrong);
                 }
             }
-            Question::Allocated => self.history.jobs.allocated = Some(body["allocated"].clone()),
-        }
-        if self.history.progress == Progress::Reading && self.clients[at].calls.is_empty() {
-            self.history.progress = Progress::Done;
+            Question::Allocated if message.errno().is_none() => {
+                // Jobs whose submitter heard nothing may still run.
+                let lite = body["allocated"]["execution"]["R_lite"].as_array();
+                if lite.is_none_or(Vec::is_empty) {
+                    self.history.progress = Progress::Done;
+                }
+            }
+            Question::Allocated => {}
         }
     }
 
@@ -146,8 +154,14 @@ impl World {
                 parts.push(format!("client {at} waits since {:.3} s for {call:?}", since.as_secs_f64()));
             }
         }
+        if self.history.progress == Progress::Reading {
+            parts.push("all jobs are over, but resources are allocated".to_owned());
+        }
         for id in self.history.jobs.open() {
             parts.push(format!("job {id} is not over: {}", self.history.jobs.state_of(id)));
+        }
+        if let Some(id) = self.history.jobs.open().first() {
+            parts.push(format!("the eventlog of {id}: {}", self.history.jobs.eventlog_of(*id)));
         }
         for (id, shell) in &self.shells {
             parts.push(format!("shell {} of job {} runs on rank {}", id.0, shell.job, shell.host));

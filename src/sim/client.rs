@@ -48,7 +48,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    fn is_stream(&self) -> bool {
+    pub(crate) fn is_stream(&self) -> bool {
         matches!(self, Call::Watch { .. } | Call::Follow)
     }
 }
@@ -199,7 +199,7 @@ impl World {
         }
     }
 
-    fn put(&mut self, at: usize, key: &str) {
+    pub(crate) fn put(&mut self, at: usize, key: &str) {
         let (write, value) = self.history.kvs.begin_write(key, at, self.now);
         // Now and then the value is longer than what is kept inline.
         let ops = json!([{"key": key, "flags": 0, "dirent": val(&value)}]);
@@ -232,7 +232,7 @@ impl World {
         self.call(at, Call::Watch { key }, "kvs-watch.lookup", Target::Any, body);
     }
 
-    fn publish(&mut self, at: usize) {
+    pub(crate) fn publish(&mut self, at: usize) {
         let life = self.hosts[0].life;
         let event = self.history.events.begin(at, life, self.now);
         let payload = format!("{}\0", json!({"n": event}));
@@ -252,13 +252,19 @@ impl World {
             let span = format!("{}s", ms as f64 / 1000.0);
             system["exec"] = json!({"test": {"run_duration": span}});
         }
-        let slot = json!({"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": cores}]});
-        let resources = json!([{"type": "node", "count": nodes, "with": [slot]}]);
-        let jobspec = json!({"version": 1, "resources": resources,
-            "tasks": [{"command": ["sim"], "slot": "task", "count": {"per_slot": 1}}],
-            "attributes": {"system": system, "user": {"sim": sim}}});
-        let signed = flux_sign::wrap_none(OWNER, jobspec.to_string().as_bytes());
         let urgency = if percent(rng, 20) { rng.below(31) + 1 } else { 16 };
+        self.submit_spec(at, jobspec(nodes, cores, system, sim), urgency);
+    }
+
+    /// A short job on all nodes.
+    pub(crate) fn submit_wide(&mut self, at: usize, nodes: u32) {
+        let system = json!({"duration": 0, "cwd": "/", "environment": {}});
+        let sim = json!({"ms": 100, "code": 0, "lines": 0, "stubborn": false});
+        self.submit_spec(at, jobspec(u64::from(nodes), 1, system, sim), 16);
+    }
+
+    fn submit_spec(&mut self, at: usize, jobspec: Value, urgency: u64) {
+        let signed = flux_sign::wrap_none(OWNER, jobspec.to_string().as_bytes());
         let submit = self.history.jobs.begin_submit(self.now);
         let body = json!({"J": signed, "urgency": urgency, "flags": 0});
         self.call(at, Call::Submit(submit), "job-ingest.submit", Target::Any, body);
@@ -346,9 +352,16 @@ impl World {
             }
             Call::Watch { .. } => self.history.kvs.watch_ended((conn, tag)),
             Call::Follow | Call::Cancel | Call::Ping => {}
-            Call::Audit(question) => self.audited(at, question, message, &body),
+            Call::Audit(question) => self.audited(question, message, &body),
         }
     }
+}
+
+fn jobspec(nodes: u64, cores: u64, system: Value, sim: Value) -> Value {
+    let slot = json!({"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": cores}]});
+    json!({"version": 1, "resources": [{"type": "node", "count": nodes, "with": [slot]}],
+        "tasks": [{"command": ["sim"], "slot": "task", "count": {"per_slot": 1}}],
+        "attributes": {"system": system, "user": {"sim": sim}}})
 }
 
 fn commit(ops: Value) -> Value {

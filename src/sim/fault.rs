@@ -71,11 +71,10 @@ impl World {
         self.after(pause, Action::Boot { host: at });
     }
 
-    /// From here on nothing goes wrong any more, and what was broken heals.
+    /// From here on nothing goes wrong any more, and what is broken heals in its time.
     pub(crate) fn calm(&mut self) {
         self.calm_since = Some(self.now);
         self.trace.note(self.now, 0, || "calm".to_owned());
-        self.heal_network();
         for host in &mut self.hosts {
             host.disk.heal();
             host.paused_until = self.now;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flux_broker::{Attrs, ConnId, Input, Node, NodeSetup, Output, OverlaySetup, Owner, compose};
-use flux_overlay::Tree;
 use flux_resource::{Inventory, Method};
 use flux_service::{Completion, Mono, ProcessEvent, ProcessOp, SpawnSpec, Tag};
 use flux_types::Idset;
@@ -101,11 +100,10 @@ impl World {
         let recovered = self.hosts[at].disk.recover();
         let composed = compose("sha1", found, (rank, size), recovered, scenario.scheduler).expect("a known algorithm");
         let mut attrs = Attrs::default();
-        let hosts = (0..size).map(hostname).collect::<Vec<_>>().join(",");
         for (name, value) in [
             ("local-uri", format!("local:///run/{rank}/local")),
             ("broker.boot-method", "config".to_owned()),
-            ("hostlist", hosts),
+            ("hostlist", self.hostlist.clone()),
             ("tbon.topo", scenario.topology.to_owned()),
         ] {
             attrs.set(name, value);
@@ -113,11 +111,10 @@ impl World {
         if scenario.quorum_of_one {
             attrs.set("broker.quorum", "1");
         }
-        let tree = Tree::named(scenario.topology, size).expect("a tree that there is");
         NodeSetup {
             rank: Rank(rank),
             size,
-            overlay: OverlaySetup { tree, announce: composed.announce },
+            overlay: OverlaySetup { tree: self.tree.clone(), announce: composed.announce },
             hostname: hostname(rank),
             owner: OWNER,
             rundir: rundir(rank),
@@ -213,7 +210,9 @@ impl World {
         }
         node.end_turn(now);
         let outputs = node.take_outputs();
-        node.check();
+        if self.scenario.is_judged {
+            node.check();
+        }
         self.hosts[at].node = Some(node);
         let mut exit = None;
         for output in outputs {
@@ -349,6 +348,11 @@ impl World {
         self.links_of_dead(at, power);
         if power {
             self.shells_lose_power(at);
+        }
+        if power && at == 0 {
+            // That they were started may not be on disk: their jobs may be started afresh elsewhere (ADR 2).
+            let ids: Vec<ShellId> = self.shells.keys().copied().collect();
+            ids.into_iter().for_each(|id| self.shell_is_uncertain(id));
         }
     }
 }

@@ -14,12 +14,14 @@ mod host;
 pub mod limits;
 mod net;
 mod run;
+mod scale;
 mod scenario;
 mod shell;
 mod trace;
 mod world;
 
 pub use run::{Outcome, run};
+pub use scale::{Scale, Traffic, scale};
 pub use scenario::{Fault, Scenario};
 pub use world::Violation;
 

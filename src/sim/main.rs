@@ -5,7 +5,9 @@ use std::process::ExitCode;
 mod sweep;
 
 const USAGE: &str = "usage: flux-sim --seeds A-B [--threads N]
-       flux-sim --seed N [--trace]";
+       flux-sim --seed N [--trace] [--plant NAME]
+       flux-sim --plants [--seeds A-B] [--threads N]
+       flux-sim --scale [SIZE]";
 
 /// What the command line asks for.
 struct Args {
@@ -13,10 +15,12 @@ struct Args {
     last: u64,
     threads: usize,
     trace: bool,
+    plants: bool,
+    scale: Option<u32>,
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Option<Args> {
-    let mut args = Args { first: 1, last: 2000, threads: sweep::threads(), trace: false };
+    let mut args = Args { first: 1, last: 2000, threads: sweep::threads(), trace: false, plants: false, scale: None };
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         let (name, value) = match word.split_once('=') {
@@ -36,6 +40,9 @@ fn parse(words: impl Iterator<Item = String>) -> Option<Args> {
             }
             "--threads" => args.threads = value()?.parse().ok().filter(|count| *count > 0)?,
             "--trace" => args.trace = true,
+            "--scale" => args.scale = Some(value().map_or(Some(16384), |text| text.parse().ok())?),
+            "--plants" => args.plants = true,
+            "--plant" => sweep::choose(&value()?)?,
             _ => return None,
         }
     }
@@ -47,6 +54,14 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let good = if args.first == args.last { sweep::one(args.first, args.trace) } else { sweep::many(&args) };
+    let good = if let Some(size_max) = args.scale {
+        sweep::scaling(size_max)
+    } else if args.plants {
+        sweep::plants(&args)
+    } else if args.first == args.last {
+        sweep::one(args.first, args.trace)
+    } else {
+        sweep::many(&args)
+    };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

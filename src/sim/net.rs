@@ -3,14 +3,14 @@
 //! What TCP promises holds here: on one link nothing is lost or overtakes, until the link is gone. Links know nothing of
 //! one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use flux_broker::{Input, LinkId, Side};
-use flux_overlay::Tree;
-use flux_wire::{Message, decode, encode};
+use flux_wire::{Kind, Message, decode, encode};
 
 use crate::host::named;
+use crate::scale::Traffic;
 use crate::scenario::{Fault, between_us};
 use crate::world::{Action, World};
 
@@ -28,6 +28,9 @@ struct Link {
     /// When the last thing on its way arrives.
     to_child: Duration,
     to_parent: Duration,
+    /// What a partition holds up, in its order: TCP sends it again until it arrives, or gives up.
+    held_to_child: VecDeque<Option<Vec<u8>>>,
+    held_to_parent: VecDeque<Option<Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -36,9 +39,8 @@ pub(crate) struct Network {
     last: u64,
     /// Hosts that are cut off from all others, until when.
     cut: BTreeMap<usize, Duration>,
-    /// Messages between brokers so far, and their bytes.
-    pub(crate) messages: u64,
-    pub(crate) bytes: u64,
+    /// Messages between brokers so far, but for heartbeats and signs of life.
+    pub(crate) traffic: Traffic,
 }
 
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -46,6 +48,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 impl Network {
+    /// When the last partition is over.
+    pub(crate) fn healed_at(&self) -> Duration {
+        self.cut.values().copied().max().unwrap_or_default()
+    }
+
     fn cut_until(&self, a: usize, b: usize, now: Duration) -> Option<Duration> {
         let until = |host| self.cut.get(&host).copied().filter(|until| *until > now);
         until(a).max(until(b))
@@ -54,9 +61,7 @@ impl Network {
 
 impl World {
     fn parent_of(&self, at: usize) -> usize {
-        // Computed from the shape alone, not from what the broker believes.
-        let tree = Tree::named(self.scenario.topology, self.scenario.size).expect("a tree that there is");
-        tree.parent(at as u32).expect("rank 0 has no parent") as usize
+        self.tree.parent(at as u32).expect("rank 0 has no parent") as usize
     }
 
     pub(crate) fn connect_parent(&mut self, at: usize, life: u32, pause: Duration) {
@@ -83,6 +88,8 @@ impl World {
             parent_done: false,
             to_child,
             to_parent,
+            held_to_child: VecDeque::new(),
+            held_to_parent: VecDeque::new(),
         };
         self.net.links.insert(link, known);
         let up = |host, life, side| Action::Arrive { host, life, input: Input::LinkUp { link, side } };
@@ -117,13 +124,17 @@ impl World {
     pub(crate) fn link_send(&mut self, at: usize, link: LinkId, message: &Message) {
         let latency = self.latency();
         let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
-        let from_child = known.child == at;
+        let (from_child, parent) = (known.child == at, known.parent);
         let clear = if from_child { &mut known.to_parent } else { &mut known.to_child };
         *clear = (self.now + latency).max(*clear);
         let when = *clear;
         let bytes = encode(message);
-        self.net.messages += 1;
-        self.net.bytes += bytes.len() as u64;
+        if message.kind() != Kind::Control && message.topic() != "heartbeat.pulse" {
+            let traffic = &mut self.net.traffic;
+            traffic.messages += 1;
+            traffic.bytes += bytes.len() as u64;
+            traffic.at_root += u64::from(parent == 0);
+        }
         self.at(when, Action::Link { link, from_child, bytes: Some(bytes) });
     }
 
@@ -143,16 +154,37 @@ impl World {
         let Some(known) = self.net.links.get(&link) else { return };
         let heals = self.net.cut_until(known.child, known.parent, self.now);
         let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
+        let held = if from_child { &mut known.held_to_parent } else { &mut known.held_to_child };
+        if heals.is_none() && held.is_empty() {
+            return self.link_delivers(link, from_child, bytes);
+        }
+        held.push_back(bytes);
+        if held.len() == 1 {
+            self.at(heals.unwrap_or(self.now), Action::LinkRelease { link, from_child });
+        }
+    }
+
+    /// A partition may be over.
+    pub(crate) fn link_releases(&mut self, link: LinkId, from_child: bool) {
+        let Some(known) = self.net.links.get(&link) else { return };
+        if let Some(heals) = self.net.cut_until(known.child, known.parent, self.now) {
+            return self.at(heals, Action::LinkRelease { link, from_child });
+        }
+        let known = self.net.links.get_mut(&link).expect("just seen");
+        let held = if from_child { &mut known.held_to_parent } else { &mut known.held_to_child };
+        for bytes in std::mem::take(held) {
+            self.link_delivers(link, from_child, bytes);
+        }
+    }
+
+    fn link_delivers(&mut self, link: LinkId, from_child: bool, bytes: Option<Vec<u8>>) {
+        let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
         let (host, life, done) = match from_child {
             true => (known.parent, known.parent_life, &mut known.parent_done),
             false => (known.child, known.child_life, &mut known.child_done),
         };
         if *done {
             return;
-        }
-        if let Some(heals) = heals {
-            // TCP sends it again until it arrives, or gives up.
-            return self.at(heals, Action::Link { link, from_child, bytes });
         }
         let input = match bytes {
             Some(bytes) => {
@@ -239,7 +271,8 @@ impl World {
         let span = between_us(&mut self.rng, 100_000, 30_000_000);
         self.count(Fault::Partition);
         self.trace.note(self.now, at as u64, || format!("rank {at} is cut off for {:.3} s", span.as_secs_f64()));
-        self.net.cut.insert(at, self.now + span);
+        let until = self.net.cut.entry(at).or_default();
+        *until = (self.now + span).max(*until); // Never sooner than it was: what waits for it keeps its place.
         if span > SILENCE_MAX {
             let links: Vec<LinkId> = self.live_links();
             for link in links {
@@ -249,9 +282,5 @@ impl World {
                 }
             }
         }
-    }
-
-    pub(crate) fn heal_network(&mut self) {
-        self.net.cut.clear();
     }
 }

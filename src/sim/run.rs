@@ -38,7 +38,7 @@ pub(crate) fn run_scenario(scenario: Scenario, traced: bool) -> Outcome {
         violation: world.violation,
         faults: world.counts,
         steps: world.steps,
-        messages: world.net.messages,
+        messages: world.net.traffic.messages,
         jobs: world.history.jobs.acked().len(),
         seconds: world.now.as_secs_f64(),
         hash: world.trace.hash(),

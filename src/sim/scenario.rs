@@ -88,6 +88,8 @@ pub struct Scenario {
     pub scheduler: Scheduler,
     /// Faults that happen in this run, each with the mean time between two.
     pub faults: Vec<(Fault, Duration)>,
+    /// Invariants are checked at every turn.
+    pub is_judged: bool,
     /// One message in so many is held up on its way; 0: none.
     pub delay_one_in: u64,
 }
@@ -120,7 +122,26 @@ impl Scenario {
             cores: 1 + rng.below(4) as u32,
             scheduler: if percent(rng, 70) { Scheduler::Fluxion } else { Scheduler::Simple },
             faults,
+            is_judged: true,
             delay_one_in: [0, 10, 50, 400][rng.below(4) as usize],
+        }
+    }
+
+    /// An instance of that size and shape without clients or faults.
+    pub(crate) fn calm(size: u32, topology: &'static str) -> Scenario {
+        Scenario {
+            seed: u64::from(size),
+            size,
+            topology,
+            clients: 0,
+            span: Duration::from_secs(1 << 30),
+            quorum_of_one: false,
+            configured: false,
+            cores: 1,
+            scheduler: Scheduler::Simple,
+            faults: Vec::new(),
+            is_judged: false,
+            delay_one_in: 0,
         }
     }
 }

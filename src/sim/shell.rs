@@ -385,6 +385,7 @@ impl World {
         match message.errno() {
             Some(Errno::ENODATA | Errno::ENOENT | Errno::EPERM) => {
                 shell.dismissed = true;
+                self.shell_is_uncertain(id); // Its job may be started afresh.
                 self.tasks_end(id, 128 + 15);
             }
             Some(_) => {
@@ -471,7 +472,7 @@ impl World {
     pub(crate) fn shells_lose_power(&mut self, at: usize) {
         let ids: Vec<ShellId> = self.shells.iter().filter(|(_, shell)| shell.host == at).map(|(id, _)| *id).collect();
         for id in ids {
-            self.shell_lost_power(id);
+            self.shell_is_uncertain(id);
             self.shell_exits(id, 9);
         }
     }

@@ -84,6 +84,70 @@ impl Sum {
     }
 }
 
+/// Turns on each planted bug in its turn, until a seed finds it. `false`: one was not found.
+#[cfg(feature = "plant")]
+pub(crate) fn plants(args: &Args) -> bool {
+    use flux_service::Plant;
+    std::panic::set_hook(Box::new(|_| ()));
+    let mut missed = 0;
+    for plant in Plant::ALL {
+        flux_service::choose(Some(plant));
+        let (next, found) = (AtomicU64::new(args.first), Mutex::new(None::<(u64, Violation)>));
+        let work = || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed > args.last || found.lock().expect("no thread panics with it").is_some() {
+                    return;
+                }
+                if let Some(violation) = run_caught(seed, false).violation {
+                    let mut found = found.lock().expect("no thread panics with it");
+                    if found.as_ref().is_none_or(|(known, _)| seed < *known) {
+                        *found = Some((seed, violation));
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..args.threads.min(THREADS_MAX) {
+                scope.spawn(work);
+            }
+        });
+        match found.into_inner().expect("no thread panics with it") {
+            Some((seed, Violation { rule, text })) => {
+                let text: String = text.chars().take(100).collect();
+                println!("{plant:?}: seed {seed}: {rule}: {text}");
+            }
+            None => {
+                missed += 1;
+                println!("{plant:?}: NOT FOUND by seeds {} to {}", args.first, args.last);
+            }
+        }
+    }
+    flux_service::choose(None);
+    println!("{} of {} planted bugs found", Plant::ALL.len() - missed, Plant::ALL.len());
+    missed == 0
+}
+
+/// Turns on the planted bug of that name.
+#[cfg(feature = "plant")]
+pub(crate) fn choose(name: &str) -> Option<()> {
+    let plant = flux_service::Plant::ALL.into_iter().find(|plant| format!("{plant:?}") == name)?;
+    flux_service::choose(Some(plant));
+    Some(())
+}
+
+#[cfg(not(feature = "plant"))]
+pub(crate) fn choose(_name: &str) -> Option<()> {
+    None
+}
+
+/// This build has no planted bugs.
+#[cfg(not(feature = "plant"))]
+pub(crate) fn plants(_args: &Args) -> bool {
+    println!("built without planted bugs: use cargo xtask sim");
+    false
+}
+
 /// All seeds from the first to the last. `false`: some of them failed.
 pub(crate) fn many(args: &Args) -> bool {
     std::panic::set_hook(Box::new(|_| ())); // Each is told once, with its seed.
@@ -124,4 +188,56 @@ pub(crate) fn many(args: &Args) -> bool {
         }
     }
     failed == 0
+}
+
+/// Sizes and shapes of the table in doc/scaling.md.
+const SHAPES: &[(&str, &[u32])] = &[
+    ("kary:2", &[16, 256, 4096]),
+    ("kary:32", &[16, 256, 4096, 16384]),
+    ("binomial", &[16, 256, 4096]),
+    ("kary:0", &[16, 256, 4096]),
+];
+
+/// What is said between brokers of instances of many sizes, as a table; only those up to `size_max`.
+pub(crate) fn scaling(size_max: u32) -> bool {
+    println!("| tree | brokers | depth | most children | boot | event | commit | job of all |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    let mut good = true;
+    for (topology, sizes) in SHAPES {
+        for size in sizes.iter().filter(|size| **size <= size_max) {
+            match flux_sim::scale(*size, topology) {
+                Ok(scale) => println!("{}", row(&scale)),
+                Err(why) => {
+                    println!("{topology}, {size} brokers: {why}");
+                    good = false;
+                }
+            }
+        }
+    }
+    good
+}
+
+/// All messages for each broker, and those at rank 0 for each of its links.
+fn row(scale: &flux_sim::Scale) -> String {
+    let cell = |traffic: flux_sim::Traffic| {
+        format!(
+            "{} ({:.1}, root {})",
+            traffic.messages,
+            traffic.messages as f64 / f64::from(scale.size),
+            traffic.at_root
+        )
+    };
+    format!(
+        "| {} | {} | {} | {} | {} in {:.2} s | {} | {} | {} in {:.2} s |",
+        scale.topology,
+        scale.size,
+        scale.depth,
+        scale.fanout,
+        cell(scale.boot),
+        scale.boot_seconds,
+        cell(scale.event),
+        cell(scale.commit),
+        cell(scale.job),
+        scale.job_seconds
+    )
 }

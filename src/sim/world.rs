@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flux_broker::{ConnId, Input, LinkId};
+use flux_overlay::Tree;
 use flux_service::{Completion, Mono, Now, Rng, Tag, Wall};
 use flux_wire::{Message, decode, encode};
 
 use crate::check::History;
 use crate::client::{Client, Step as ClientStep};
 use crate::disk::Side as DiskSide;
-use crate::host::{Host, Peer};
+use crate::host::{Host, Peer, hostname};
 use crate::limits::STEPS_MAX;
 use crate::net::Network;
 use crate::scenario::{Fault, Scenario, between_us, stream};
@@ -50,6 +51,10 @@ pub(crate) enum Action {
         link: LinkId,
         from_child: bool,
         bytes: Option<Vec<u8>>,
+    },
+    LinkRelease {
+        link: LinkId,
+        from_child: bool,
     },
     /// One end of a link notices that it is broken.
     LinkDown {
@@ -111,6 +116,9 @@ pub(crate) struct World {
     queue: BTreeMap<(Duration, u64), Action>,
     last: u64,
     pub(crate) scenario: Scenario,
+    pub(crate) tree: Tree,
+    /// The names of all hosts, as a hostlist (RFC 29).
+    pub(crate) hostlist: String,
     pub(crate) hosts: Vec<Host>,
     pub(crate) net: Network,
     pub(crate) shells: BTreeMap<ShellId, Shell>,
@@ -132,7 +140,14 @@ const WALL_START: Duration = Duration::from_secs(1_790_000_000);
 impl World {
     pub(crate) fn new(scenario: Scenario, traced: bool) -> World {
         let rng = stream(scenario.seed, 2);
+        let tree = Tree::named(scenario.topology, scenario.size).expect("a tree that there is");
+        let hostlist = match scenario.size {
+            1 => hostname(0),
+            size => format!("node[0-{}]", size - 1),
+        };
         let mut world = World {
+            tree,
+            hostlist,
             now: Duration::ZERO,
             rng,
             queue: BTreeMap::new(),
@@ -198,7 +213,7 @@ impl World {
             let ((when, _), action) = entry.remove_entry();
             self.now = when;
             self.steps += 1;
-            if self.steps > STEPS_MAX {
+            if self.steps > STEPS_MAX && self.scenario.is_judged {
                 return self.violated("liveness", format!("{STEPS_MAX} events and no end"));
             }
             self.perform(action);
@@ -216,6 +231,7 @@ impl World {
             Action::Boot { host } => self.boot(host),
             Action::Connect { host, life, pause } => self.connect_parent(host, life, pause),
             Action::Link { link, from_child, bytes } => self.link_arrives(link, from_child, bytes),
+            Action::LinkRelease { link, from_child } => self.link_releases(link, from_child),
             Action::LinkDown { link, at_child, why } => self.link_notices(link, at_child, why),
             Action::Disk { host, life, side } => self.disk_begins(host, life, side),
             Action::DiskDone { host, life, side } => self.disk_finishes(host, life, side),

@@ -1,7 +1,7 @@
 //! How a broker is let in: `overlay.hello` and its answer.
 
 use flux_overlay::Status;
-use flux_service::{Fault, LogLevel};
+use flux_service::{Fault, LogLevel, Plant, planted};
 use flux_wire::{Errno, Message, Payload, RouteId, Target};
 use serde::Deserialize;
 use serde_json::json;
@@ -181,6 +181,9 @@ impl Node {
             self.send_link(link, Message::control(control::STATUS, status as u32));
         }
         for message in std::mem::take(&mut self.links.upward) {
+            if planted(Plant::UpwardForgotten) {
+                continue;
+            }
             self.send_link(link, message);
         }
         for (link, request) in std::mem::take(&mut self.links.early) {

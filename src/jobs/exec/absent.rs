@@ -116,9 +116,13 @@ impl JobExec {
     /// The job is not ours. If its log says that it ended, or there is none, it is over; else the manager has not told us of it yet.
     pub(super) fn on_claimed_log(&mut self, cx: &mut Cx<'_>, request: &Message, reply: &Message) {
         let ended = |name: &str| matches!(name, "finish" | "clean" | "release" | "free");
+        // A log that was cut off before the job got its resources: it will get others.
+        let is_over = |log: &[eventlog::Entry]| {
+            log.iter().any(|entry| ended(&entry.name)) || !log.iter().any(|entry| entry.name == "alloc")
+        };
         match (Fault::of(reply), kvs::text(reply)) {
             (Some(fault), _) if fault.errno == Errno::ENOENT => cx.respond(request, json!({"over": true})),
-            (None, Ok(log)) if eventlog::decode(&log).is_ok_and(|log| log.iter().any(|entry| ended(&entry.name))) => {
+            (None, Ok(log)) if eventlog::decode(&log).is_ok_and(|log| is_over(&log)) => {
                 cx.respond(request, json!({"over": true}));
             }
             _ => cx.respond_error(request, &Fault::from(Errno::EAGAIN)),

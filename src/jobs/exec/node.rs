@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use flux_service::{Completion, Cx, Fault, FileOp, LogLevel, Mono, Outcome, ProcessEvent, ProcessOp, SpawnSpec, Tag};
+use flux_service::{
+    Completion, Cx, Fault, FileOp, LogLevel, Mono, Outcome, Plant, ProcessEvent, ProcessOp, SpawnSpec, Tag, planted,
+};
 use flux_types::{JobId, JobIdForm};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
@@ -99,14 +101,15 @@ impl JobExec {
         }
         let body: Launch = request.decode()?;
         let id = body.id.id();
-        if let Some(shell) = self.shells.get_mut(&id) {
+        if let Some(shell) = self.shells.get_mut(&id).filter(|_| !planted(Plant::SecondShell)) {
             shell.leader = Some(request.clone());
             shell.taken = body.taken;
             shell.claim = Claim::Settled;
             self.attach(cx, id);
             return Ok(());
         }
-        if body.reattach && !self.recovery.unstarted.remove(&id) {
+        // What it told was stored: it ran, whatever a power cut has left of its directory.
+        if body.reattach && (!self.recovery.unstarted.remove(&id) || body.taken > 0) {
             let note = "this node has no record of the job: its shell cannot have survived";
             cx.respond(request, json!({"type": "lost", "status": null, "note": note}));
             cx.end_stream(request);

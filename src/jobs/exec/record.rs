@@ -1,6 +1,6 @@
 //! The eventlogs of jobs: collected over a turn, and appended for all jobs in one commit (ADR 2).
 
-use flux_service::{Cx, Fault, LogLevel};
+use flux_service::{Cx, Fault, LogLevel, Plant, planted};
 use flux_types::JobId;
 use flux_wire::{Message, Target};
 use serde_json::{Value, json};
@@ -162,7 +162,7 @@ fn operations(job: &Job, lines: &Lines, recoverable: bool, ops: &mut Vec<Value>)
         }
     }
     let taken: Vec<u64> = job.parts.iter().map(|part| part.taken).collect();
-    if recoverable && taken.iter().any(|taken| *taken > 0) {
+    if recoverable && taken.iter().any(|taken| *taken > 0) && !planted(Plant::TakenNotStored) {
         let key = job.guest_key("exec.taken");
         ops.push(kvs::put(key, json!(taken).to_string().as_bytes()));
     }

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flux_service::{Cx, Fault, LogLevel, Outcome};
+use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, planted};
 use flux_types::{JobId, JobState, ResourceSet};
 use flux_wire::{Errno, Message, RouteId, Target};
 use serde::Deserialize;
@@ -192,7 +192,7 @@ impl JobManager {
         if !self.jobs.get(&id).is_some_and(|job| job.alloc_pending) {
             return;
         }
-        if self.alloc.canceling.insert(id) {
+        if self.alloc.canceling.insert(id) && !planted(Plant::CancelKeepsAlloc) {
             cx.notify("sched.cancel", Target::Any, json!({"id": id.0}));
         }
         if finalize {
@@ -329,6 +329,9 @@ impl JobManager {
             return Err(Fault::new(Errno::EPROTO, "sched-hello is a streaming request"));
         }
         for job in self.jobs.values().filter(|job| job.has_resources && !job.bypasses()) {
+            if planted(Plant::HelloForgetsJobs) {
+                break;
+            }
             let body =
                 json!({"id": job.id.0, "priority": job.priority, "userid": job.userid, "t_submit": job.t_submit});
             cx.respond(request, body);

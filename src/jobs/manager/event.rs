@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use flux_service::{Cx, Fault, LogLevel, Mono};
+use flux_service::{Cx, Fault, LogLevel, Mono, Plant, planted};
 use flux_types::eventlog::Entry;
 use flux_types::{JobId, JobState, StateSet};
 use flux_wire::Message;
@@ -151,7 +151,8 @@ impl JobManager {
             let line = entry.encode();
             job.eventlog.push_str(&line);
             self.events.batch.lines.entry(id).or_default().push_str(&line);
-            self.events.batch.synced |= matches!(entry.name.as_str(), "submit" | "finish");
+            self.events.batch.synced |=
+                matches!(entry.name.as_str(), "submit" | "finish") && !planted(Plant::SubmitsNotSynced);
         }
         self.events.count += 1;
         self.tell_journal(cx, id, &entry);
@@ -225,6 +226,10 @@ impl JobManager {
         let busy = self.perilog.busy(id);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if job.shells && !job.start_pending {
+            // Without R, which a full disk kept from being stored, nobody can be asked: the nodes end such shells themselves.
+            if job.resources.is_none() && self.start.is_online() {
+                return self.post(cx, id, "release", context([("ranks", "all".into()), ("final", true.into())]));
+            }
             self.send_start(cx, id);
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flux_service::Fault;
+use flux_service::{Fault, Plant, planted};
 use flux_types::eventlog::Entry;
 use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Errno, Message};
@@ -52,6 +52,8 @@ pub(super) struct Job {
     pub(super) start_pending: bool,
     /// Shells may exist: the start was asked for, and the last resources are not released yet.
     pub(super) shells: bool,
+    /// It was in RUN when an earlier manager ended, which may have asked for its start.
+    pub(super) revived: bool,
     /// The `start` event came.
     pub(super) started: bool,
     pub(super) free_posted: bool,
@@ -106,6 +108,7 @@ impl Job {
             alloc_pending: false,
             start_pending: false,
             shells: false,
+            revived: false,
             started: false,
             free_posted: false,
             depend_posted: false,
@@ -140,7 +143,8 @@ impl Job {
 
     /// Resources may go back: nothing runs on them any more and no epilog holds them.
     pub(super) fn may_free(&self) -> bool {
-        self.has_resources && !self.shells && self.perilogs == 0 && !self.free_posted
+        let shells = self.shells && !(planted(Plant::FreeBeforeRelease) && self.id.0 % 3 == 0);
+        self.has_resources && !shells && self.perilogs == 0 && !self.free_posted
     }
 
     /// Nothing is left to do in CLEANUP.

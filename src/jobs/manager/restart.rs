@@ -202,9 +202,10 @@ impl JobManager {
     /// An active job is back. What it did not get to before is done when all are back.
     fn revive(&mut self, cx: &mut Cx<'_>, mut job: Job) {
         self.max_id_seen(cx, job.id);
-        // The log tells when shells started, but not whether a start was asked for just before the end: in CLEANUP the exec
-        // service is asked to look, and answers for a job that never started with the last release.
+        // The log tells when all shells had started, but not whether a start was asked for just before the end: the exec service
+        // is asked to look. It starts a job that had not started; in CLEANUP it answers for it with the last release.
         job.shells |= job.state == JobState::Cleanup && job.has_resources && job.resources.is_some() && !released(&job);
+        job.revived = job.state == JobState::Run;
         self.running += usize::from(StateSet::RUNNING.contains(job.state));
         self.wait.waitables += usize::from(job.is_waitable());
         self.loader.as_mut().expect("loading").loaded += 1;

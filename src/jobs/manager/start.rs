@@ -29,6 +29,10 @@ impl Start {
         self.service.is_none()
     }
 
+    pub(super) fn is_online(&self) -> bool {
+        self.service.is_some()
+    }
+
     pub(super) fn is_topic(&self, topic: &str) -> bool {
         topic.strip_suffix(".start").is_some_and(|service| Some(service) == self.service.as_deref())
     }
@@ -82,8 +86,8 @@ impl JobManager {
         if job.start_pending || job.resources.is_none() {
             return;
         }
-        let reattach = job.shells;
-        let jobspec = if reattach { Some(job.jobspec_value()) } else { self.whole_jobspec(cx, id) };
+        let reattach = job.shells || job.revived;
+        let jobspec = if reattach && job.started { Some(job.jobspec_value()) } else { self.whole_jobspec(cx, id) };
         let Some(jobspec) = jobspec else { return };
         self.release_environment(id);
         let job = self.jobs.get_mut(&id).expect("still active");
@@ -119,8 +123,10 @@ impl JobManager {
             return Err(Fault::new(Errno::EINVAL, format!("{id} is not active")));
         };
         match reply.kind.as_str() {
-            "start" if job.started => return Err(Fault::new(Errno::EPROTO, format!("{id} had started already"))),
+            "start" if job.started => {} // The exec service's own log of it was lost with the power.
             "start" => self.post(cx, id, "start", None),
+            // The log that tells of the start was lost with the power.
+            "reattached" if !job.started && job.state == JobState::Run => self.post(cx, id, "start", None),
             "reattached" if job.is_debug() => self.post(cx, id, "debug.exec-reattach-finish", None),
             "reattached" => {}
             "release" => {

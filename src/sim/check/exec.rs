@@ -1,6 +1,7 @@
 //! What shells did: which cores were in use by whom, and how each of them ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use flux_types::JobId;
 
@@ -15,6 +16,8 @@ pub(crate) struct Exec {
     pub(super) printed: BTreeMap<(JobId, u32), u64>,
     /// How they ended, if they came to say so.
     pub(super) finished: BTreeMap<(JobId, u32), i32>,
+    /// When tasks ended last.
+    pub(crate) last_end: Duration,
     /// Jobs whose node lost its power while they ran.
     pub(super) uncertain: BTreeSet<JobId>,
 }
@@ -38,11 +41,16 @@ impl World {
 
     pub(crate) fn tasks_ended(&mut self, id: ShellId) {
         let shell = &self.shells[&id];
-        let (job, rank, host) = (shell.job, shell.rank, shell.host);
+        let (job, rank, host, cores) = (shell.job, shell.rank, shell.host, shell.cores.clone());
         self.trace.note(self.now, id.0, || format!("tasks of job {job} end on rank {host}"));
         let printed = shell.printed();
+        self.history.exec.last_end = self.now;
         self.history.exec.printed.insert((job, rank), printed);
-        self.history.exec.in_use.retain(|_, user| *user != id);
+        for core in cores {
+            if self.history.exec.in_use.get(&(host, core)) == Some(&id) {
+                self.history.exec.in_use.remove(&(host, core));
+            }
+        }
     }
 
     pub(crate) fn shell_finished(&mut self, id: ShellId, status: i32) {
@@ -50,8 +58,8 @@ impl World {
         self.history.exec.finished.insert((shell.job, shell.rank), status);
     }
 
-    /// The machine has lost its power. What it knew of the shell may be lost too: the job may then be started afresh (ADR 2).
-    pub(crate) fn shell_lost_power(&mut self, id: ShellId) {
+    /// What was known of the shell may be lost with the power of its machine or of rank 0: its job may be started afresh (ADR 2).
+    pub(crate) fn shell_is_uncertain(&mut self, id: ShellId) {
         let shell = &self.shells[&id];
         let key = (shell.job, shell.rank);
         self.history.exec.started.remove(&key);
