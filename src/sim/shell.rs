@@ -76,6 +76,9 @@ pub(crate) struct Shell {
     pause: Duration,
     away_since: Option<Duration>,
     dismissed: bool,
+    /// The barrier that it is in, and the last that it was in.
+    barrier: Option<&'static str>,
+    passed: Option<&'static str>,
 }
 
 const ABSENT_MAX: Duration = Duration::from_secs(10);
@@ -97,6 +100,25 @@ impl Shell {
     fn tell(&mut self, event: Value) {
         self.last += 1;
         self.events.push_back((self.last, event));
+    }
+
+    /// Waits for the other shells.
+    fn enter(&mut self, name: &'static str) {
+        self.barrier = Some(name);
+        self.tell(json!({"type": "barrier", "name": name}));
+    }
+
+    /// A broker that was lost may have forgotten who waits for whom.
+    fn tell_barriers(&mut self) {
+        if self.dismissed || self.phase == Phase::Finished {
+            return;
+        }
+        if let Some(name) = self.passed {
+            self.tell(json!({"type": "passed", "name": name, "data": {}}));
+        }
+        if let Some(name) = self.barrier {
+            self.tell(json!({"type": "barrier", "name": name}));
+        }
     }
 
     fn ack(&mut self, seq: u64) {
@@ -165,6 +187,8 @@ impl World {
             pause: PAUSE_FIRST,
             away_since: Some(self.now),
             dismissed: false,
+            barrier: None,
+            passed: None,
         };
         let job = shell.job.encode(JobIdForm::F58Plain);
         self.trace.note(self.now, id.0, || format!("rank {at} starts shell {} of {job}", id.0));
@@ -228,7 +252,7 @@ impl World {
             shell.tell(json!({"type": "output", "entry": entry(stamp, "header", &header)}));
         }
         if shell.count > 1 {
-            shell.tell(json!({"type": "barrier", "name": "init"}));
+            shell.enter("init");
         } else {
             self.launch_tasks(id);
         }
@@ -249,7 +273,7 @@ impl World {
         let (plan, count) = (shell.plan.clone(), shell.count);
         shell.tell(json!({"type": "start"}));
         if count > 1 {
-            shell.tell(json!({"type": "barrier", "name": "start"}));
+            shell.enter("start");
         }
         self.tasks_started(id);
         for line in 0..plan.lines {
@@ -394,10 +418,14 @@ impl World {
                 return self.shell_loses_broker(id);
             }
             None => {
+                let is_back = !shell.greeted && shell.ever_greeted;
                 (shell.greeted, shell.ever_greeted, shell.away_since) = (true, true, None);
                 shell.pause = PAUSE_FIRST;
                 let body = message.payload.value().expect("answers are JSON");
                 self.shell_obeys(id, &body);
+                if is_back && let Some(shell) = self.shells.get_mut(&id) {
+                    shell.tell_barriers();
+                }
             }
         }
         self.shell_goes_on(id);
@@ -412,11 +440,17 @@ impl World {
                 shell.ack(seq);
                 shell.sent = shell.acked;
             }
-            (Some("barrier"), _) => match (body["name"].as_str(), shell.phase) {
-                (Some("init"), Phase::Init) => self.launch_tasks(id),
-                (Some("start"), Phase::Starting) => self.shell_started(id),
-                _ => {}
-            },
+            (Some("barrier"), _) => {
+                if shell.barrier.take_if(|name| body["name"] == **name).is_none() {
+                    return; // Said twice.
+                }
+                shell.passed = if body["name"] == "init" { Some("init") } else { Some("start") };
+                match shell.phase {
+                    Phase::Init => self.launch_tasks(id),
+                    Phase::Starting => self.shell_started(id),
+                    Phase::Running | Phase::Finished => {}
+                }
+            }
             (Some("signal"), _) => {
                 let signum = body["signum"].as_i64().expect("a number") as i32;
                 self.signal_tasks(id, signum);

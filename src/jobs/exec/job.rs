@@ -115,6 +115,8 @@ pub(super) struct Job {
     /// The manager's request, answered many times.
     pub start: Message,
     pub reattach: bool,
+    /// An earlier leader may have begun it.
+    pub is_found: bool,
     /// What the manager's first request said: `jobspec`, `R`.
     pub asked: Arc<Value>,
     /// J, read when it is needed: for jobs that the IMP runs.

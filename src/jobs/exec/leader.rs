@@ -18,6 +18,9 @@ struct StartRequest {
     userid: u32,
     #[serde(default)]
     reattach: bool,
+    /// An earlier manager may have asked for this start: the store tells.
+    #[serde(default)]
+    look: bool,
 }
 
 /// What a node says on the stream of its `launch`, but for `events`.
@@ -63,9 +66,9 @@ impl JobExec {
             }
         };
         job.set_limit(cx);
-        let (reattach, mock) = (job.reattach, super::mock::asked(job.jobspec()));
+        let (reattach, is_found, mock) = (job.reattach, job.is_found, super::mock::asked(job.jobspec()));
         self.jobs.insert(id, job);
-        if reattach {
+        if reattach || is_found {
             self.look(cx, id);
         } else {
             self.make_namespace(cx, id);
@@ -102,6 +105,7 @@ impl JobExec {
             userid: body.userid,
             start: request.clone(),
             reattach: body.reattach,
+            is_found: body.reattach || body.look,
             asked,
             signed: None,
             parts,
@@ -253,6 +257,10 @@ impl JobExec {
             let known = seq <= part.taken && !planted(Plant::ShellEventsTwice);
             if known || part.status.is_some() {
                 continue; // Sent again: counted already.
+            }
+            if seq > part.taken + 1 && !job.is_found {
+                let note = format!("events of shell {shell} are missing before number {seq}");
+                return cx.log(LogLevel::Err, format!("job-exec: {id}: {note}"));
             }
             if seq > part.taken + 1 {
                 // They were stored and acknowledged, and then the power was lost before they were synced (ADR 2).

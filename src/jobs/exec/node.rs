@@ -109,7 +109,7 @@ impl JobExec {
             return Ok(());
         }
         // What it told was stored: it ran, whatever a power cut has left of its directory.
-        if body.reattach && (!self.recovery.unstarted.remove(&id) || body.taken > 0) {
+        if body.taken > 0 || body.reattach && !self.recovery.unstarted.remove(&id) {
             let note = "this node has no record of the job: its shell cannot have survived";
             cx.respond(request, json!({"type": "lost", "status": null, "note": note}));
             cx.end_stream(request);

@@ -86,13 +86,16 @@ impl JobManager {
         if job.start_pending || job.resources.is_none() {
             return;
         }
-        let reattach = job.shells || job.revived;
-        let jobspec = if reattach && job.started { Some(job.jobspec_value()) } else { self.whole_jobspec(cx, id) };
+        let (reattach, look) = (job.shells, job.revived);
+        let jobspec = if reattach { Some(job.jobspec_value()) } else { self.whole_jobspec(cx, id) };
         let Some(jobspec) = jobspec else { return };
         self.release_environment(id);
         let job = self.jobs.get_mut(&id).expect("still active");
-        let body = json!({"id": id.0, "userid": job.userid, "jobspec": jobspec,
+        let mut body = json!({"id": id.0, "userid": job.userid, "jobspec": jobspec,
                           "reattach": reattach, "R": job.resources.as_deref()});
+        if look && !reattach {
+            body["look"] = true.into();
+        }
         (job.start_pending, job.shells) = (true, true);
         let end = (job.state == JobState::Cleanup).then(|| job.end.clone()).flatten();
         let debug = job.is_debug();
