@@ -13,11 +13,14 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts one broker whose program waits for us; with `statedir`, it keeps its state there.
     pub(crate) fn start(flux: &Path, statedir: Option<&Path>) -> Result<Instance, String> {
+        let statedir = statedir.map(|dir| format!("-Sstatedir={}", dir.display()));
+        Instance::of(flux, &statedir.as_deref().into_iter().collect::<Vec<_>>())
+    }
+
+    /// Starts an instance with these options of `flux start`.
+    pub(crate) fn of(flux: &Path, options: &[&str]) -> Result<Instance, String> {
         let mut command = Command::new(flux);
-        command.arg("start");
-        if let Some(dir) = statedir {
-            command.arg(format!("-Sstatedir={}", dir.display()));
-        }
+        command.arg("start").args(options);
         command.args(["sh", "-c", "echo $FLUX_URI; exec cat"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", flux.display()))?;

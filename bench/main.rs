@@ -4,6 +4,7 @@
 //! same is done with that one in the same run, and the table gets a column with the ratio.
 
 mod instance;
+mod many;
 mod measure;
 
 use std::path::PathBuf;
@@ -67,7 +68,10 @@ fn print_table(ours: &[Figure], theirs: Option<&[Figure]>) {
             let other = &theirs[at];
             let ratio = match (figure.value, other.value) {
                 (Some(a), Some(b)) if a > 0.0 && b > 0.0 => {
-                    format!("{:.1}x", if figure.unit == Unit::PerSecond { a / b } else { b / a })
+                    format!(
+                        "{:.1}x",
+                        if matches!(figure.unit, Unit::PerSecond | Unit::Percent) { a / b } else { b / a }
+                    )
                 }
                 _ => "-".to_owned(),
             };

@@ -12,6 +12,7 @@ pub(crate) enum Unit {
     PerSecond,
     Megabytes,
     Count,
+    Percent,
 }
 
 pub(crate) struct Figure {
@@ -30,12 +31,13 @@ impl Figure {
             (Some(value), Unit::PerSecond) => format!("{value:.0}/s"),
             (Some(value), Unit::Megabytes) => format!("{value:.1} MB"),
             (Some(value), Unit::Count) => format!("{value}"),
+            (Some(value), Unit::Percent) => format!("{value:.0} %"),
         }
     }
 }
 
 /// Runs `command` `times` times; the median, in milliseconds.
-fn median(times: usize, mut command: impl FnMut() -> Command) -> Result<f64, String> {
+pub(crate) fn median(times: usize, mut command: impl FnMut() -> Command) -> Result<f64, String> {
     let mut spans: Vec<Duration> = Vec::with_capacity(times);
     for _ in 0..times {
         let mut command = command();
@@ -86,6 +88,7 @@ pub(crate) fn all(flux: &Path, jobs: u32) -> Result<Vec<Figure>, String> {
         let suffix = if with_state { ", statedir" } else { "" };
         inside(&instance, jobs, with_state, suffix, &mut figures)?;
     }
+    figures.extend(crate::many::all(flux, jobs)?);
     Ok(figures)
 }
 
