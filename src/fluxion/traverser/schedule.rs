@@ -204,12 +204,17 @@ impl Engine {
         }
         let nodes = self.near.as_ref().map_or(self.graph.of_type(TypeId::NODE), |near| &near.nodes);
         let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
-        let at = if is_for_now { meta.at } else { self.graph_end - 1 };
+        let is_free = |node: &crate::graph::Vertex| match (is_for_now, is_sat) {
+            (true, _) => node.free(meta.at, meta.duration) == Some(1),
+            (false, true) => node.free(self.graph_end - 1, meta.duration) == Some(1),
+            // What is reserved for ever from some time on may be free before.
+            (false, false) => true,
+        };
         let fitting = nodes.iter().map(|node| self.graph.vertex(*node)).filter(|node| {
             node.kind == TypeId::NODE
                 && constraint.allows(node)
                 && (is_sat || node.status == crate::graph::Status::Up)
-                && node.free(at, meta.duration) == Some(1)
+                && is_free(node)
         });
         let enough = usize::try_from(wanted).unwrap_or(usize::MAX);
         if fitting.take(enough).count() < enough { Err(failure) } else { Ok(()) }
