@@ -4,6 +4,7 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
+use flux_client::{ClientError, Errno, Handle, Target};
 use flux_types::Jobspec;
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use crate::frame::{CmdError, CmdResult};
 use crate::submit::refused;
 
 const PLUGINS: &[(&str, &str)] = &[
+    ("feasibility", "Use feasibility service to validate job"),
     ("jobspec", "Check the jobspec against RFC 14 and, unless told otherwise, RFC 25"),
     ("require-instance", "Require that all jobs are new instances of Flux"),
 ];
@@ -29,6 +31,7 @@ pub(crate) fn command() -> Command {
 struct Checks {
     version: Option<u32>,
     instances_only: bool,
+    feasibility: bool,
 }
 
 impl Checks {
@@ -70,6 +73,7 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     }
     let checks = checks(matches)?;
     let bare = matches.get_flag("jobspec-only");
+    let mut flux = if checks.feasibility { Some(cx.open()?) } else { None };
     let mut failed = false;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -83,7 +87,11 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
                 .get("jobspec")
                 .ok_or_else(|| refused("Missing keys in input. Did you mean to use --jobspec-only?"))?,
         };
-        let answer = match checks.judge(spec) {
+        let judged = match (checks.judge(spec), &mut flux) {
+            (None, Some(flux)) => infeasible(flux, spec)?,
+            (judged, _) => judged,
+        };
+        let answer = match judged {
             None => json!({"errnum": 0}),
             Some(why) => {
                 failed = true;
@@ -96,12 +104,23 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
+/// Why the scheduler could never run it. One that cannot tell has nothing against it.
+fn infeasible(flux: &mut Handle, spec: &Value) -> Result<Option<String>, CmdError> {
+    match flux.call("feasibility.check", Target::Any, json!({"jobspec": spec})) {
+        Ok(_) => Ok(None),
+        Err(ClientError::Answer(fault)) if fault.errno == Errno::ENOSYS => Ok(None),
+        Err(ClientError::Answer(fault)) => Ok(Some(fault.message())),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn checks(matches: &ArgMatches) -> Result<Checks, CmdError> {
-    let mut instances_only = false;
+    let (mut instances_only, mut feasibility) = (false, false);
     for name in texts(matches, "plugins").iter().flat_map(|list| list.split(',')) {
         match name {
             "jobspec" => {}
             "require-instance" => instances_only = true,
+            "feasibility" => feasibility = true,
             other => return Err(refused(format_args!("Unable to find validator '{other}'"))),
         }
     }
@@ -112,7 +131,7 @@ fn checks(matches: &ArgMatches) -> Result<Checks, CmdError> {
             Some(text.parse().map_err(|_| refused(format_args!("--require-version: invalid version '{text}'")))?)
         }
     };
-    Ok(Checks { version, instances_only })
+    Ok(Checks { version, instances_only, feasibility })
 }
 
 #[cfg(test)]
@@ -126,11 +145,11 @@ mod tests {
                 "tasks": [{"command": command, "slot": "t", "count": {"per_slot": 1}}],
                 "attributes": {"system": {"duration": 0}}, "version": version})
         };
-        let usual = Checks { version: Some(1), instances_only: false };
+        let usual = Checks { version: Some(1), instances_only: false, feasibility: false };
         assert_eq!(usual.judge(&spec(&["true"], 1)), None);
         assert_eq!(usual.judge(&json!({})).as_deref(), Some("Missing key (resources)"));
         assert!(usual.judge(&spec(&["true"], 2)).is_some());
-        let any = Checks { version: None, instances_only: true };
+        let any = Checks { version: None, instances_only: true, feasibility: false };
         assert!(any.judge(&spec(&["true"], 2)).is_some());
         assert_eq!(any.judge(&spec(&["flux", "broker"], 9)), None);
     }
