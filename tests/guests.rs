@@ -84,3 +84,8 @@ fn a_private_site_with_prologs_shows_guests_their_own_and_runs_scripts_as_root()
                    [job-manager.housekeeping]\nrelease-after = \"1s\"\n";
     cases("system", IMP, ["private-mode = true", scripts]);
 }
+
+#[test]
+fn jobs_of_guests_span_nodes() {
+    cases("nodes", IMP, ["", ""]);
+}
