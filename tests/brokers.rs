@@ -185,3 +185,9 @@ fn tasks_on_several_nodes_meet_and_exchange_values_over_pmi() {
         0: completed pmi barrier on 1 tasks\nflux-pmi: PMI_FD not found in environ\nflux-pmi: get x: key not found\n";
     assert_eq!(session(&["-s2"], script), want);
 }
+
+#[test]
+fn a_quorum_is_enough_to_run_and_who_comes_later_gets_work_too() {
+    let script = "$F run -N4 -n4 true && $F resource list -s up -no {nnodes}";
+    assert_eq!(session(&["-s4", "-Sbroker.quorum=1"], script), "4\n");
+}

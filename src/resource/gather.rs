@@ -1,5 +1,7 @@
 //! An instance of several brokers: their inventories become one set, and who is up follows `broker.online`.
 
+use std::time::Duration;
+
 use flux_service::{Cx, Fault, LogLevel, Outcome, Tag};
 use flux_types::{Idset, ResourceSet};
 use flux_wire::{Errno, Message, Target};
@@ -8,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::inventory::{Inventory, Method};
 use crate::service::{Resource, Waiting};
+
+/// How long brokers beyond the quorum may take to tell what they have.
+const GATHER_WAIT: Duration = Duration::from_secs(30);
 
 /// What a broker has, as it tells rank 0.
 #[derive(Deserialize)]
@@ -55,12 +60,29 @@ impl Resource {
         Ok(())
     }
 
+    /// The set is settled once all have told; where a quorum is enough to run, the others have a while to come.
     fn gathered_more(&mut self, cx: &mut Cx<'_>) {
         let quorum = cx.node.attr("broker.quorum").and_then(|text| text.parse().ok()).unwrap_or(cx.node.size);
-        let wanted = quorum.clamp(1, cx.node.size) as usize;
-        if let Some(set) = self.gathered.take_if(|set| set.nnodes() >= wanted) {
-            self.inventory_known(cx, Inventory { set, method: Method::DynamicDiscovery });
+        let told = self.gathered.as_ref().map_or(0, ResourceSet::nnodes);
+        if told >= cx.node.size as usize {
+            return self.settle_gathered(cx);
         }
+        if told >= quorum.max(1) as usize {
+            self.gather_until.get_or_insert(cx.now.mono.after(GATHER_WAIT));
+        }
+    }
+
+    /// Goes on with those that have told what they have.
+    pub(crate) fn settle_gathered(&mut self, cx: &mut Cx<'_>) {
+        self.gather_until = None;
+        let Some(set) = self.gathered.take() else { return };
+        let missing = Idset::below(cx.node.size).subtract(&set.ranks());
+        if !missing.is_empty() {
+            let text =
+                format!("resources of ranks {missing} are not known, and will not be used: they did not come in time");
+            cx.log(LogLevel::Warning, text);
+        }
+        self.inventory_known(cx, Inventory { set, method: Method::DynamicDiscovery });
     }
 
     pub(crate) fn members_changed(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {

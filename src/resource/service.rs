@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Outcome, Service, Tag};
+use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Mono, Outcome, Service, Tag};
 use flux_types::eventlog::Entry;
 use flux_types::{Idset, ResourceSet};
 use flux_wire::{Errno, Message, Target};
@@ -53,6 +53,8 @@ pub struct Resource {
     pub(crate) found: Inventory,
     /// Of several brokers: what some of them have told, as long as others are waited for.
     pub(crate) gathered: Option<ResourceSet>,
+    /// A quorum has told; when the others are waited for no longer.
+    pub(crate) gather_until: Option<Mono>,
     /// Of several brokers: those that are there.
     pub(crate) members: Idset,
     /// Those that have been silent for too long.
@@ -118,8 +120,19 @@ impl Service for Resource {
         Ok(())
     }
 
+    /// With a quorum the instance runs; jobs wait until it is known what there is for them.
     fn is_ready(&self) -> bool {
-        self.ready
+        self.ready || self.gather_until.is_some()
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        self.gather_until
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        if self.gather_until.is_some_and(|at| at <= cx.now.mono) {
+            self.settle_gathered(cx);
+        }
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
@@ -187,6 +200,7 @@ impl Resource {
             method: found.method,
             found,
             gathered: None,
+            gather_until: None,
             members: Idset::new(),
             torpid: Idset::new(),
             size,
