@@ -58,7 +58,7 @@ fn parse_op(alg: Algorithm, op: Value, cred: Cred) -> Result<Op, Fault> {
     if !cred.is_owner() {
         check_guest(&entry)?;
     }
-    let appends = op.flags & APPEND != 0 && !(planted(Plant::AppendOverwrites) && !op.key.contains('.'));
+    let appends = op.flags & APPEND != 0 && (op.key.contains('.') || !planted(Plant::AppendOverwrites));
     match (appends, entry) {
         (false, entry) => Ok(Op { key, change: Change::Set(entry) }),
         (true, Entry::Val(data)) => Ok(Op { key, change: Change::Append(data) }),
