@@ -255,6 +255,9 @@ impl Node {
         for (conn, client) in &self.clients {
             let allowed = !private || client.cred.is_owner() || client.cred.userid == message.cred.userid;
             if allowed && client.subscriptions.matches(message.topic()) {
+                if planted(Plant::EventSentTwice) && matches!(message.body, Body::Event { seq } if seq % 8 == 7) {
+                    self.outputs.push(Output::Send { conn: *conn, message: message.clone() });
+                }
                 self.outputs.push(Output::Send { conn: *conn, message: message.clone() });
             }
         }

@@ -50,6 +50,7 @@ pub struct Scale {
 /// A sentence: what did not come to its end.
 pub fn scale(size: u32, topology: &'static str) -> Result<Scale, String> {
     let mut world = World::new(Scenario::calm(size, topology), false);
+    world.calm_since = Some(Duration::ZERO); // Clients do only what they are told.
     let tree = world.tree.clone();
     let client = world.add_client(size as usize - 1, false);
     let root = world.add_client(0, true);

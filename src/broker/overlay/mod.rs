@@ -347,9 +347,6 @@ impl Node {
             if planted(Plant::EventNotSent) && often && at == 0 {
                 continue;
             }
-            if planted(Plant::EventSentTwice) && often {
-                self.outputs.push(Output::LinkSend { link: *link, message: event.clone() });
-            }
             self.outputs.push(Output::LinkSend { link: *link, message: event.clone() });
         }
     }

@@ -254,8 +254,7 @@ impl JobExec {
             };
             let Some(job) = self.jobs.get_mut(&id) else { return };
             let part = &mut job.parts[shell];
-            let known = seq <= part.taken && !planted(Plant::ShellEventsTwice);
-            if known || part.status.is_some() {
+            if seq <= part.taken || part.status.is_some() {
                 continue; // Sent again: counted already.
             }
             if seq > part.taken + 1 && !job.is_found {

@@ -113,6 +113,9 @@ impl JobExec {
         self.retry_at = Some(cx.now.mono.after(RETRY_PAUSE));
         for (id, lines) in commit.jobs {
             if let Some(job) = self.jobs.get_mut(&id) {
+                if planted(Plant::ShellEventsTwice) {
+                    job.lines.put_back(lines.clone());
+                }
                 job.lines.put_back(lines);
                 if job.phase == Phase::Syncing {
                     job.phase = Phase::Ending;

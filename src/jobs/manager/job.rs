@@ -143,7 +143,7 @@ impl Job {
 
     /// Resources may go back: nothing runs on them any more and no epilog holds them.
     pub(super) fn may_free(&self) -> bool {
-        let shells = self.shells && !(planted(Plant::FreeBeforeRelease) && self.id.0 % 3 == 0);
+        let shells = self.shells && !(planted(Plant::FreeBeforeRelease) && self.id.0.is_multiple_of(3));
         self.has_resources && !shells && self.perilogs == 0 && !self.free_posted
     }
 
