@@ -4,7 +4,7 @@ use flux_sign::{KeyPair, key_path};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,6 +33,13 @@ struct Outcome {
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64
+}
+
+/// Copies a program by a process of its own: a descriptor that writes it, inherited by what another test starts just then, would
+/// make it busy (ETXTBSY).
+fn copy_program(from: &Path, to: &Path) {
+    let done = Command::new("cp").args([from, to]).status();
+    assert!(done.expect("cp(1) is there").success(), "{} is copied", from.display());
 }
 
 impl Site {
@@ -81,8 +88,10 @@ impl Site {
         site.write("etc/flux/security/conf.d/sign.toml", sign, 0o644);
         let script = "#!/bin/sh\nid\nenv | sort\ncat /proc/self/status\necho limit $(ulimit -f) umask $(umask) in $(pwd)\n\
                       echo open $(ls /proc/$$/fd)\necho jobspec $(cat /proc/self/fd/3)\nexit 7\n";
-        site.write("bin/shell", script, 0o755);
-        fs::copy(env!("CARGO_BIN_EXE_flux"), site.root.join("bin/flux-imp")).expect("a copy");
+        site.write("bin/shell.text", script, 0o755);
+        copy_program(&site.root.join("bin/shell.text"), &site.root.join("bin/shell"));
+        copy_program(Path::new(env!("CARGO_BIN_EXE_flux")), &site.root.join("bin/flux-imp"));
+        site.chmod("bin/shell", 0o755);
         site.chmod("bin/flux-imp", 0o4755);
         Some(site)
     }

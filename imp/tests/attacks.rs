@@ -199,6 +199,13 @@ esac
 exit 7
 "#;
 
+/// Copies a program by a process of its own: a descriptor that writes it, inherited by what another test starts just then, would
+/// make it busy (ETXTBSY).
+fn copy_program(from: &Path, to: &Path) {
+    let done = Command::new("cp").args([from, to]).status();
+    assert!(done.expect("cp(1) is there").success(), "{} is copied", from.display());
+}
+
 impl Site {
     /// `None`, and a line in the list of skipped tests, where this machine does not let us.
     fn new() -> Option<Site> {
@@ -249,7 +256,10 @@ impl Site {
         let sign = "[sign]\nmax-ttl = 60\ndefault-type = \"curve\"\nallowed-types = [\"curve\", \"none\"]\n\
                     [sign.curve]\nrequire-ca = false\n";
         self.write("etc/flux/security/conf.d/sign.toml", sign, 0o644);
-        self.write("bin/shell", SHELL, 0o755);
+        self.write("bin/shell.text", SHELL, 0o755);
+        let bin = self.root.path().join("bin");
+        copy_program(&bin.join("shell.text"), &bin.join("shell"));
+        fs::set_permissions(bin.join("shell"), fs::Permissions::from_mode(0o755)).expect("chmod");
         fs::create_dir_all(self.root.path().join("home/alice/.flux/curve")).expect("a directory");
         self.write("home/alice/.flux/curve/sig.pub", &alice.0.to_toml(), 0o644);
         for below in ["home/alice", "home/alice/.flux", "home/alice/.flux/curve", "home/alice/.flux/curve/sig.pub"] {
@@ -263,7 +273,7 @@ impl Site {
         }
         for (name, program) in [("flux-imp", PathBuf::from(env!("CARGO_BIN_EXE_flux-imp"))), ("weakened", weakened())] {
             let path = self.root.path().join("bin").join(name);
-            fs::copy(program, &path).expect("a copy");
+            copy_program(&program, &path);
             fs::set_permissions(path, fs::Permissions::from_mode(0o4755)).expect("chmod");
         }
     }
