@@ -182,6 +182,10 @@ impl Node {
     pub(crate) fn advance_state(&mut self) -> bool {
         let reaped = self.reap_modules(false);
         let next = match self.core.state.level {
+            // A broker that is not up yet leaves with its parent, too.
+            RunLevel::ConfigSync | RunLevel::Init | RunLevel::Quorum if self.parent_is_leaving() => {
+                Some(RunLevel::Shutdown)
+            }
             RunLevel::LoadBuiltins => Some(RunLevel::Join),
             RunLevel::Join => (self.info.rank.is_root() || self.links.is_joined()).then_some(RunLevel::ConfigSync),
             RunLevel::ConfigSync => self.config_is_there().then_some(RunLevel::Init),

@@ -109,6 +109,10 @@ impl Record {
 
     /// The last event, where the broker is not there to take it: written beside, then renamed.
     pub(crate) fn exit(&self, last: &Numbered) -> io::Result<()> {
+        // What comes before the end is not to be lost before it.
+        if let Some(spool) = &self.spool {
+            flux_sys::fd::sync_data(&spool.file)?;
+        }
         let mut text = String::new();
         line(last, &mut text);
         let temporary = self.dir.join("exit.tmp");

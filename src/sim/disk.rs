@@ -187,6 +187,7 @@ impl Disk {
                 Some(file) => Completion::File(file.bytes.clone()),
                 None => failed(Errno::ENOENT),
             },
+            FileOp::MakeDir { path, .. } if self.dirs.contains(path) => Completion::Done,
             FileOp::Write { .. } | FileOp::MakeDir { .. } if self.health == Health::Full => failed(Errno::ENOSPC),
             FileOp::Write { path, bytes, sync, .. } => {
                 self.put_file(path, bytes, *sync);

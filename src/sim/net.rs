@@ -212,7 +212,10 @@ impl World {
         self.trace.note(self.now, link.0, || format!("link {} breaks: {why}", link.0));
         for at_child in [true, false] {
             let span = between_us(&mut self.rng, soonest, latest);
-            self.after(span, Action::LinkDown { link, at_child, why });
+            // Not before it has heard that there is a link.
+            let known = &self.net.links[&link];
+            let up = if at_child { known.to_child } else { known.to_parent };
+            self.at(up.max(self.now + span), Action::LinkDown { link, at_child, why });
         }
     }
 

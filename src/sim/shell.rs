@@ -375,7 +375,7 @@ impl World {
         let spool: String = shell.events.iter().map(line).collect();
         let exit = shell.events.back().map(line).unwrap_or_default();
         let disk = &mut self.hosts[shell.host].disk;
-        disk.put_file(&format!("{dir}/spool"), &spool.into_bytes().into(), false);
+        disk.put_file(&format!("{dir}/spool"), &spool.into_bytes().into(), true);
         disk.put_file(&format!("{dir}/exit"), &exit.into_bytes().into(), true);
     }
 

@@ -183,6 +183,9 @@ impl Service for JobExec {
     }
 
     fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
+        if self.claims_are_settled() {
+            self.go_on(cx);
+        }
         self.commit_lines(cx);
     }
 

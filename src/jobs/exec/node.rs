@@ -101,6 +101,11 @@ impl JobExec {
         }
         let body: Launch = request.decode()?;
         let id = body.id.id();
+        if !self.shells.contains_key(&id) && !self.claims_are_settled() {
+            // Tasks that nobody wants may still run on the cores that it was given.
+            self.recovery.waiting.push(request.clone());
+            return Ok(());
+        }
         if let Some(shell) = self.shells.get_mut(&id).filter(|_| !planted(Plant::SecondShell)) {
             shell.leader = Some(request.clone());
             shell.taken = body.taken;
@@ -302,7 +307,14 @@ impl JobExec {
             self.kill_shell(cx, id, signum);
         }
         if body.done {
-            self.forget_shell(cx, id);
+            match self.shells.get_mut(&id) {
+                // Given up while this node was away: it is forgotten when it is gone.
+                Some(shell) if shell.claim != Claim::Settled && shell.remains.is_none() => {
+                    shell.claim = Claim::Over;
+                    self.end_unwanted(cx, id);
+                }
+                _ => self.forget_shell(cx, id),
+            }
         }
         Ok(())
     }

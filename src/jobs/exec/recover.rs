@@ -130,7 +130,7 @@ impl JobExec {
     }
 
     /// All is known: requests that waited are taken.
-    fn go_on(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn go_on(&mut self, cx: &mut Cx<'_>) {
         if self.recovery.is_busy() {
             return;
         }

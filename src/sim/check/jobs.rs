@@ -66,6 +66,7 @@ struct Story {
     fatal: bool,
     status: Option<i64>,
     released: bool,
+    outside: bool,
 }
 
 fn walk(log: &str) -> Result<(State, Story), String> {
@@ -89,6 +90,8 @@ fn walk(log: &str) -> Result<(State, Story), String> {
         let context = &entry["context"];
         match name {
             "exception" if context["severity"] == 0 => {
+                // Its resources are not the scheduler's: there is nothing to be given back.
+                story.outside |= context["type"] == "scheduler-restart";
                 story.fatal = true;
                 state = State::Cleanup;
             }
@@ -107,7 +110,7 @@ fn walk(log: &str) -> Result<(State, Story), String> {
             "finish" => story.status = context["status"].as_i64(),
             "release" => story.released |= context["final"] == true,
             "free" if !story.counts.contains_key("alloc") => return Err("free without alloc".into()),
-            "clean" if story.counts.contains_key("alloc") && !story.counts.contains_key("free") => {
+            "clean" if story.counts.contains_key("alloc") && !story.counts.contains_key("free") && !story.outside => {
                 return Err("clean before the resources are free".into());
             }
             "free" if story.counts.contains_key("start") && !story.released => {
