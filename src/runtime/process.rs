@@ -57,6 +57,8 @@ pub(crate) struct Processes {
     /// Those whose stops are reported: all but the detached ones, which have supervisors of their own.
     watched: BTreeSet<Key>,
     fork_server: Option<ForkServer>,
+    /// There can be none here.
+    no_fork_server: bool,
 }
 
 impl Processes {
@@ -69,6 +71,7 @@ impl Processes {
             draining: BTreeSet::new(),
             watched: BTreeSet::new(),
             fork_server: None,
+            no_fork_server: false,
         }
     }
 

@@ -23,6 +23,8 @@ const ANSWER_BYTES: usize = 4;
 #[derive(Debug)]
 struct Order {
     key: Key,
+    /// To start it without the server.
+    spec: Box<SpawnSpec>,
     /// To be sent to it at once.
     signal: Option<i32>,
 }
@@ -35,6 +37,8 @@ pub(super) struct ForkServer {
     orders: VecDeque<Order>,
     /// Of an answer, its first bytes.
     held: Vec<u8>,
+    /// It has made a copy.
+    proved: bool,
 }
 
 impl ForkServer {
@@ -58,6 +62,9 @@ impl Processes {
     /// Orders a copy of the fork server, which is started if there is none. `false`: there can be none.
     pub(super) fn order_copy(&mut self, registry: &Registry, tokens: &mut Tokens, key: Key, spec: &SpawnSpec) -> bool {
         let Some(stdin) = &spec.stdin else { return false };
+        if self.fork_server.is_none() && self.no_fork_server {
+            return false;
+        }
         if self.fork_server.is_none() {
             match self.start_server(registry, tokens, spec) {
                 Ok(server) => self.fork_server = Some(server),
@@ -76,7 +83,7 @@ impl Processes {
         if !server.pipe.queue(&frame, false) {
             return false;
         }
-        server.orders.push_back(Order { key, signal: None });
+        server.orders.push_back(Order { key, spec: Box::new(spec.clone()), signal: None });
         server.pipe.flush();
         self.ready.insert(server.token);
         true
@@ -98,6 +105,7 @@ impl Processes {
             pipe: Pipe::new(end),
             orders: VecDeque::new(),
             held: Vec::new(),
+            proved: false,
         };
         let fd = server.pipe.raw_fd();
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -127,6 +135,7 @@ impl Processes {
         let answers: Vec<u8> = server.held.drain(..whole).collect();
         for answer in answers.as_chunks().0 {
             let Some(order) = server.orders.pop_front() else { break };
+            server.proved = true;
             self.take_copy(registry, tokens, &order, i32::from_le_bytes(*answer), inbox);
         }
         if alive {
@@ -136,8 +145,17 @@ impl Processes {
             self.fork_server = Some(server);
             return;
         }
+        // One that never made a copy cannot do it here, and made none of these. One that did may have made some before it was lost.
+        self.no_fork_server |= !server.proved;
         for order in server.orders.drain(..) {
-            inbox.push_back(report(order.key, ProcessEvent::NotStarted { errno: Errno::EAGAIN }));
+            let event = match server.proved {
+                false => self.spawn(registry, tokens, order.key, &order.spec).map(|pid| ProcessEvent::Started { pid }),
+                true => Err(Errno::EAGAIN),
+            };
+            inbox.push_back(report(order.key, event.unwrap_or_else(|errno| ProcessEvent::NotStarted { errno })));
+            if let Some(signum) = order.signal {
+                self.kill(order.key, signum, false);
+            }
         }
     }
 
