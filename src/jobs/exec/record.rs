@@ -164,7 +164,9 @@ fn operations(job: &Job, lines: &Lines, recoverable: bool, ops: &mut Vec<Value>)
             ops.push(kvs::append(job.guest_key(name), text.as_bytes()));
         }
     }
-    let taken: Vec<u64> = job.parts.iter().map(|part| part.taken).collect();
+    // A shell's last event counts when the job's end is stored: a leader that restarts before has to hear of it again.
+    let known = |part: &Part| part.last.map_or(part.taken, |last| part.taken.min(last - 1));
+    let taken: Vec<u64> = job.parts.iter().map(known).collect();
     if recoverable && taken.iter().any(|taken| *taken > 0) && !planted(Plant::TakenNotStored) {
         let key = job.guest_key("exec.taken");
         ops.push(kvs::put(key, json!(taken).to_string().as_bytes()));
