@@ -167,6 +167,8 @@ fn certified(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Stri
 struct Site {
     root: tempfile::TempDir,
     log: UnixDatagram,
+    alice: (Cert, SecretKey),
+    ca: (Cert, SecretKey),
 }
 
 const PRELUDE: &str = r#"
@@ -227,7 +229,10 @@ impl Site {
         let log = UnixDatagram::bind(root.path().join("dev/log")).expect("a socket");
         log.set_nonblocking(true).expect("a socket");
         fs::set_permissions(root.path().join("dev/log"), fs::Permissions::from_mode(0o666)).expect("chmod");
-        let site = Site { root, log };
+        let mut ca = Cert::generate();
+        ca.0.meta.put("ca-capability", Kind::Boolean, "true").expect("well-formed");
+        ca.0.meta.put("uuid", Kind::Text, "ca").expect("well-formed");
+        let site = Site { root, log, alice: Cert::generate(), ca };
         site.fill();
         Some(site)
     }
@@ -239,7 +244,6 @@ impl Site {
     }
 
     fn fill(&self) {
-        let (alice, mut ca) = (Cert::generate(), Cert::generate());
         let root = self.root.path().display().to_string();
         let users = [("flux", 4001), ("alice", ALICE), ("mallory", 4003), ("nobody", 65534)];
         let user = |(name, id): &(&str, u32)| format!("{name}:x:{id}:{id}::{root}/home/{name}:/bin/sh\n");
@@ -261,16 +265,11 @@ impl Site {
         copy_program(&bin.join("shell.text"), &bin.join("shell"));
         fs::set_permissions(bin.join("shell"), fs::Permissions::from_mode(0o755)).expect("chmod");
         fs::create_dir_all(self.root.path().join("home/alice/.flux/curve")).expect("a directory");
-        self.write("home/alice/.flux/curve/sig.pub", &alice.0.to_toml(), 0o644);
+        self.write("home/alice/.flux/curve/sig.pub", &self.alice.0.to_toml(), 0o644);
         for below in ["home/alice", "home/alice/.flux", "home/alice/.flux/curve", "home/alice/.flux/curve/sig.pub"] {
             chown(self.root.path().join(below), Some(ALICE), Some(ALICE)).expect("chown");
         }
-        ca.0.meta.put("ca-capability", Kind::Boolean, "true").expect("well-formed");
-        ca.0.meta.put("uuid", Kind::Text, "ca").expect("well-formed");
-        self.write("etc/ca.pub", &ca.0.to_toml(), 0o644);
-        for (name, text) in requests(&alice, &ca) {
-            self.write(&format!("in/{name}"), &text, if name == "secret" { 0o600 } else { 0o644 });
-        }
+        self.write("etc/ca.pub", &self.ca.0.to_toml(), 0o644);
         for (name, program) in [("flux-imp", PathBuf::from(env!("CARGO_BIN_EXE_flux-imp"))), ("weakened", weakened())] {
             let path = self.root.path().join("bin").join(name);
             copy_program(&program, &path);
@@ -278,8 +277,16 @@ impl Site {
         }
     }
 
+    /// Requests are good for a minute: each attack has its own.
+    fn sign_requests(&self) {
+        for (name, text) in requests(&self.alice, &self.ca) {
+            self.write(&format!("in/{name}"), &text, if name == "secret" { 0o600 } else { 0o644 });
+        }
+    }
+
     /// What the attack prints, both streams, and what the system's log gets; `left_out` names the check that is not made.
     fn attack(&self, attack: &Attack, left_out: &str) -> (String, String) {
+        self.sign_requests();
         let root = self.root.path().display().to_string();
         let mut command = Command::new("timeout");
         command.args(["-s", "KILL", "20", "unshare", "-m", "-p", "-f", "--kill-child", "--mount-proc", "bash", "-c"]);

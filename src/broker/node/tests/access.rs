@@ -43,6 +43,7 @@ const FOR_GUESTS: &[&str] = &[
     "job-info.update-lookup",
     "job-info.update-watch",
     "job-info.update-watch-cancel",
+    "job-ingest.frobnicate",
     "job-ingest.submit",
     "job-list.disconnect",
     "job-list.job-stats",
