@@ -40,6 +40,8 @@ enum Pending {
     Commit(Box<record::Commit>),
     /// The ends of these jobs come to disk.
     Sync(Vec<JobId>),
+    /// What was of use until they ended is forgotten.
+    Unlink,
     /// The stream of a node: job and shell rank.
     Launch(JobId, usize),
     /// After a restart: the job's exec eventlog, then what was taken of its shells.
@@ -74,7 +76,7 @@ pub struct JobExec {
     absent_at: Option<Mono>,
     /// When the leader is asked again about shells of this node.
     claims_at: Option<Mono>,
-    /// When the ends of jobs are brought to disk: a turn after they were told, together with what the manager makes of them.
+    /// When the ends of jobs are brought to disk if the manager has not told by then that they are.
     syncs_at: Option<Mono>,
     /// This node's.
     shells: BTreeMap<JobId, Shell>,
@@ -113,6 +115,7 @@ impl Service for JobExec {
         // The leader's.
         Handler::owner("job-exec.start", JobExec::start_job),
         Handler::owner("job-exec.expiration", JobExec::set_expiration),
+        Handler::owner("job-exec.ended", JobExec::ended),
         Handler::user("job-exec.critical-ranks", JobExec::set_critical_ranks),
         Handler::event("job-exception", JobExec::exception),
         // Each node's.
@@ -202,7 +205,7 @@ impl Service for JobExec {
             self.hello_manager(cx);
         }
         if self.syncs_at.take_if(|at| *at <= now).is_some() {
-            self.sync_ends(cx); // Before what follows: ends of this turn are for the next.
+            self.sync_ends(cx);
         }
         self.ring_jobs(cx);
         self.ring_absent(cx);

@@ -1,8 +1,9 @@
 //! The eventlogs of jobs: collected over a turn, and appended for all jobs in one commit (ADR 2).
 
-use flux_service::{Cx, Fault, LogLevel, Plant, planted};
+use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, planted};
 use flux_types::JobId;
 use flux_wire::{Message, Target};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::job::{Job, Lines, Part, Phase};
@@ -15,6 +16,14 @@ pub(super) struct Commit {
     jobs: Vec<(JobId, Lines)>,
     /// Shells' numbers up to which events are in it.
     taken: Vec<(JobId, Vec<u64>)>,
+}
+
+/// How long the manager may take to store an end until it is synced without it.
+const SYNC_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
+#[derive(Deserialize)]
+struct Ended {
+    ids: Vec<u64>,
 }
 
 /// One line for an eventlog (RFC 18).
@@ -66,7 +75,7 @@ impl JobExec {
                 self.tell_end(cx, id, status);
             }
             if recoverable {
-                self.syncs_at = Some(cx.now.mono);
+                self.syncs_at.get_or_insert(cx.now.mono.after(SYNC_WAIT));
             }
         }
     }
@@ -88,22 +97,50 @@ impl JobExec {
 
     /// A shell's last event is acknowledged when the disk has it, as the shell is gone thereafter.
     pub(super) fn on_synced(&mut self, cx: &mut Cx<'_>, ids: &[JobId], reply: &Message) {
-        let fault = Fault::of(reply);
-        if let Some(fault) = &fault {
-            cx.log(LogLevel::Err, format!("job-exec: ended jobs wait until their ends are on disk: {fault}"));
+        for id in ids {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.syncing = false;
+            }
         }
+        match Fault::of(reply) {
+            None => drop(self.settle_stored(cx, ids)),
+            Some(fault) => {
+                cx.log(LogLevel::Err, format!("job-exec: ended jobs wait until their ends are on disk: {fault}"));
+                self.syncs_at = Some(cx.now.mono.after(RETRY_PAUSE));
+            }
+        }
+    }
+
+    /// The manager's records of these ends are on disk, and with them all that the store was given before: also ours.
+    pub(super) fn ended(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: Ended = request.decode()?;
+        let of = |id: &JobId| self.jobs.get(id).is_some_and(|job| job.phase == Phase::Syncing && !job.syncing);
+        let ids: Vec<JobId> = body.ids.into_iter().map(JobId).filter(of).collect();
+        let ops = self.settle_stored(cx, &ids);
+        if !ops.is_empty() {
+            let tag = kvs::commit(cx, ops, kvs::Durability::Written);
+            self.pending.insert(tag, Pending::Unlink);
+        }
+        Ok(())
+    }
+
+    /// Acknowledges the last events of these shells and forgets the jobs, but for those with lines that could not be stored the
+    /// first time. Answers what is of no use any more.
+    fn settle_stored(&mut self, cx: &mut Cx<'_>, ids: &[JobId]) -> Vec<Value> {
+        let mut useless = Vec::new();
         for id in ids {
             let Some(job) = self.jobs.get_mut(id) else { continue };
-            job.syncing = false;
-            if fault.is_some() || !job.is_stored() {
-                self.syncs_at = Some(cx.now.mono.after(RETRY_PAUSE)); // Its lines could not be stored the first time.
+            if !job.is_stored() {
+                self.syncs_at = Some(cx.now.mono.after(RETRY_PAUSE));
                 continue;
             }
+            useless.push(kvs::unlink(job.guest_key("exec.taken")));
             for part in &mut job.parts {
                 part.acknowledge(cx, *id, part.stored);
             }
             self.settled(cx, *id);
         }
+        useless
     }
 
     pub(super) fn on_commit(&mut self, cx: &mut Cx<'_>, commit: Commit, reply: &Message) {

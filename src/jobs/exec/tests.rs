@@ -544,6 +544,19 @@ fn an_end_that_could_not_be_stored_at_once_is_told_once_and_acknowledged_when_it
 }
 
 #[test]
+fn an_end_that_the_manager_has_on_disk_needs_no_sync_of_its_own() {
+    let mut world = World::new(true);
+    world.start(false, Value::Null, 0.0);
+    world.hello();
+    world.tell(1, &[output("a"), finish(0)]);
+    assert!(!world.exec.jobs.is_empty(), "the shell's last event waits for the disk");
+    world.request("job-exec.ended", Flags::NORESPONSE, json!({"ids": [ID, 99]}));
+    assert_eq!(world.shell.iter().filter_map(|it| it["seq"].as_u64()).max(), Some(2));
+    assert!(world.exec.jobs.is_empty() && !world.logs.contains_key("exec.taken"));
+    assert_eq!(world.synced.iter().filter(|synced| **synced).count(), 0);
+}
+
+#[test]
 fn mock_jobs_run_by_the_clock() {
     let rows = [
         (json!({"run_duration": "2s"}), 2, 0, vec!["start", "finish", "release"]),

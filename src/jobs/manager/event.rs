@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use flux_service::{Cx, Fault, LogLevel, Mono, Plant, planted};
 use flux_types::eventlog::Entry;
 use flux_types::{JobId, JobState, StateSet};
-use flux_wire::Message;
+use flux_wire::{Message, Target};
 use serde_json::{Map, Value, json};
 
 use super::raise::Exception;
@@ -41,6 +41,8 @@ pub(super) struct Batch {
     pub(super) synced: bool,
     /// Answers that promise what this batch holds.
     pub(super) answers: Vec<Message>,
+    /// Jobs whose `finish` is in it.
+    ended: Vec<JobId>,
     /// `job-manager.submit` requests with the jobs that they brought in and those refused.
     pub(super) submits: Vec<Submitted>,
 }
@@ -153,6 +155,9 @@ impl JobManager {
             self.events.batch.lines.entry(id).or_default().push_str(&line);
             self.events.batch.synced |=
                 matches!(entry.name.as_str(), "submit" | "finish") && !planted(Plant::SubmitsNotSynced);
+        }
+        if logged && entry.name == "finish" {
+            self.events.batch.ended.push(id);
         }
         self.events.count += 1;
         self.tell_journal(cx, id, &entry);
@@ -320,6 +325,11 @@ impl JobManager {
             cx.respond(&submitted.request, json!({"errors": submitted.errors}));
         }
         batch.answers.into_iter().for_each(|answer| cx.send(answer));
+        if !batch.ended.is_empty() && cx.node.statedir.is_some() {
+            // What the exec service stored of them lies before it in the log: its shells need not wait for a sync of their own.
+            let ids: Vec<u64> = batch.ended.iter().map(|id| id.0).collect();
+            cx.notify("job-exec.ended", Target::Any, json!({"ids": ids}));
+        }
     }
 
     /// Nothing of the batch was stored. New jobs are refused; the events of the others are kept and written later.
