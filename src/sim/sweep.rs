@@ -148,6 +148,24 @@ pub(crate) fn plants(_args: &Args) -> bool {
     false
 }
 
+/// Says which failures are known, and which are not any more; the others stay.
+fn tell_known(args: &Args, sum: &mut Sum) {
+    let lines = include_str!("known.list").lines().filter(|line| !line.starts_with('#'));
+    for line in lines {
+        let (seed, rule) = line.split_once(' ').expect("a seed and a rule");
+        let seed: u64 = seed.parse().expect("a seed");
+        if seed < args.first || seed > args.last {
+            continue;
+        }
+        let before = sum.failed.len();
+        sum.failed.retain(|(failed, violation)| *failed != seed || violation.rule != rule);
+        match sum.failed.len() < before {
+            true => println!("seed {seed} fails as is known: {rule}"),
+            false => println!("seed {seed} does not break {rule} any more: take it out of src/sim/known.list"),
+        }
+    }
+}
+
 /// All seeds from the first to the last. `false`: some of them failed.
 pub(crate) fn many(args: &Args) -> bool {
     std::panic::set_hook(Box::new(|_| ())); // Each is told once, with its seed.
@@ -172,6 +190,7 @@ pub(crate) fn many(args: &Args) -> bool {
     let took = began.elapsed().as_secs_f64();
     let mut sum = sum.into_inner().expect("no thread panics with it");
     sum.failed.sort_by_key(|(seed, _)| *seed);
+    tell_known(args, &mut sum);
     for (seed, Violation { rule, text }) in sum.failed.iter().take(TOLD_MAX) {
         println!("seed {seed} FAILED: {rule}: {text}");
     }
