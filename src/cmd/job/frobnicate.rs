@@ -32,11 +32,7 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     if matches.get_flag("list-plugins") {
-        cx.line("Available plugins:")?;
-        for (name, about) in PLUGINS {
-            cx.line(format_args!("{name:<20}  {about}"))?;
-        }
-        return Ok(ExitCode::SUCCESS);
+        return super::list_plugins(cx, PLUGINS);
     }
     let mut plugins: Vec<&str> = texts(matches, "plugins").into_iter().flat_map(|list| list.split(',')).collect();
     if plugins.is_empty() {

@@ -15,6 +15,8 @@ pub(crate) mod update;
 pub(crate) mod validate;
 mod waiting;
 
+use std::process::ExitCode;
+
 use clap::{ArgMatches, Command};
 use flux_types::JobId;
 
@@ -80,4 +82,13 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 /// A job id as users type it.
 pub(crate) fn job_id(text: &str) -> Result<JobId, CmdError> {
     JobId::parse(text).map_err(|_| CmdError::new(format!("error parsing jobid: \"{text}\"")))
+}
+
+/// What `--list-plugins` of job-frobnicator and job-validator prints: names and what they are for.
+fn list_plugins(cx: &mut Context, plugins: &[(&str, &str)]) -> CmdResult {
+    cx.line("Available plugins:")?;
+    for (name, about) in plugins {
+        cx.line(format_args!("{name:<20}  {about}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

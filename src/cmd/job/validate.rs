@@ -65,11 +65,7 @@ fn sentence(error: &flux_types::JobspecError) -> String {
 
 pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     if matches.get_flag("list-plugins") {
-        cx.line("Available plugins:")?;
-        for (name, about) in PLUGINS {
-            cx.line(format_args!("{name:<20}  {about}"))?;
-        }
-        return Ok(ExitCode::SUCCESS);
+        return super::list_plugins(cx, PLUGINS);
     }
     let checks = checks(matches)?;
     let bare = matches.get_flag("jobspec-only");
