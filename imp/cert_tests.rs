@@ -35,10 +35,10 @@ fn files_go_both_ways_and_keep_the_order_of_metadata() {
     assert_eq!(Cert::from_toml(&cert.to_toml()), Some(cert.clone()), "{}", cert.to_toml());
     let secret_again = secret_from_toml(&secret_to_toml(&secret)).expect("valid");
     assert!(is_pair(&cert, &secret_again));
-    let text = "[metadata]\n    zz = \"1\"\n    aa = 2\n    bb = true\n    cc = 2026-01-01T00:00:00Z\n\n[curve]\n    public-key = \
+    let text = "[metadata]\n    zz = \"1\"\n    aa = 2\n    bb = true\n    cc = 2026-01-01T00:00:00Z\n    dd = 1.500000\n\n[curve]\n    public-key = \
                 \"ItYLtXAQV+NwQScdfO/BuJogevnMbTn3UTdsiObBL1A=\"\n";
     let cert = Cert::from_toml(text).expect("valid");
-    assert_eq!(cert.meta.encode(), b"zz\0s1\0aa\0i2\0bb\0btrue\0cc\0t2026-01-01T00:00:00Z\0");
+    assert_eq!(cert.meta.encode(), b"zz\0s1\0aa\0i2\0bb\0btrue\0cc\0t2026-01-01T00:00:00Z\0dd\0d1.500000\0");
     assert_eq!(cert.to_toml(), text);
 }
 

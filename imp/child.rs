@@ -2,12 +2,11 @@
 
 use crate::privileged::{self, Unprivileged};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Runs `work` in a child that gave up root with `give_up` before, that can never get it back, and that has no capability in
@@ -41,12 +40,7 @@ pub(crate) fn collect(
     if read.is_err() {
         let _ = kill(child, Signal::SIGKILL); // It may have ended by itself; it is ours, and not yet waited for.
     }
-    let status = loop {
-        match waitpid(child, None) {
-            Err(Errno::EINTR) => {}
-            status => break status.map_err(|error| format!("waitpid: {error}"))?,
-        }
-    };
+    let status = waitpid(child, None).map_err(|error| format!("waitpid: {error}"))?;
     read?;
     if status == WaitStatus::Exited(child, 0) {
         Ok(out)
@@ -61,17 +55,16 @@ fn read_bounded(from: &mut File, max: u64, ms_max: i32, out: &mut Vec<u8>) -> Re
     loop {
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
         let timeout = left.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms + 1).unwrap_or(PollTimeout::MAX));
-        match poll(&mut [PollFd::new(from.as_fd(), PollFlags::POLLIN)], timeout) {
-            Ok(0) => return Err(format!("no answer within {ms_max} ms")),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(format!("poll: {error}")),
-        }
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(len) if (out.len() + len) as u64 > max => return Err(format!("more than {max} bytes")),
-            Ok(len) => out.extend_from_slice(&buffer[..len]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(format!("read: {error}")),
+        let ready = privileged::readable(&*from, timeout).map_err(|error| format!("poll: {error}"))?;
+        refuse!(!ready, format!("no answer within {ms_max} ms"));
+        match from.read(&mut buffer).map_err(|error| format!("read: {error}"))? {
+            0 => return Ok(()),
+            len if (out.len() + len) as u64 > max => return Err(format!("more than {max} bytes")),
+            len => out.extend_from_slice(&buffer[..len]),
         }
     }
 }
+
+#[cfg(test)]
+#[path = "child_tests.rs"]
+mod tests;

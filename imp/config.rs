@@ -196,8 +196,7 @@ fn merge(all: &mut toml::Table, more: toml::Table) -> Result<(), String> {
         match (all.get_mut(&key), value) {
             (None, value) => drop(all.insert(key, value)),
             (Some(toml::Value::Table(known)), toml::Value::Table(more)) => merge(known, more)?,
-            _ if enforced!("config-twice") => return Err(key),
-            _ => {}
+            _ => refuse!(enforced!("config-twice"), key),
         }
     }
     Ok(())

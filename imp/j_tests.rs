@@ -122,3 +122,16 @@ fn a_request_signed_by_flux_security_with_our_keys_is_verified() {
     let refused = verify_curve(&request, &rules, made, &Authority::Home(&cert));
     assert_eq!(refused, Err(SignError::NotAllowed { mechanism: Mechanism::Curve }));
 }
+
+#[test]
+fn each_refusal_says_why() {
+    let rows = [
+        (SignError::TooLong { len: 9, max: 8 }, "signed request of 9 bytes is over the limit of 8"),
+        (SignError::BadBase64 { part: "PAYLOAD" }, "signed request: PAYLOAD is not base64"),
+        (SignError::MissingHeader { key: "userid" }, "signed request: header has no userid"),
+        (SignError::UserId { got: -1 }, "signed request: -1 is no user id"),
+    ];
+    for (error, text) in rows {
+        assert_eq!(error.to_string(), text);
+    }
+}

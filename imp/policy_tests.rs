@@ -147,3 +147,15 @@ fn patterns_match_whole_names() {
         assert_eq!(matches(pattern, text), want, "{pattern} {text}");
     }
 }
+
+#[test]
+fn each_refusal_says_why() {
+    let rows = [
+        (Denied::RootGroup, "jobs of group id 0 are not run"),
+        (Denied::Groups { count: 65_537 }, "65537 groups are over the limit of 65536"),
+        (Denied::Command { name: "x".into() }, "no command \"x\" is configured"),
+    ];
+    for (denied, text) in rows {
+        assert_eq!(denied.to_string(), text);
+    }
+}

@@ -2,12 +2,14 @@
 
 use crate::policy::User;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{ForkResult, Gid, Pid, Uid};
+use nix::unistd::{Gid, Pid, Uid};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 type Checked = Result<(), Errno>;
 
@@ -83,13 +85,13 @@ pub(crate) fn become_caller(ids: Ids) -> Result<Unprivileged, Errno> {
 }
 
 /// What a caller can hand down to a set-id program besides arguments and environment, made as it should be: descriptors,
-/// limits, umask, signals, timers, the working directory.
+/// limits, umask, signals, timers, the working directory. That descriptors 0 to 2 are open, the C library of a set-id program
+/// and Rust's start see to.
 ///
 /// # Errors
 /// The step that failed.
 pub(crate) fn clean_process() -> Result<(), String> {
     let step = |name: &'static str| move |error: Errno| format!("{name}: {error}");
-    fill_standard_descriptors().map_err(step("standard descriptors"))?;
     // SAFETY: takes integers. No descriptor above 2 is owned by anything yet: this runs first thing in the process.
     let close = || Errno::result(unsafe { libc::close_range(3, libc::c_uint::MAX, 0) });
     enforced!("descriptors").then(close).transpose().map_err(step("close_range"))?;
@@ -108,23 +110,6 @@ pub(crate) fn clean_process() -> Result<(), String> {
             .map(drop)?;
     }
     enforced!("signals").then(reset_signals).transpose().map_err(step("signals")).map(drop)
-}
-
-/// Descriptors 0 to 2 are open, so that no file we open becomes one of them.
-fn fill_standard_descriptors() -> Checked {
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    for fd in 0..3 {
-        // SAFETY: the descriptor is only asked for its flags, and not closed.
-        let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-        if fcntl(borrowed, FcntlArg::F_GETFD).is_err() {
-            let opened = nix::fcntl::open("/dev/null", OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
-            if opened.as_raw_fd() != fd {
-                return Err(Errno::EBADF);
-            }
-            std::mem::forget(opened); // It stays for the life of the process.
-        }
-    }
-    Ok(())
 }
 
 /// A caller may have lowered limits to make us fail half way; what a site sets for jobs (memory locking, priorities) is left.
@@ -180,24 +165,27 @@ pub(crate) fn keep_only(kept: &[caps::Capability]) -> Result<(), caps::errors::C
 /// That of fork(2).
 pub(crate) fn fork(work: impl FnOnce() -> u8) -> Result<Pid, Errno> {
     // SAFETY: there is one thread, so the child may go on as if nothing had happened.
-    match unsafe { nix::unistd::fork() }? {
-        ForkResult::Parent { child } => Ok(child),
-        ForkResult::Child => {
-            let abort = AbortOnDrop; // A panic must not unwind into what the parent was doing.
-            let code = work();
-            std::mem::forget(abort);
-            // SAFETY: ends this process without running what the parent registered for its own end.
-            unsafe { libc::_exit(i32::from(code)) }
-        }
-    }
+    let child = Errno::result(unsafe { libc::fork() })?;
+    (child == 0).then(|| exit(work()));
+    Ok(Pid::from_raw(child))
 }
 
-struct AbortOnDrop;
+/// Ends this process without running what its parent registered for its own end.
+fn exit(code: u8) -> ! {
+    // SAFETY: takes an integer, and does not return.
+    unsafe { libc::_exit(i32::from(code)) }
+}
 
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        std::process::abort();
-    }
+// In a child, a panic must not unwind into what the parent was doing.
+#[cfg(not(any(panic = "abort", debug_assertions)))]
+compile_error!("the IMP is built with panic = \"abort\"");
+
+/// Waits until there is something to read, or for so long; answers whether there is.
+///
+/// # Errors
+/// That of poll(2).
+pub(crate) fn readable(fd: impl AsFd, timeout: PollTimeout) -> Result<bool, Errno> {
+    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout).map(|ready| ready > 0)
 }
 
 /// Becomes `user` for good and `path`; returns only if that failed.
@@ -209,7 +197,7 @@ pub(crate) fn execute(
     no_new_privs: bool,
 ) -> io::Error {
     let text = |text: String| CString::new(text).map_err(|_| io::Error::from(Errno::EINVAL));
-    let prepare = || -> io::Result<(CString, Vec<CString>, Vec<CString>)> {
+    let become_it = || -> io::Result<Infallible> {
         enforced!("signals").then(reset_signals).transpose()?;
         if let Some(user) = user {
             become_user(user.uid, user.gid, &user.groups)?;
@@ -217,17 +205,12 @@ pub(crate) fn execute(
         if no_new_privs {
             nix::sys::prctl::set_no_new_privs()?;
         }
-        let args = args.iter().cloned().map(text).collect::<io::Result<_>>()?;
+        let args = args.iter().cloned().map(text).collect::<io::Result<Vec<_>>>()?;
         let variables = environment.iter().map(|(name, value)| text(format!("{name}={value}")));
-        Ok((text(path.into())?, args, variables.collect::<io::Result<_>>()?))
+        Ok(nix::unistd::execve(&text(path.into())?, &args, &variables.collect::<io::Result<Vec<_>>>()?)?)
     };
-    match prepare() {
-        Err(error) => error,
-        Ok((path, args, environment)) => match nix::unistd::execve(&path, &args, &environment) {
-            Err(error) => error.into(),
-            Ok(never) => match never {},
-        },
-    }
+    let Err(error) = become_it();
+    error
 }
 
 const SEALS: i32 = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;

@@ -3,14 +3,14 @@
 use crate::policy::Plan;
 use crate::privileged;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use nix::sys::signal::Signal::*;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// Signals passed on to the process (RFC 15, "Signal Handling").
@@ -48,10 +48,7 @@ pub(crate) fn supervise(plan: &Plan, files: Files) -> Result<u8, String> {
             return Ok(code.unwrap_or(1));
         }
         let timeout = if lingering { PollTimeout::from(LINGER_MS) } else { PollTimeout::NONE };
-        match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(format!("poll: {error}")),
-        }
+        privileged::readable(&signals, timeout).map_err(fail("poll"))?;
         while let Ok(Some(info)) = signals.read_signal() {
             match i32::try_from(info.ssi_signo).map(Signal::try_from) {
                 Ok(Ok(SIGCHLD)) => code = code.or(reap(child)),

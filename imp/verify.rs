@@ -18,8 +18,6 @@ pub enum Authority<'a> {
     Ca { cert: &'a Cert, domain: &'a str, revoked: &'a dyn Fn(&str) -> bool },
     /// The certificate in the user's home directory is the same.
     Home(&'a Cert),
-    /// The request came from that user, over a connection the kernel vouches for.
-    Sender,
 }
 
 /// Checks a `none` request: only for the caller itself (RFC 39).
@@ -55,7 +53,6 @@ pub fn verify_curve(signed: &Signed<'_>, rules: &Rules, now: i64, authority: &Au
     refuse!(xtime < now && enforced!("expired") || too_old, SignError::Expired);
     let not_theirs = |why: &str| SignError::NotTheKey { of: signed.userid, why: why.into() };
     match authority {
-        Authority::Sender => Ok(()),
         Authority::Home(own) if own.public == cert.public && own.meta == cert.meta => Ok(()),
         Authority::Home(_) if !enforced!("home-key") => Ok(()),
         Authority::Home(_) => Err(not_theirs("another one is in the home directory")),

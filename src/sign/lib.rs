@@ -48,7 +48,9 @@ pub fn check_sent<'a>(signed: &'a str, now: i64) -> Result<Signed<'a>, SignError
     let request = parse(signed)?;
     if request.mechanism == Mechanism::Curve {
         let rules = Rules { allowed: vec![Mechanism::Curve], max_ttl: i64::MAX };
-        verify_curve(&request, &rules, now, &Authority::Sender)?;
+        let own =
+            flux_imp::cert::Cert::from_header(&request.header).ok_or(SignError::MissingHeader { key: "curve.cert" })?;
+        verify_curve(&request, &rules, now, &Authority::Home(&own))?;
     }
     Ok(request)
 }

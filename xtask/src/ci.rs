@@ -1,7 +1,7 @@
 //! Everything that must hold before a change lands, in the order of what fails fastest.
 
 use crate::run::{cargo, have, output, root, run, target};
-use crate::{Outcome, dist, policy, sim, statics, tidy};
+use crate::{Outcome, coverage, dist, policy, sim, statics, tidy};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -15,6 +15,7 @@ const STEPS: &[Step] = &[
     ("policy", || policy::main(&[])),
     ("clippy", || run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))),
     ("sim", sim::ci),
+    ("imp-coverage", || coverage::main(&[])),
     ("static", || statics::check(&dist::build()?)),
 ];
 

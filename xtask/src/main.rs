@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod coverage;
 mod crash;
 mod dist;
 mod policy;
@@ -41,6 +42,7 @@ const COMMANDS: &[Command] = &[
     ("sim", "instances under virtual time and faults [--seeds A-B | --seed N [--trace]]", sim::main),
     ("seeds", "random graphs, jobs and losses against independent checkers [--seeds N]", seeds::main),
     ("imp-size", "count the lines that run with privilege", tidy::imp_size),
+    ("imp-coverage", "run every line that runs with privilege", coverage::main),
 ];
 
 fn main() -> ExitCode {
