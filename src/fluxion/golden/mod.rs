@@ -4,6 +4,7 @@ mod formats;
 mod hostile;
 mod policies;
 mod release;
+mod siblings;
 mod state;
 
 use crate::query::{Host, Streams, parse_options, run};

@@ -40,6 +40,13 @@ impl Marks {
         *slot = (self.epoch, mark);
     }
 
+    /// Takes a mark back; the edge stays in the list of marked ones, where nothing is read of it.
+    pub fn unset(&mut self, at: EdgeId) {
+        if let Some(slot) = self.edges.get_mut(at.0 as usize).filter(|slot| slot.0 == self.epoch) {
+            slot.0 = 0;
+        }
+    }
+
     pub fn get(&self, at: EdgeId) -> Option<Mark> {
         self.edges.get(at.0 as usize).filter(|(epoch, _)| *epoch == self.epoch).map(|(_, mark)| *mark)
     }
@@ -56,14 +63,20 @@ impl Marks {
         self.seen[at.0 as usize] = self.epoch;
     }
 
+    pub fn forget(&mut self, at: VertexId) {
+        self.seen[at.0 as usize] = 0;
+    }
+
     pub fn is_seen(&self, at: VertexId) -> bool {
         self.seen.get(at.0 as usize).is_some_and(|epoch| *epoch == self.epoch)
     }
 
     /// The marked edges in the order of their sources and then of their making: what a walk down needs.
     pub fn by_source(&mut self, graph_edge: impl Fn(EdgeId) -> VertexId) -> Vec<(VertexId, EdgeId)> {
-        let mut list: Vec<(VertexId, EdgeId)> = self.marked.iter().map(|edge| (graph_edge(*edge), *edge)).collect();
+        let marked = self.marked.iter().filter(|edge| self.get(**edge).is_some());
+        let mut list: Vec<(VertexId, EdgeId)> = marked.map(|edge| (graph_edge(*edge), *edge)).collect();
         list.sort_unstable();
+        list.dedup();
         list
     }
 }

@@ -118,15 +118,15 @@ fn slot(rng: &mut Rng, with: Vec<Value>) -> Value {
     json!({"type": "slot", "count": count(rng, 3), "label": "s", "with": with})
 }
 
-/// A jobspec of one of the usual shapes, with random counts and exclusiveness.
-pub(super) fn random_jobspec(rng: &mut Rng) -> Value {
+/// One request of one of the usual shapes, with random counts and exclusiveness.
+fn random_resource(rng: &mut Rng) -> Value {
     let exclusive = rng.percent(40);
     let node = |rng: &mut Rng, with: Vec<Value>| match exclusive {
         true => json!({"type": "node", "count": count(rng, 2), "exclusive": true, "with": with}),
         false => json!({"type": "node", "count": count(rng, 2), "with": with}),
     };
     let inner = local(rng);
-    let resources = match rng.below(8) {
+    match rng.below(9) {
         0 | 1 => slot(rng, inner),
         2 => {
             let slot = slot(rng, inner);
@@ -149,6 +149,11 @@ pub(super) fn random_jobspec(rng: &mut Rng) -> Value {
             node(rng, vec![socket])
         }
         6 => {
+            let (one, inner) = (slot(rng, inner), local(rng));
+            let other = slot(rng, inner);
+            node(rng, vec![one, other])
+        }
+        7 => {
             let slot = slot(rng, vec![json!({"type": "node", "count": 1, "exclusive": true})]);
             json!({"type": "rack", "count": 1, "with": [slot]})
         }
@@ -156,12 +161,20 @@ pub(super) fn random_jobspec(rng: &mut Rng) -> Value {
             let slot = slot(rng, vec![json!({"type": "node", "count": 1})]);
             json!({"type": "rack", "count": 1, "exclusive": true, "with": [slot]})
         }
-    };
+    }
+}
+
+/// A jobspec of one request, or of several side by side.
+pub(super) fn random_jobspec(rng: &mut Rng) -> Value {
+    let mut resources = vec![random_resource(rng)];
+    while rng.percent(20) && resources.len() < 4 {
+        resources.push(random_resource(rng));
+    }
     let duration = if rng.percent(5) { 0.0 } else { 1.0 + rng.below(100) as f64 };
     let mut system = json!({"duration": duration});
     if rng.percent(35) {
         system["constraints"] = random_constraint(rng, 0);
     }
-    json!({"version": 9999, "resources": [resources], "tasks": [{"command": ["a"], "slot": "s", "count": {"per_slot": 1}}],
+    json!({"version": 9999, "resources": resources, "tasks": [{"command": ["a"], "slot": "s", "count": {"per_slot": 1}}],
            "attributes": {"system": system}})
 }

@@ -24,6 +24,12 @@ impl Count {
         Count::Range { min: count, max: count, step: Step::Add(1) }
     }
 
+    /// The sum of two fixed counts; `None` if one of them leaves a choice.
+    pub fn plus(&self, other: &Count) -> Option<Count> {
+        let fixed = |count: &Count| (count.min() == count.best_of_all()).then(|| count.min());
+        Some(Count::exactly(fixed(self)?.checked_add(fixed(other)?)?))
+    }
+
     /// The least that is acceptable.
     pub fn min(&self) -> u32 {
         match self {

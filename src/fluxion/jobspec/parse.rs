@@ -156,7 +156,7 @@ fn parse_resource(value: &Value, depth: usize, count: &mut usize) -> Result<Reso
     if kind == "slot" && label.is_none() {
         return error("all slots must be labeled");
     }
-    if ["slot", "xor_slot"].contains(&kind.as_str()) && with.is_empty() {
+    if ["slot", "xor_slot", "or_slot"].contains(&kind.as_str()) && with.is_empty() {
         return error("a slot must hold at least one resource");
     }
     let count = Count::parse(&value["count"])?;

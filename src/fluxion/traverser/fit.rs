@@ -11,6 +11,8 @@ pub(super) enum Fit<'r> {
     Slots(&'r [Request], u32),
     /// It is a requested resource; its children are searched for these.
     Resource(&'r [Request]),
+    /// It is a requested resource; its children are searched for these in turn.
+    Rounds(&'r [Vec<Request>]),
     /// It is above the first requested resource; the search goes on below.
     Above,
 }
@@ -43,12 +45,23 @@ impl Search<'_> {
                 has_slot = true;
             }
         }
+        if let Some(request) = matched.filter(|request| !request.rounds.is_empty()) {
+            return Some(Fit::Rounds(&request.rounds));
+        }
         let slots = slots.filter(|(list, _)| list.iter().any(|slot| holds_slot(vertex, slot)));
         match (slots, matched) {
             (Some((list, count)), _) => Some(Fit::Slots(list, count)),
             (None, Some(request)) => Some(Fit::Resource(&request.with)),
             (None, None) => is_pristine.then_some(Fit::Above),
         }
+    }
+
+    /// The slots that are made of the children of a vertex, and how many, if the requests are slots and it can be.
+    pub(super) fn slots_at<'r>(&self, at: VertexId, requests: &'r [Request]) -> Option<(&'r [Request], u32)> {
+        let first = requests.first().filter(|first| first.kind == TypeId::SLOT)?;
+        let vertex = self.graph.vertex(at);
+        let is_here = requests.iter().any(|slot| holds_slot(vertex, slot));
+        is_here.then(|| (requests, first.count.best_of_all()))
     }
 
     /// Whether the search may go into a vertex at all.
@@ -62,8 +75,11 @@ impl Search<'_> {
         if is_node && meta.constraint.is_some_and(|constraint| !constraint.allows(vertex)) {
             return false;
         }
-        if self.free(vertex).is_none_or(|free| free == 0) {
+        if self.free(vertex).is_none_or(|free| free == 0) || self.taken.holds(at) {
             return false;
+        }
+        if self.taken.holds_below(at) && requests.iter().any(|request| request.kind == vertex.kind) {
+            return false; // Some of it is in another round.
         }
         let mut slots = requests.iter().filter(|request| request.kind == TypeId::SLOT).peekable();
         if is_dominant && slots.peek().is_some() {

@@ -7,6 +7,7 @@ mod fit;
 mod jobs;
 mod ranked;
 mod request;
+mod rounds;
 mod schedule;
 mod score;
 mod select;

@@ -1,8 +1,9 @@
 //! A jobspec compiled against the names of one graph.
 
+use super::rounds::divide;
 use crate::graph::PruneTypes;
 use crate::intern::{Names, TypeId};
-use crate::jobspec::{Count, Resource};
+use crate::jobspec::{Count, OR_SLOT, Resource, XOR_SLOT};
 use std::collections::BTreeSet;
 
 /// Amounts by type that a subtree must have.
@@ -16,6 +17,8 @@ pub(super) struct Request {
     pub exclusive: Option<bool>,
     pub label: Option<String>,
     pub with: Vec<Request>,
+    /// `with` in parts that are looked for one after the other; empty if one walk will do.
+    pub rounds: Vec<Vec<Request>>,
     /// The least that must exist below one unit of this resource, for pruning.
     pub need: Need,
 }
@@ -24,6 +27,8 @@ pub(super) struct Request {
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     pub list: Vec<Request>,
+    /// `list` in parts that are looked for one after the other; empty if one walk will do.
+    pub rounds: Vec<Vec<Request>>,
     pub need: Need,
     /// Types the jobspec asks for exclusively: all that is below them is taken with them.
     pub exclusive_types: BTreeSet<TypeId>,
@@ -38,7 +43,7 @@ impl Requests {
             .iter()
             .map(|resource| compile(resource, names, &mut exclusive_types))
             .collect::<Result<_, _>>()?;
-        Ok(Requests { list, need: Need::new(), exclusive_types })
+        Ok(Requests { list: merged(list), rounds: Vec::new(), need: Need::new(), exclusive_types })
     }
 
     /// Sums up what must exist below every request. `is_flexible`: slots side by side are alternatives, so that only
@@ -46,11 +51,42 @@ impl Requests {
     pub(super) fn sum_up(&mut self, prune: &PruneTypes, is_flexible: bool) {
         self.need.clear();
         sum_up(&mut self.list, prune, is_flexible, &mut self.need);
+        self.list.iter_mut().for_each(|request| request.divide(is_flexible));
+        self.rounds = divide(&self.list, is_flexible);
     }
 }
 
+impl Request {
+    fn divide(&mut self, is_flexible: bool) {
+        self.with.iter_mut().for_each(|with| with.divide(is_flexible));
+        self.rounds = divide(&self.with, is_flexible);
+    }
+}
+
+/// Adds up requests side by side that differ in nothing but their fixed count and have nothing below them.
+fn merged(list: Vec<Request>) -> Vec<Request> {
+    let mut merged: Vec<Request> = Vec::new();
+    for request in list {
+        let same = merged.iter_mut().find(|other| {
+            (other.kind, other.exclusive, &other.label) == (request.kind, request.exclusive, &request.label)
+                && other.with.is_empty()
+                && request.with.is_empty()
+        });
+        let sum = same.as_ref().and_then(|other| other.count.plus(&request.count));
+        match (same, sum) {
+            (Some(other), Some(sum)) => other.count = sum,
+            _ => merged.push(request),
+        }
+    }
+    merged
+}
+
 fn compile(resource: &Resource, names: &Names, exclusive: &mut BTreeSet<TypeId>) -> Result<Request, String> {
-    let kind = names.find_type(&resource.kind).ok_or_else(|| resource.kind.clone())?;
+    let kind = match resource.kind.as_str() {
+        OR_SLOT | XOR_SLOT => TypeId::SLOT,
+        name => names.find_type(name).ok_or_else(|| resource.kind.clone())?,
+    };
+    let with = resource.with.iter().map(|with| compile(with, names, exclusive)).collect::<Result<_, _>>()?;
     if resource.exclusive == Some(true) {
         exclusive.insert(kind);
     }
@@ -59,7 +95,8 @@ fn compile(resource: &Resource, names: &Names, exclusive: &mut BTreeSet<TypeId>)
         count: resource.count.clone(),
         exclusive: resource.exclusive,
         label: resource.label.clone().filter(|label| !label.is_empty()),
-        with: resource.with.iter().map(|with| compile(with, names, exclusive)).collect::<Result<_, _>>()?,
+        with: merged(with),
+        rounds: Vec::new(),
         need: Need::new(),
     })
 }

@@ -1,12 +1,13 @@
 //! When: now, or at the first time something can be had.
 
 use super::request::Requests;
+use super::rounds::Taken;
 use super::select::Search;
 use crate::engine::Engine;
 use crate::error::MatchError;
 use crate::graph::{Near, VertexId};
 use crate::intern::TypeId;
-use crate::jobspec::{Constraint, Jobspec};
+use crate::jobspec::{Constraint, Jobspec, Resource, has_or_slot, variants_of};
 use crate::limits::GRAPH_DURATION_MAX;
 use crate::planner::PLAN_END;
 
@@ -79,21 +80,12 @@ impl Engine {
         if jobspec.resources.is_empty() {
             return Err(MatchError::Invalid("the jobspec asks for nothing".into()));
         }
-        let root = self.graph.root(self.dominant()).ok_or_else(|| MatchError::NotFound("the graph is empty".into()))?;
-        let Ok(mut requests) = Requests::compile(&jobspec.resources, &self.graph.names) else {
-            // A type no vertex has.
-            let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
-            return Err(if is_for_now { MatchError::Busy } else { MatchError::Unsatisfiable });
-        };
-        requests.sum_up(&self.prune, self.is_flexible);
-        self.exclusive_types = self.base_exclusive_types();
-        self.exclusive_types.extend(&requests.exclusive_types);
         let constraint = jobspec.constraint.as_ref();
         self.near = constraint.and_then(|constraint| self.near_of(constraint));
         let meta = Meta { at: now, duration, is_now: true, ignores_status: false, constraint };
-        let matched = match op {
-            MatchOp::Satisfiability => self.choose_ever(root, &requests, meta).ok_or(MatchError::Unsatisfiable),
-            _ => self.choose_when(op, root, &requests, meta),
+        let matched = match variants_of(&jobspec.resources) {
+            None => self.choose_resources(op, &jobspec.resources, meta),
+            Some(variants) => self.choose_variant(op, &variants, meta),
         }?;
         if op == MatchOp::Satisfiability {
             return Ok(matched);
@@ -102,6 +94,45 @@ impl Engine {
             return Err(MatchError::Busy);
         }
         Ok(Matched { duration: duration.min(self.graph_end - matched.at), ..matched })
+    }
+
+    fn choose_resources(&mut self, op: MatchOp, resources: &[Resource], meta: Meta) -> Result<Matched, MatchError> {
+        let root = self.graph.root(self.dominant()).ok_or_else(|| MatchError::NotFound("the graph is empty".into()))?;
+        let Ok(mut requests) = Requests::compile(resources, &self.graph.names) else {
+            // A type no vertex has.
+            let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
+            return Err(if is_for_now { MatchError::Busy } else { MatchError::Unsatisfiable });
+        };
+        let is_flexible = self.is_flexible;
+        self.is_flexible |= has_or_slot(resources);
+        requests.sum_up(&self.prune, self.is_flexible);
+        self.exclusive_types = self.base_exclusive_types();
+        self.exclusive_types.extend(&requests.exclusive_types);
+        let matched = match op {
+            MatchOp::Satisfiability => self.choose_ever(root, &requests, meta).ok_or(MatchError::Unsatisfiable),
+            _ => self.choose_when(op, root, &requests, meta),
+        };
+        self.is_flexible = is_flexible;
+        matched
+    }
+
+    /// The first variant that can be had now, or the one that can be had first.
+    fn choose_variant(&mut self, op: MatchOp, all: &[Vec<Resource>], meta: Meta) -> Result<Matched, MatchError> {
+        let mut best: Option<(usize, i64)> = None;
+        let mut failure = MatchError::Unsatisfiable;
+        for (index, resources) in all.iter().enumerate() {
+            match self.choose_resources(op, resources, meta) {
+                Ok(matched) if matched.at <= meta.at || op == MatchOp::Satisfiability => return Ok(matched),
+                Ok(matched) if best.is_none_or(|(_, at)| matched.at < at) => best = Some((index, matched.at)),
+                Ok(_) => {}
+                Err(MatchError::Unsatisfiable) => {}
+                Err(error) => failure = error,
+            }
+        }
+        match best {
+            Some((index, _)) => self.choose_resources(op, &all[index], meta),
+            None => Err(failure),
+        }
     }
 
     /// The first type in a jobspec that the graph has never seen.
@@ -162,8 +193,12 @@ impl Engine {
             is_inside: false,
             is_exhaustive: self.is_exhaustive,
             near: self.near.as_ref(),
+            taken: Taken::default(),
         };
-        let is_found = search.select(root, &requests.list);
+        let is_found = match requests.rounds.as_slice() {
+            [] => search.select(root, &requests.list),
+            rounds => search.select_rounds(root, rounds),
+        };
         let labels = std::mem::take(&mut search.labels);
         self.visit_count += search.visit_count;
         is_found.then_some(Matched { at: meta.at, duration: meta.duration, is_reserved, labels })

@@ -2,6 +2,7 @@
 
 use super::fit::Fit;
 use super::request::Request;
+use super::rounds::Taken;
 use super::schedule::Meta;
 use super::score::{Group, Offers, Scores};
 use crate::graph::{Graph, Mark, Near, VertexId};
@@ -27,6 +28,7 @@ pub(super) struct Search<'a> {
     pub(super) is_exhaustive: bool,
     /// The search is below the root.
     pub(super) is_inside: bool,
+    pub(super) taken: Taken,
 }
 
 /// A vertex that matches.
@@ -72,6 +74,7 @@ impl Search<'_> {
             return false;
         }
         self.mark_chosen(&top, root);
+        self.note_taken(&top);
         self.graph.marks.set_root(Mark { needs: root_needs, is_exclusive: found.is_exclusive });
         true
     }
@@ -113,10 +116,16 @@ impl Search<'_> {
             return None;
         }
         self.graph.marks.see(at);
+        self.forget_visit(at);
         let factor = self.policy.factor(self.graph.vertex(at));
         self.above = self.above.saturating_add(factor);
         let mut here = Scores::default();
+        let is_complete = match fit {
+            Fit::Rounds(rounds) => Some(self.expand_rounds(at, rounds, is_exclusive, &mut here)),
+            _ => None,
+        };
         match fit {
+            Fit::Rounds(_) => {}
             Fit::Slots(slots, count) => self.fill_slots(at, slots, count, &mut here),
             Fit::Resource(with) => self.expand(at, with, false, is_exclusive, &mut here),
             Fit::Above => match self.is_ranked(requests).filter(|_| !self.is_inside) {
@@ -125,7 +134,11 @@ impl Search<'_> {
             },
         }
         self.above = self.above.saturating_sub(factor);
-        let found = self.finish(at, requests, is_exclusive, &mut here)?;
+        let found = match is_complete {
+            Some(false) => return None,
+            Some(true) => self.found_at(at, is_exclusive)?,
+            None => self.finish(at, requests, is_exclusive, &mut here)?,
+        };
         if found.score > 0 {
             if here.is_bound {
                 self.mark_chosen(&here, at);
@@ -154,12 +167,16 @@ impl Search<'_> {
                 here.choose(dominant, with.kind, count, |a, b| self.policy.compare(a, b));
             }
         }
-        let free = self.free(vertex)?;
-        Some(Found { free, score: self.policy.score(vertex, self.above), is_exclusive })
+        self.found_at(at, is_exclusive)
+    }
+
+    fn found_at(&self, at: VertexId, is_exclusive: bool) -> Option<Found> {
+        let vertex = self.graph.vertex(at);
+        Some(Found { free: self.free(vertex)?, score: self.policy.score(vertex, self.above), is_exclusive })
     }
 
     /// Marks the edges of chosen candidates and the way down to them from `at`.
-    fn mark_chosen(&mut self, scores: &Scores, at: VertexId) {
+    pub(super) fn mark_chosen(&mut self, scores: &Scores, at: VertexId) {
         let dominant = self.dominant();
         let graph = &mut *self.graph;
         // A type that was asked for is chosen by its own mark or not at all.

@@ -19,6 +19,11 @@ impl Search<'_> {
     /// Makes as many slots as can be made of the children of `at`, up to `count`, and offers them. `slots` has more
     /// than one entry if they are alternatives.
     pub(super) fn fill_slots(&mut self, at: VertexId, slots: &[Request], count: u32, here: &mut Scores) {
+        if let [slot] = slots
+            && !slot.rounds.is_empty()
+        {
+            return self.fill_slots_in_rounds(at, &slot.rounds, count, here);
+        }
         let shape = union_of(slots);
         let mut found = Scores::default();
         // What is in a slot is taken exclusively.
@@ -37,7 +42,7 @@ impl Search<'_> {
             .collect();
         let mut made = Vec::new();
         for choice in choices {
-            match take_slot(dominant, &slots[choice], &found, &mut supplies) {
+            match take_bundle(dominant, &slots[choice].with, &found, &mut supplies) {
                 Some(group) => made.push(group),
                 None => return,
             }
@@ -45,6 +50,21 @@ impl Search<'_> {
         for group in made {
             here.add(dominant, TypeId::SLOT, group);
         }
+    }
+}
+
+impl Search<'_> {
+    /// The best that was found for each of the requests, as one bundle; `None` if there is too little.
+    pub(super) fn take_one_slot(&self, requests: &[Request], found: &Scores) -> Option<Group> {
+        let dominant = self.dominant();
+        let mut supplies = Vec::new();
+        for request in requests {
+            if request.count.best(found.qualified(dominant, request.kind)) == 0 {
+                return None;
+            }
+            supplies.push(Supply { kind: request.kind, candidates: found.get(dominant, request.kind)?, next: 0 });
+        }
+        take_bundle(dominant, requests, found, &mut supplies)
     }
 }
 
@@ -78,10 +98,10 @@ fn fitting_slots(dominant: Subsystem, slot: &Request, found: &Scores) -> u32 {
     fitting.min().unwrap_or(0)
 }
 
-fn take_slot(dominant: Subsystem, slot: &Request, found: &Scores, supplies: &mut [Supply]) -> Option<Group> {
+fn take_bundle(dominant: Subsystem, with: &[Request], found: &Scores, supplies: &mut [Supply]) -> Option<Group> {
     let mut group = Group { score: 1, count: 1, offers: Offers::Many(Vec::new()) };
     let mut offers = Vec::new();
-    for request in &slot.with {
+    for request in with {
         let count = request.count.best(found.qualified(dominant, request.kind));
         let supply = supplies.iter_mut().find(|supply| supply.kind == request.kind)?;
         let mut have = 0;

@@ -5,7 +5,7 @@ use super::request::Need;
 use super::schedule::Matched;
 use crate::engine::Engine;
 use crate::graph::{EdgeId, VertexId};
-use crate::intern::Subsystem;
+use crate::intern::{Subsystem, TypeId};
 use crate::writer::{Emit, Writer};
 
 /// How a walk over the marks treats what it meets.
@@ -58,7 +58,7 @@ impl Engine {
             return (false, job);
         };
         let chosen = self.graph.chosen_edges();
-        let is_shadow = self.is_exclusive_type(root);
+        let is_shadow = self.is_exclusive_type(root, mark.is_exclusive);
         let mut walk = Walk { engine: self, writer, chosen, labels: &matched.labels, dominant, take, job, now };
         let from = From {
             needs: mark.needs,
@@ -74,15 +74,18 @@ impl Engine {
         (count > 0, job)
     }
 
-    pub(crate) fn is_exclusive_type(&self, at: VertexId) -> bool {
-        self.exclusive_types.contains(&self.graph.vertex(at).kind)
+    /// Whether all below a vertex is taken with it: by policy, or because a request chose it and asks for it so. A vertex
+    /// on the way to another request is only passed, whatever its type.
+    pub(crate) fn is_exclusive_type(&self, at: VertexId, is_chosen: bool) -> bool {
+        let kind = self.graph.vertex(at).kind;
+        (is_chosen && self.exclusive_types.contains(&kind)) || (self.policy.is_node_exclusive && kind == TypeId::NODE)
     }
 }
 
 impl Walk<'_, '_> {
     /// How many vertices at and below `at` are taken exclusively.
     fn descend(&mut self, at: VertexId, from: From, up: &mut Need) -> usize {
-        let is_shadow = from.is_shadow || self.engine.is_exclusive_type(at);
+        let is_shadow = from.is_shadow || self.engine.is_exclusive_type(at, from.is_exclusive);
         let is_exclusive = from.is_exclusive || is_shadow;
         let mut below = Need::new();
         let mut count = 0;
