@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use flux_service::{Cx, Fault, LogLevel, Outcome, Tag};
-use flux_types::{Idset, ResourceSet};
+use flux_types::resource_set::Node;
+use flux_types::{Hostlist, Idset, ResourceSet};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::inventory::{Inventory, Method};
-use crate::service::{Resource, Waiting};
+use crate::service::{Resource, Waiting, stored_text};
 
 /// How long brokers beyond the quorum may take to tell what they have.
 const GATHER_WAIT: Duration = Duration::from_secs(30);
@@ -31,9 +32,21 @@ impl Resource {
         self.waiting.insert(tag, Waiting::Torpid);
     }
 
-    /// Waits for the inventories of the other brokers; ours is the first.
+    /// Waits for the inventories of the other brokers; ours is the first. What an earlier run knew of them is asked for.
     pub(crate) fn begin_gathering(&mut self, cx: &mut Cx<'_>) {
         self.gathered = Some(self.found.set.clone());
+        let body = json!({"key": "resource.R", "namespace": "primary", "flags": 0});
+        let tag = cx.request("kvs.lookup", Target::Any, body);
+        self.waiting.insert(tag, Waiting::OldResources);
+    }
+
+    /// The resources of the last run: a node that is away keeps what it had, and its jobs keep their places.
+    pub(crate) fn old_resources(&mut self, cx: &mut Cx<'_>, reply: &Message) {
+        let hosts = cx.node.attr("hostlist").and_then(|text| Hostlist::parse(text).ok()).unwrap_or_default();
+        let set = stored_text(reply).and_then(|text| ResourceSet::parse(&text).ok()).unwrap_or_default();
+        // Another host may have that rank today.
+        let same = |(rank, node): &(u32, &Node)| hosts.nth(*rank as usize) == node.host.as_deref().map(str::to_owned);
+        self.stored = Some(set.copy_ranks(&set.iter().filter(same).map(|(rank, _)| rank).collect()));
         self.gathered_more(cx);
     }
 
@@ -60,22 +73,30 @@ impl Resource {
         Ok(())
     }
 
-    /// The set is settled once all have told; where a quorum is enough to run, the others have a while to come.
+    /// The set is settled once a quorum has told and the others are known from the last run; if they are not, they have a
+    /// while to come.
     fn gathered_more(&mut self, cx: &mut Cx<'_>) {
         let quorum = cx.node.attr("broker.quorum").and_then(|text| text.parse().ok()).unwrap_or(cx.node.size);
-        let told = self.gathered.as_ref().map_or(0, ResourceSet::nnodes);
-        if told >= cx.node.size as usize {
+        let (Some(gathered), Some(stored)) = (&self.gathered, &self.stored) else { return };
+        let told = gathered.ranks();
+        if told.count() < quorum.clamp(1, cx.node.size) as usize {
+            return;
+        }
+        if told.union(&stored.ranks()).count() == cx.node.size as usize {
             return self.settle_gathered(cx);
         }
-        if told >= quorum.max(1) as usize {
-            self.gather_until.get_or_insert(cx.now.mono.after(GATHER_WAIT));
-        }
+        self.gather_until.get_or_insert(cx.now.mono.after(GATHER_WAIT));
     }
 
     /// Goes on with those that have told what they have.
     pub(crate) fn settle_gathered(&mut self, cx: &mut Cx<'_>) {
         self.gather_until = None;
-        let Some(set) = self.gathered.take() else { return };
+        let Some(mut set) = self.gathered.take() else { return };
+        let away = self.stored.take().unwrap_or_default();
+        let away = away.copy_ranks(&away.ranks().subtract(&set.ranks()));
+        if let Err(error) = set.append(&away) {
+            cx.log(LogLevel::Err, format!("resource.R of the last run is not used: {error}"));
+        }
         let missing = Idset::below(cx.node.size).subtract(&set.ranks());
         if !missing.is_empty() {
             let text =

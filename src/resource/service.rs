@@ -23,6 +23,8 @@ const KVS_APPEND: u32 = 32;
 pub(crate) enum Waiting {
     /// The file that `resource.path` names.
     ConfigFile,
+    /// The resources of an earlier run.
+    OldResources,
     /// The eventlog of an earlier run.
     OldLog,
     /// The event is in the KVS.
@@ -53,6 +55,8 @@ pub struct Resource {
     pub(crate) found: Inventory,
     /// Of several brokers: what some of them have told, as long as others are waited for.
     pub(crate) gathered: Option<ResourceSet>,
+    /// Of several brokers: what an earlier run knew of those that are on the same hosts now, once that has been read.
+    pub(crate) stored: Option<ResourceSet>,
     /// A quorum has told; when the others are waited for no longer.
     pub(crate) gather_until: Option<Mono>,
     /// Of several brokers: those that are there.
@@ -143,6 +147,7 @@ impl Service for Resource {
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
         match self.waiting.remove(&tag) {
+            Some(Waiting::OldResources) => self.old_resources(cx, reply),
             Some(Waiting::OldLog) => self.old_log(cx, reply),
             Some(Waiting::Commit(request)) => match Fault::of(reply) {
                 Some(fault) => cx.respond_error(&request, &fault),
@@ -200,6 +205,7 @@ impl Resource {
             method: found.method,
             found,
             gathered: None,
+            stored: None,
             gather_until: None,
             members: Idset::new(),
             torpid: Idset::new(),
@@ -230,7 +236,7 @@ impl Resource {
     /// Drains outlive a restart: the log of the last run says what they were.
     fn old_log(&mut self, cx: &mut Cx<'_>, reply: &Message) {
         match Fault::of(reply) {
-            None => self.replay(cx, &old_log_text(reply).unwrap_or_default()),
+            None => self.replay(cx, &stored_text(reply).unwrap_or_default()),
             Some(fault) if fault.errno == Errno::ENOENT => {}
             Some(fault) => cx.log(LogLevel::Err, format!("resource.eventlog cannot be read: {fault}; drains are lost")),
         }
@@ -620,7 +626,8 @@ impl Resource {
     }
 }
 
-fn old_log_text(reply: &Message) -> Option<String> {
+/// The text that a `kvs.lookup` answered with.
+pub(crate) fn stored_text(reply: &Message) -> Option<String> {
     let body = reply.payload.value().ok()?;
     let data = body.get("val")?.get("data")?.as_str()?;
     String::from_utf8(STANDARD.decode(data).ok()?).ok()

@@ -42,12 +42,12 @@ impl Claims {
         Ok(())
     }
 
-    /// A job gives back these ranks, or all it has.
-    pub(crate) fn release(&mut self, id: u64, ranks: Option<&Idset>) {
-        let Some(mut set) = self.jobs.remove(&id) else { return };
-        let gone: Vec<u32> = set.iter().map(|(rank, _)| rank).collect();
-        for rank in gone.into_iter().filter(|rank| ranks.is_none_or(|ranks| ranks.contains(*rank))) {
-            if let (Some(used), Some(node)) = (self.used.get_mut(&rank), set.get(rank)) {
+    /// A job gives back these ranks, or all it has. Answers what that was.
+    pub(crate) fn release(&mut self, id: u64, ranks: Option<&Idset>) -> ResourceSet {
+        let Some(mut set) = self.jobs.remove(&id) else { return ResourceSet::new() };
+        let freed = ranks.map_or_else(|| set.clone(), |ranks| set.copy_ranks(ranks));
+        for (rank, node) in freed.iter() {
+            if let Some(used) = self.used.get_mut(&rank) {
                 used.cores.remove_all(&node.cores);
                 used.gpus.remove_all(&node.gpus);
             }
@@ -58,6 +58,7 @@ impl Claims {
                 self.jobs.insert(id, set);
             }
         }
+        freed
     }
 }
 
@@ -83,10 +84,11 @@ mod tests {
         let refused = claims.take(3, set(&[1, 2], "1-2"));
         assert_eq!(refused, Err("core 1-2 of rank 1 is in another job".into()));
         assert_eq!(claims.take(4, set(&[2], "1-2")), Ok(()), "a refused job has nothing");
-        claims.release(1, Some(&Idset::range(1, 1)));
+        assert_eq!(claims.release(1, Some(&Idset::range(1, 1))), set(&[1], "0-1"));
         assert_eq!(claims.take(5, set(&[1], "0-1")), Ok(()));
         assert!(claims.take(6, set(&[0], "0")).is_err());
-        claims.release(1, None);
+        assert_eq!(claims.release(1, None), set(&[0], "0-1"), "what is left");
+        assert!(claims.release(1, None).is_empty(), "nothing twice");
         assert_eq!(claims.take(6, set(&[0], "0")), Ok(()));
         assert_eq!(claims.take(6, set(&[0], "0-1")), Ok(()), "a job may be told of again");
     }

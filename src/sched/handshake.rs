@@ -135,7 +135,8 @@ impl Handshake {
         }
     }
 
-    /// A running job whose resources are not ours to give: it must not go on beside another one.
+    /// A running job whose resources are not, or not all, ours to give: it must not go on beside another one. What could be
+    /// retaken of them stays with it until the job manager frees it: its shells still have to be ended.
     pub fn lost(&self, cx: &mut Cx<'_>, id: u64, why: &str) {
         let note = format!("failed to reallocate R for running job: {why}");
         let body = json!({"id": id, "severity": 0, "type": "scheduler-restart", "note": note});
@@ -151,9 +152,9 @@ impl Handshake {
         self.claims.take(id, set)
     }
 
-    /// A job gives back these ranks, or all it has.
-    pub fn release(&mut self, id: u64, ranks: Option<&Idset>) {
-        self.claims.release(id, ranks);
+    /// A job gives back these ranks, or all it has. Answers what it had of them: nothing that was another's.
+    pub fn release(&mut self, id: u64, ranks: Option<&Idset>) -> ResourceSet {
+        self.claims.release(id, ranks)
     }
 
     /// Stores and answers what was granted in this turn.

@@ -419,7 +419,12 @@ impl Shell {
         if std::fs::remove_dir(&self.plan.tmpdir).is_err() {
             let _ = std::fs::remove_dir_all(&self.plan.tmpdir); // Most tasks leave nothing in it.
         }
-        self.tell(json!({"type": "finish", "status": exits::shell_status(self.code)}));
+        let mut event = json!({"type": "finish", "status": exits::shell_status(self.code)});
+        // A leader that restarted while this one ended may not know that the others may go on.
+        if let Some(passed) = self.passed.front() {
+            event["passed"] = passed["name"].clone();
+        }
+        self.tell(event);
         self.phase = Phase::Finished;
     }
 

@@ -309,7 +309,11 @@ impl World {
         let shell = self.shells.get_mut(&id).expect("it ends");
         if shell.phase == Phase::Running && !shell.tasks_run {
             let status = shell.code << 8;
-            shell.tell(json!({"type": "finish", "status": status}));
+            let mut event = json!({"type": "finish", "status": status});
+            if let Some(passed) = shell.passed {
+                event["passed"] = passed.into();
+            }
+            shell.tell(event);
             shell.phase = Phase::Finished;
             self.shell_finished(id, status);
         }

@@ -38,6 +38,8 @@ pub(super) struct FluxionQmanager {
     pub(super) handshake: Handshake,
     /// Jobs that run although nobody knows on what: they are not given anything back.
     lost: BTreeSet<u64>,
+    /// The nodes of the graph, when it was made.
+    ranks: Idset,
     stopped: bool,
     pub(super) cycles: u64,
 }
@@ -140,6 +142,7 @@ impl FluxionQmanager {
             retry: None,
             handshake: Handshake::default(),
             lost: BTreeSet::new(),
+            ranks: Idset::new(),
             stopped: false,
             cycles: 0,
         }
@@ -180,8 +183,9 @@ impl FluxionQmanager {
             }
             return;
         }
-        let is_whole = reply.payload.value().is_ok_and(|body| body.get("resources").is_some());
-        if is_whole {
+        let resources = reply.payload.value().ok().and_then(|body| body.get("resources").cloned());
+        if let Some(resources) = resources {
+            self.ranks = ResourceSet::from_value(&resources).map(|set| set.ranks()).unwrap_or_default();
             self.handshake.begin(cx);
         }
         self.queues.values_mut().for_each(Queue::notice_status);
@@ -195,22 +199,26 @@ impl FluxionQmanager {
     }
 
     fn retake(&mut self, cx: &mut Cx<'_>, id: u64, r: &Value, freed: &Idset) {
-        let now = seconds(cx);
-        let taken = without(r, freed).and_then(|r| match r {
-            Some(r) => {
-                self.handshake.retake(id, &r)?;
-                let mut fluxion = self.shared.graph().map_err(|fault| fault.message())?;
-                fluxion.update(id, &r, now).map_err(|error| error.to_string())
-            }
-            None => Ok(()), // It has given everything back.
-        });
-        match taken {
-            Ok(()) => _ = self.running.insert(id, "default".into()),
-            Err(why) => {
-                self.lost.insert(id);
-                self.handshake.lost(cx, id, &why);
-            }
+        let Err(why) = self.put_back(cx, id, r, freed) else { return };
+        // Nodes that are not here any more: the rest stays with the job until its shells have ended.
+        let all = ResourceSet::from_value(r).map(|set| set.ranks()).unwrap_or_default();
+        let gone = all.subtract(&self.ranks);
+        if gone.is_empty() || self.put_back(cx, id, r, &freed.union(&gone)).is_err() {
+            self.handshake.release(id, None);
+            self.lost.insert(id);
         }
+        self.handshake.lost(cx, id, &why);
+    }
+
+    /// A running job is given R again, but for the ranks that it has given back.
+    fn put_back(&mut self, cx: &Cx<'_>, id: u64, r: &Value, freed: &Idset) -> Result<(), String> {
+        if let Some(r) = without(r, freed)? {
+            self.handshake.retake(id, &r)?;
+            let mut fluxion = self.shared.graph().map_err(|fault| fault.message())?;
+            fluxion.update(id, &r, seconds(cx)).map_err(|error| error.to_string())?;
+        }
+        self.running.insert(id, "default".into());
+        Ok(())
     }
 
     pub(super) fn notice_room(&mut self) {

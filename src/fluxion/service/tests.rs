@@ -224,6 +224,15 @@ fn jobs_that_run_at_the_start_keep_their_resources() {
 }
 
 #[test]
+fn a_job_that_lost_a_node_keeps_the_others_until_it_is_freed() {
+    let (mut bench, raised) = Bench::new(json!({}), &[(7, r("0,5", "n[0,5]"))]);
+    sent(&raised, "job-manager.raise");
+    assert!(bench.holds(7), "its shells may still run on rank 0");
+    assert_eq!(bench.told("sched.free", json!({"id": 7, "R": r("0,5", "n[0,5]"), "final": true})), []);
+    assert!(!bench.holds(7));
+}
+
+#[test]
 fn the_graph_can_be_asked_and_changed() {
     let (mut bench, _) = Bench::new(json!({"sched-fluxion-resource": {"match-policy": "lonode"}}), &[]);
     let path = "/cluster0/n1";

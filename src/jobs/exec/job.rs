@@ -43,6 +43,8 @@ pub(super) struct Part {
     pub told: u64,
     /// The number of the shell's last event: acknowledged when it is on disk.
     pub last: Option<u64>,
+    /// It has ended, and this was the last barrier that it went through.
+    pub passed: Option<String>,
 }
 
 impl Part {
@@ -59,6 +61,7 @@ impl Part {
             stored: 0,
             told: 0,
             last: None,
+            passed: None,
         }
     }
 }

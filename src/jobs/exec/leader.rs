@@ -35,6 +35,9 @@ enum NodeSays {
     Lost { status: Option<i32>, note: String },
 }
 
+/// Barriers of tasks, with data; the others are the shells' own.
+const PMI: &str = "pmi-";
+
 /// The wait status of a shell that nobody knows the end of: never a success.
 pub(super) const STATUS_UNKNOWN: i32 = 1 << 8;
 
@@ -309,6 +312,10 @@ impl JobExec {
             (Some("finish"), _) => {
                 let status = event.get("status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok());
                 job.parts[shell].last = Some(seq);
+                if let Some(name) = text("passed") {
+                    job.parts[shell].passed = Some(name.to_owned());
+                    self.ended_beyond(cx, id, name);
+                }
                 self.shell_ended(cx, id, shell, status.unwrap_or(STATUS_UNKNOWN));
             }
             _ => {}
@@ -339,14 +346,34 @@ impl JobExec {
             let rank = job.parts[shell].rank;
             return cx.notify("job-exec.order", Target::Rank(rank), json!({"id": id.0, "command": command}));
         }
+        let is_behind = job.parts.iter().any(|part| part.passed.as_deref() == Some(name));
         let barrier = job.barriers.entry(name.to_owned()).or_default();
         barrier.here.insert(shell as u32);
         barrier.data.extend(data.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        if is_behind {
+            return self.ended_beyond(cx, id, name);
+        }
         if barrier.here.count() < job.parts.len() {
             return;
         }
         let Barrier { data, .. } = job.barriers.remove(name).expect("just entered");
         self.release_barrier(cx, id, name, data);
+    }
+
+    /// A shell has ended that went through this barrier. Those that still wait in it do so because a former leader was lost as
+    /// it let them go.
+    fn ended_beyond(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.barriers.remove(name).is_none() {
+            return;
+        }
+        if name.starts_with(PMI) {
+            // What all had put went with the leader and with the shell.
+            let note = format!("the data of barrier {name} was lost as the leader of the job was restarted");
+            return self.raise(cx, id, 0, "exec", &note, None);
+        }
+        job.released.retain(|(released, _)| released != name);
+        self.release_barrier(cx, id, name, Map::new());
     }
 
     /// A shell that is back has been through this barrier: so may all that wait in it, should a former leader have let them go.

@@ -42,6 +42,8 @@ struct World {
     drained: Vec<Value>,
     commits_fail: bool,
     started: bool,
+    /// What goes to rank 1, which is played by tests of jobs of two nodes.
+    far: Vec<Message>,
 }
 
 impl World {
@@ -76,6 +78,7 @@ impl World {
             drained: Vec::new(),
             commits_fail: false,
             started: true,
+            far: Vec::new(),
         };
         world.with(|exec, cx| AnyService::start(exec, cx).unwrap());
         world
@@ -195,6 +198,10 @@ impl World {
             (Body::Response { matchtag, .. }, "job-exec.launch") => {
                 let mut cx = Cx { now: self.now, node: &self.node, rng: &mut self.rng, out: &mut self.out };
                 AnyService::on_reply(&mut self.exec, &mut cx, Tag(matchtag), &message);
+                None
+            }
+            (Body::Request { target: Target::Rank(Rank(1)), .. }, _) => {
+                self.far.push(message);
                 None
             }
             (Body::Request { .. }, "job-exec.launch" | "job-exec.order") => {
@@ -594,3 +601,5 @@ fn signals_from_the_manager_wait_for_the_shell() {
     assert_eq!(world.shell, [json!({"acked": 0}), json!({"type": "signal", "signum": 10})]);
     assert_eq!(JobId(ID).to_string(), "ƒNH");
 }
+
+mod barriers;

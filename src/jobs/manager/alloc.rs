@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::event::context;
+use super::job::Job;
 use super::raise::Exception;
 use super::{JobManager, Pending};
 use crate::body::{WireId, truth};
@@ -328,7 +329,8 @@ impl JobManager {
         if !request.is_streaming() {
             return Err(Fault::new(Errno::EPROTO, "sched-hello is a streaming request"));
         }
-        for job in self.jobs.values().filter(|job| job.has_resources && !job.bypasses()) {
+        let holds = |job: &&Job| (job.has_resources || job.forsaken && job.shells) && !job.bypasses();
+        for job in self.jobs.values().filter(holds) {
             if planted(Plant::HelloForgetsJobs) {
                 break;
             }
@@ -386,7 +388,7 @@ impl JobManager {
         for (_, id) in &self.alloc.sent {
             assert!(self.jobs[id].alloc_pending, "{id}: was asked for");
         }
-        let count = |test: fn(&super::job::Job) -> bool| self.jobs.values().filter(|job| test(job)).count();
+        let count = |test: fn(&Job) -> bool| self.jobs.values().filter(|job| test(job)).count();
         assert_eq!(count(|job| job.alloc_queued), self.alloc.queue.len());
         assert_eq!(count(|job| job.alloc_pending), self.alloc.sent.len());
     }

@@ -246,6 +246,9 @@ impl JobManager {
         }
         if job.may_clean() && !busy && !job.clean_posted {
             job.clean_posted = true;
+            if job.forsaken {
+                self.send_free(cx, id);
+            }
             self.post(cx, id, "clean", None);
         }
     }

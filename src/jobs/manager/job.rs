@@ -46,6 +46,9 @@ pub(super) struct Job {
     /// `submit` came; nothing may come before it.
     pub(super) submitted: bool,
     pub(super) has_resources: bool,
+    /// The scheduler could not take over all that it has: it is ended, and nothing is said of it in the log. What the
+    /// scheduler could take over is its own until then.
+    pub(super) forsaken: bool,
     pub(super) alloc_queued: bool,
     pub(super) alloc_pending: bool,
     /// The exec service that is there now owes responses.
@@ -104,6 +107,7 @@ impl Job {
             epilog: Stage::None,
             submitted: false,
             has_resources: false,
+            forsaken: false,
             alloc_queued: false,
             alloc_pending: false,
             start_pending: false,
@@ -225,9 +229,9 @@ impl Job {
     fn apply_exception(&mut self, entry: &Entry, fatal: bool) -> Result<(), Fault> {
         let kind = text(entry, "type")?;
         if fatal && StateSet::ACTIVE.contains(self.state) {
-            // The scheduler could not take the allocation over: there is nothing to give back.
-            if kind == "scheduler-restart" {
-                self.has_resources = false;
+            // The scheduler could not take the allocation over: there is nothing to give back, as the log tells it.
+            if kind == "scheduler-restart" && self.has_resources {
+                (self.has_resources, self.forsaken) = (false, true);
             }
             let note = entry.get("note").and_then(Value::as_str).unwrap_or("");
             self.end.get_or_insert_with(|| EndEvent::Exception { kind: kind.into(), note: note.into() });

@@ -204,7 +204,8 @@ impl JobManager {
         self.max_id_seen(cx, job.id);
         // The log tells when all shells had started, but not whether a start was asked for just before the end: the exec service
         // is asked to look. It starts a job that had not started; in CLEANUP it answers for it with the last release.
-        job.shells |= job.state == JobState::Cleanup && job.has_resources && job.resources.is_some() && !released(&job);
+        let held = (job.has_resources || job.forsaken) && job.resources.is_some();
+        job.shells |= job.state == JobState::Cleanup && held && !released(&job);
         job.revived = job.state == JobState::Run;
         self.running += usize::from(StateSet::RUNNING.contains(job.state));
         self.wait.waitables += usize::from(job.is_waitable());

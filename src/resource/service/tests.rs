@@ -160,3 +160,45 @@ fn the_journal_begins_with_the_past_and_a_sentinel() {
     let more = responses(&bench.request("resource.monitor-force-down", 4, json!({"ranks": "0"})));
     assert_eq!((more[0].0, &more[0].1["events"][0]["context"]), (3, &json!({"idset": "0"})));
 }
+
+/// What the scheduler is told of when an instance of two brokers comes up again and only rank 0 is there.
+fn found_again(stored_hosts: &str) -> Option<Value> {
+    let mut bench = Bench::new(json!({}), None);
+    bench.node.size = 2;
+    bench.node.attrs =
+        [("hostlist".to_owned(), "n[0-1]".to_owned()), ("broker.quorum".to_owned(), "1".to_owned())].into();
+    let mut found = ResourceSet::new();
+    found.insert(0, Node::new("n0", Idset::below(2), Idset::new())).unwrap();
+    bench.service = Resource::new(Inventory { set: found, method: Method::DynamicDiscovery }, 2);
+    let effects = bench.run(|service, cx| Service::start(service, cx).unwrap());
+    bench.request("resource.acquire", 9, json!({}));
+    let lookup_of = |effects: &[Effect]| match effects.iter().rev().find_map(|effect| match effect {
+        Effect::Send(message) if message.topic() == "kvs.lookup" => Some(message.clone()),
+        _ => None,
+    }) {
+        Some(message) => message,
+        None => panic!("{effects:?}"),
+    };
+    let execution = json!({"R_lite": [{"rank": "0-1", "children": {"core": "0-1"}}], "nodelist": [stored_hosts],
+        "starttime": 0, "expiration": 0});
+    let stored = json!({"version": 1, "execution": execution}).to_string();
+    let lookup = lookup_of(&effects);
+    assert_eq!(lookup.payload.value().unwrap()["key"], "resource.R");
+    let reply = lookup.response(json!({"val": {"data": STANDARD.encode(stored)}}).into());
+    let effects = bench.run(|service, cx| Service::on_reply(service, cx, Tag(lookup.matchtag()), &reply));
+    if bench.service.gather_until.is_some() {
+        return None;
+    }
+    let lookup = lookup_of(&effects);
+    let reply = lookup.error_response(Errno::ENOENT, "");
+    let effects = bench.run(|service, cx| Service::on_reply(service, cx, Tag(lookup.matchtag()), &reply));
+    Some(responses(&effects).remove(0).1)
+}
+
+#[test]
+fn a_node_that_is_away_at_a_restart_keeps_its_resources() {
+    let told = found_again("n[0-1]").expect("nobody is waited for");
+    assert_eq!(told["resources"]["execution"]["R_lite"], json!([{"rank": "0-1", "children": {"core": "0-1"}}]));
+    assert_eq!(told["up"], "", "it is not up, and rank 0 has not been told of yet");
+    assert_eq!(found_again("n[0,7]"), None, "another host had rank 1: the new one is waited for");
+}

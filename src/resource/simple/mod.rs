@@ -161,8 +161,11 @@ impl SchedSimple {
     fn retake(&mut self, cx: &mut Cx<'_>, id: u64, r: &Value, freed: &Idset) {
         let taken = ResourceSet::from_value(r).map_err(|error| error.to_string()).and_then(|mut set| {
             set.remove_ranks(freed);
-            self.handshake.retake(id, &set.to_value())?;
-            self.pool.take(&set)
+            let here = self.pool.part_of(&set);
+            self.handshake.retake(id, &here.to_value())?;
+            self.pool.take(&here)?;
+            let gone = set.ranks().subtract(&here.ranks());
+            if gone.is_empty() { Ok(()) } else { Err(format!("ranks {gone} are not among the resources")) }
         });
         if let Err(why) = taken {
             self.handshake.lost(cx, id, &why);
@@ -241,15 +244,15 @@ impl SchedSimple {
 
     fn free(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let body: Map<String, Value> = message.decode()?;
-        let set = body.get("R").ok_or_else(|| Fault::new(Errno::EPROTO, "sched.free without R"))?;
-        let set = ResourceSet::from_value(set).map_err(|error| Fault::new(Errno::EPROTO, error.to_string()))?;
-        self.pool.release(&set);
-        if let Some(id) = body.get("id").and_then(Value::as_u64) {
-            let is_final = body.get("final").and_then(Value::as_bool).unwrap_or(false);
-            self.handshake.release(id, Some(&set.ranks()).filter(|_| !is_final));
-        }
+        let malformed = |why: &str| Fault::new(Errno::EPROTO, format!("sched.free: {why}"));
+        let set = body.get("R").ok_or_else(|| malformed("there is no R"))?;
+        let set = ResourceSet::from_value(set).map_err(|error| malformed(&error.to_string()))?;
+        let id = body.get("id").and_then(Value::as_u64).ok_or_else(|| malformed("there is no id"))?;
+        let is_final = body.get("final").and_then(Value::as_bool).unwrap_or(false);
+        let freed = self.handshake.release(id, Some(&set.ranks()).filter(|_| !is_final));
+        self.pool.release(&freed);
         self.dirty = true;
-        cx.respond(message, json!({"id": body.get("id").cloned().unwrap_or(Value::Null)}));
+        cx.respond(message, json!({"id": id}));
         Ok(())
     }
 

@@ -249,6 +249,15 @@ impl Pool {
         Ok(())
     }
 
+    /// Of the resources of a job, the nodes that are here, with all that the job has of them.
+    pub(crate) fn part_of(&self, set: &ResourceSet) -> ResourceSet {
+        let here = |(rank, node): &(u32, &resource_set::Node)| {
+            let known = self.all.get(*rank);
+            known.is_some_and(|known| node.cores.is_subset(&known.cores) && node.gpus.is_subset(&known.gpus))
+        };
+        set.copy_ranks(&set.iter().filter(here).map(|(rank, _)| rank).collect())
+    }
+
     /// Gives resources back. What is not (or no more) among the resources is left out.
     pub(crate) fn release(&mut self, set: &ResourceSet) {
         let all = std::mem::take(&mut self.all);

@@ -157,3 +157,16 @@ fn jobs_that_run_at_the_start_keep_their_resources() {
     let raise = sent(&raised, "job-manager.raise");
     assert_eq!(raise.payload.value().unwrap()["type"], "scheduler-restart");
 }
+
+#[test]
+fn a_job_that_lost_a_node_keeps_the_others_until_it_is_freed() {
+    let (mut bench, raised) = Bench::new(1, 2, &[(7, resources(2, 2))]);
+    let raise = sent(&raised, "job-manager.raise");
+    let note = raise.payload.value().unwrap()["note"].as_str().unwrap().to_owned();
+    assert_eq!(note, "failed to reallocate R for running job: ranks 1 are not among the resources");
+    assert_eq!(bench.alloc(1, 16, 2), [], "its shells may still run on rank 0");
+    let free = json!({"id": 7, "R": resources(2, 2).to_value(), "final": true});
+    assert_eq!(ids(&bench.request("sched.free", free.clone())), [(1, 0)]);
+    assert_eq!(bench.alloc(2, 16, 2), []);
+    assert_eq!(ids(&bench.request("sched.free", free)), [], "what it has no more it cannot give back");
+}
