@@ -22,25 +22,7 @@ pub struct Cert {
 struct PublicFile {
     #[serde(default)]
     metadata: BTreeMap<String, toml::Spanned<toml::Value>>,
-    curve: PublicTable,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct PublicTable {
-    public_key: String,
-    signature: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct SecretFile {
-    curve: SecretTable,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct SecretTable {
-    secret_key: String,
+    curve: BTreeMap<String, String>,
 }
 
 fn exact<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -70,8 +52,8 @@ impl Cert {
             };
             meta.put(key, kind, &text)?;
         }
-        let signature = file.curve.signature.map_or(Some(None), |text| exact(&text).map(Some))?;
-        Some(Cert { meta, public: PublicKey(exact(&file.curve.public_key)?), signature })
+        let signature = file.curve.get("signature").map_or(Some(None), |text| exact(text).map(Some))?;
+        Some(Cert { meta, public: PublicKey(exact(file.curve.get("public-key")?)?), signature })
     }
 
     /// Takes the certificate out of the header of a signed request (RFC 39's mechanism-specific keys).
@@ -114,8 +96,8 @@ fn verify(signature: &[u8; 64], data: &[u8], key: &PublicKey) -> bool {
 
 /// Reads the secret file.
 pub fn secret_from_toml(text: &str) -> Option<SecretKey> {
-    let file: SecretFile = toml::from_str(text).ok()?;
-    Some(SecretKey(exact(&file.curve.secret_key)?))
+    let file: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(text).ok()?;
+    Some(SecretKey(exact(file.get("curve")?.get("secret-key")?)?))
 }
 
 /// Whether the two belong together.

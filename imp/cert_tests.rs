@@ -67,7 +67,7 @@ fn verdict(at: i64, userid: u32, spoil: impl FnOnce(&mut Cert, &mut Cert)) -> Re
     spoil(&mut ca, &mut cert);
     let signed = wrap_curve((&cert, &secret), userid, b"{}", NOW, 1000).expect("it fits");
     let authority = Authority::Ca { cert: &ca, domain: "SITE", revoked: &|_| false };
-    let rules = Rules { allowed: vec![Mechanism::Curve], max_ttl: 500 };
+    let rules = Rules { allowed: vec!["curve".into()], max_ttl: 500 };
     verify_curve(&parse(&signed).expect("valid"), &rules, at, &authority)
 }
 
@@ -93,7 +93,7 @@ fn a_revoked_certificate_does_not_count() {
     let (ca, cert, secret) = certified(1000);
     let signed = wrap_curve((&cert, &secret), 1000, b"{}", NOW, 1000).expect("it fits");
     let id = cert.meta.text("uuid").expect("a uuid");
-    let rules = Rules { allowed: vec![Mechanism::Curve], max_ttl: 500 };
+    let rules = Rules { allowed: vec!["curve".into()], max_ttl: 500 };
     for (domain, revoked, want) in [("SITE", "other", true), ("SITE", id, false), ("ELSEWHERE", "other", false)] {
         let authority = Authority::Ca { cert: &ca, domain, revoked: &|uuid| uuid == revoked };
         let verdict = verify_curve(&parse(&signed).expect("valid"), &rules, NOW, &authority);
@@ -105,7 +105,7 @@ fn a_revoked_certificate_does_not_count() {
 fn every_changed_byte_of_a_request_is_found() {
     let (_, cert, secret) = certified(1000);
     let signed = wrap_curve((&cert, &secret), 1000, b"{\"command\":1}", NOW, 1000).expect("it fits");
-    let rules = Rules { allowed: vec![Mechanism::Curve], max_ttl: 500 };
+    let rules = Rules { allowed: vec!["curve".into()], max_ttl: 500 };
     let good = |text: &str| {
         parse(text).is_ok_and(|it| {
             it.mechanism == Mechanism::Curve && verify_curve(&it, &rules, NOW, &Authority::Home(&cert)).is_ok()

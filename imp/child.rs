@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -38,7 +39,8 @@ pub(crate) fn collect(
     let mut out = Vec::new();
     let read = read_bounded(&mut File::from(reader), max, ms_max, &mut out);
     if read.is_err() {
-        let _ = kill(child, Signal::SIGKILL); // It may have ended by itself; it is ours, and not yet waited for.
+        // It, and its group, if it leads one; it may have ended by itself, but is ours, and not yet waited for.
+        [child, Pid::from_raw(-child.as_raw())].into_iter().for_each(|whom| kill(whom, Signal::SIGKILL).unwrap_or(()));
     }
     let status = waitpid(child, None).map_err(|error| format!("waitpid: {error}"))?;
     read?;

@@ -39,7 +39,9 @@ pub struct ExecConfig {
     pub allowed_environment: Vec<String>,
     /// For tests of flux-security; this IMP has no such mode and refuses it.
     pub allow_unprivileged_exec: bool,
+    /// Whether a session of PAM is opened, by the program named or the one of the package.
     pub pam_support: bool,
+    pub pam_opener: Option<String>,
     /// Where it is recorded which request started which job; without it, nothing refuses a replay.
     pub state_dir: Option<String>,
     /// Whether set-id programs are without effect in jobs.
@@ -75,18 +77,12 @@ pub struct SignConfig {
     pub munge: MungeConfig,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CurveConfig {
     /// On unless switched off: only then are keys looked up in home directories.
-    pub require_ca: bool,
+    pub require_ca: Option<bool>,
     pub cert_path: Option<String>,
-}
-
-impl Default for CurveConfig {
-    fn default() -> CurveConfig {
-        CurveConfig { require_ca: true, cert_path: None }
-    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -150,11 +146,8 @@ pub fn read_small(fd: OwnedFd) -> Result<String, String> {
     refuse!(SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG, "not a regular file");
     let mut text = String::new();
     File::from(fd).take(FILE_LEN_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > FILE_LEN_MAX && enforced!("config-size") {
-        Err(format!("longer than {FILE_LEN_MAX} bytes"))
-    } else {
-        Ok(text)
-    }
+    let long = text.len() as u64 > FILE_LEN_MAX && enforced!("config-size");
+    if long { Err(format!("longer than {FILE_LEN_MAX} bytes")) } else { Ok(text) }
 }
 
 /// Reads a small file that nobody but root can have written.

@@ -8,10 +8,11 @@ use crate::j::{self, Mechanism, SignError, Signed};
 use crate::limits::{FILE_LEN_MAX, INPUT_LEN_MAX};
 use crate::policy::{self, User};
 use crate::privileged::{self, Ids, become_caller, become_user};
-use crate::supervise::{Files, supervise};
+use crate::supervise::{Files, own_cgroup, supervise};
 use crate::users::NOBODY;
 use crate::verify::{Authority, Rules, verify_curve, verify_munge, verify_none};
-use crate::{audit, munge, reader, replay, users};
+use crate::{audit, devices, munge, reader, replay, users};
+use std::io::Write;
 use std::path::Path;
 
 /// The descriptor (named by a variable, too) from which the job shell reads the jobspec that the user signed.
@@ -23,8 +24,8 @@ const SIGNED_JOBSPEC_FD: i32 = 3;
 /// A text that says what was refused.
 pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) -> Result<u8, String> {
     let imp: ImpConfig = config::load(IMP_CONFIG_DIR)?;
-    let caller = users::caller(ids.ruid)?;
-    policy::may_exec(&imp.exec, &caller).map_err(|denied| denied.to_string())?;
+    let caller = users::look_up(ids.ruid, false)?;
+    policy::may_exec(&imp.exec, &caller)?;
     let security: SecurityConfig = config::load(SIGN_CONFIG_DIR)?;
     let helper = variable(environment, "FLUX_IMP_EXEC_HELPER");
     let max = INPUT_LEN_MAX as u64 + 1024; // The frame is no longer than the JSON but for a few names.
@@ -33,29 +34,28 @@ pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) 
     drop(frame);
     let signed = j::parse(&request.j).map_err(|error| error.to_string())?;
     let user = verified(&signed, &security, ids.ruid)?;
-    let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment).map_err(|denied| denied.to_string())?;
-    let claim = claim(&imp.exec.state_dir, &request.j, environment)?;
+    let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment)?;
+    let cgroup = own_cgroup();
+    let job = ["FLUX_JOB_ID", "FLUX_BROKER_RANK"].map(|name| variable(environment, name).unwrap_or("0"));
+    let claim = |state: &String| replay::claim(Path::new(state), &request.j, job, cgroup.as_deref());
+    let claim = imp.exec.state_dir.as_ref().map(claim).transpose()?;
+    let devices = request.devices.as_ref().filter(|_| enforced!("devices"));
+    devices.map(|devices| devices::contain(cgroup.as_deref(), devices)).transpose()?;
     plan.environment.push(("FLUX_IMP_JOBSPEC_FD".into(), SIGNED_JOBSPEC_FD.to_string()));
     let sealed = |content: &[u8]| privileged::sealed_file(content).map_err(|error| format!("sealed file: {error}"));
     let mut files: Files = vec![(sealed(&signed.payload)?, SIGNED_JOBSPEC_FD)];
     if let Some(input) = &request.shell_input {
         files.push((sealed(input.as_bytes())?, 0));
     }
-    let (name, uid, job) = (&user.name, user.uid, variable(environment, "FLUX_JOB_ID").unwrap_or("unknown"));
-    audit(&format!(
-        "exec: user {} ({}) starts job {job} of {name} ({uid}) with {}",
-        caller.name, caller.uid, plan.path
-    ));
-    let code = supervise(&plan, files);
-    drop(claim);
-    code
-}
-
-/// Claims J for the job that the caller names (`replay.rs`), where the site has a state directory.
-fn claim(state: &Option<String>, j: &str, environment: &[(String, String)]) -> Result<Option<replay::Claim>, String> {
-    let Some(state) = state else { return Ok(None) };
-    let variable = |name| variable(environment, name).unwrap_or("0");
-    replay::claim(Path::new(state), j, variable("FLUX_JOB_ID"), variable("FLUX_BROKER_RANK")).map(Some)
+    let (name, uid, [job, _]) = (&user.name, user.uid, job);
+    let who = format!("user {} ({})", caller.name, caller.uid);
+    audit(&format!("exec: {who} starts job {job} of {name} ({uid}) with {}", plan.path));
+    let code = supervise(&plan, files, cgroup.as_deref(), true)?;
+    audit(&format!("exec: job {job} of {name} ({uid}) ended with code {code}"));
+    if variable(environment, "FLUX_IMP_EXIT_RECORD").is_some() {
+        let _ = writeln!(std::io::stderr(), "flux-imp: exit record: {code}"); // For a broker that was away.
+    }
+    claim.map_or(Ok(()), |claim| claim.ended(code)).map(|()| code)
 }
 
 fn variable<'a>(environment: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -65,13 +65,8 @@ fn variable<'a>(environment: &'a [(String, String)], name: &str) -> Option<&'a s
 /// The user who signed the request, when the signature, its age, and the key are good.
 fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Result<User, String> {
     let sign = security.sign.as_ref().ok_or("[sign] is not configured")?;
-    let known =
-        |name: &String| Mechanism::from_name(name).ok_or_else(|| format!("sign.allowed-types: unknown {name:?}"));
-    let rules =
-        Rules { allowed: sign.allowed_types.iter().map(known).collect::<Result<_, _>>()?, max_ttl: sign.max_ttl };
-    if signed.userid == 0 && enforced!("root") {
-        return Err(policy::Denied::RootJob.to_string()); // Before anything is looked up for it.
-    }
+    let rules = Rules { allowed: sign.allowed_types.clone(), max_ttl: sign.max_ttl };
+    refuse!(signed.userid == 0 && enforced!("root"), policy::ROOT_JOB); // Before anything is looked up for it.
     let refused = |error: SignError| format!("signature: {error}");
     let now = crate::now()?;
     match signed.mechanism {
@@ -82,7 +77,7 @@ fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Resu
             let vouched = collect(|| become_user(NOBODY, NOBODY, &[]), FILE_LEN_MAX, 10_000, ask)?;
             verify_munge(signed, &rules, now, &vouched).map_err(refused)?;
         }
-        Mechanism::Curve if sign.curve.require_ca => {
+        Mechanism::Curve if sign.curve.require_ca.unwrap_or(true) => {
             let ca = security.ca.as_ref().ok_or("[ca] is not configured")?;
             let cert = read_trusted(Path::new(&format!("{}.pub", ca.cert_path)))?;
             let cert = Cert::from_toml(&cert).ok_or_else(|| format!("{}.pub is no certificate", ca.cert_path))?;
@@ -91,13 +86,13 @@ fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Resu
             verify_curve(signed, &rules, now, &authority).map_err(refused)?;
         }
         Mechanism::Curve => {
-            let user = users::by_uid(signed.userid)?;
+            let user = users::look_up(signed.userid, true)?;
             let cert = home_cert(&user)?;
             verify_curve(signed, &rules, now, &Authority::Home(&cert)).map_err(refused)?;
             return Ok(user);
         }
     }
-    users::by_uid(signed.userid)
+    users::look_up(signed.userid, true)
 }
 
 /// A certificate is revoked by a file of its uuid; one that cannot be looked up is taken as revoked.
@@ -109,14 +104,10 @@ fn is_revoked(directory: &str, uuid: &str) -> bool {
 
 /// Reads `~/.flux/curve/sig.pub` as its user, so that no path of theirs can show us what they may not read.
 fn home_cert(user: &User) -> Result<Cert, String> {
-    refuse!((user.uid == 0 || user.gid == 0) && enforced!("root"), policy::Denied::RootJob.to_string());
+    refuse!((user.uid == 0 || user.gid == 0) && enforced!("root"), policy::ROOT_JOB);
     let path = format!("{}/.flux/curve/sig.pub", user.home);
-    let bytes = collect(
-        || become_user(user.uid, user.gid, &user.groups),
-        FILE_LEN_MAX,
-        10_000,
-        |out| reader::copy_file(&path, out),
-    );
+    let copy = |out| reader::copy_file(&path, out);
+    let bytes = collect(|| become_user(user.uid, user.gid, &user.groups), FILE_LEN_MAX, 10_000, copy);
     let text = bytes.map_err(|error| format!("{path}: {error}"))?;
     let cert = std::str::from_utf8(&text).ok().and_then(Cert::from_toml);
     cert.ok_or_else(|| format!("{path} is no certificate"))

@@ -7,7 +7,7 @@ fn request(json: &str) -> Option<Result<Request, String>> {
 
 #[test]
 fn the_input_passes_through_the_frame() {
-    let plain = Request { j: "a.b.c".into(), shell_input: None };
+    let plain = Request { j: "a.b.c".into(), shell_input: None, devices: None };
     assert_eq!(request(r#"{"J":"a.b.c"}"#), Some(Ok(plain.clone())));
     assert_eq!(
         request(r#"{"x":[],"J":"a.b.c","options":{}}"#),
@@ -20,15 +20,32 @@ fn the_input_passes_through_the_frame() {
 }
 
 #[test]
-fn what_cannot_be_contained_is_refused_not_run_uncontained() {
-    for options in [
-        r#"{"DevicePolicy":"closed"}"#,
-        r#"{"DevicePolicy":"strict"}"#,
-        r#"{"DeviceAllow":[["/dev/null","r"]]}"#,
-        r#"{"DeviceAllow":1}"#,
-    ] {
+fn devices_are_named_by_numbers() {
+    let usual = "c:1:3:rwm c:1:5:rwm c:1:7:rwm c:1:8:rwm c:1:9:rwm c:5:0:rwm c:5:2:rwm c:136:*:rwm";
+    let rows = [
+        (r#"{"DevicePolicy":"auto"}"#, Some(None)),
+        (r#"{"DevicePolicy":"closed"}"#, Some(Some(usual.to_string()))),
+        (r#"{"DevicePolicy":"strict"}"#, Some(Some(String::new()))),
+        (r#"{"DeviceAllow":[["/dev/null","r"]]}"#, Some(Some(format!("{usual} c:1:3:r")))),
+        (
+            r#"{"DevicePolicy":"strict","DeviceAllow":[["/dev/zero","rw"],["char-mem","r"]]}"#,
+            Some(Some("c:1:5:rw c:1:*:r".into())),
+        ),
+        // What is not there, or asks for what there is not, is not allowed.
+        (
+            r#"{"DevicePolicy":"strict","DeviceAllow":[["/dev/null","rx"],["/dev/nowhere","r"],["/etc","r"],["char-no","r"],["block-no","r"],["/dev/null",""]]}"#,
+            Some(Some(String::new())),
+        ),
+        (r#"{"DevicePolicy":"open"}"#, None),
+        (r#"{"DevicePolicy":1}"#, None),
+        (r#"{"DeviceAllow":1}"#, None),
+        (r#"{"DeviceAllow":[1]}"#, None),
+        (r#"{"DeviceAllow":[["/dev/null"]]}"#, None),
+        (r#"{"DeviceAllow":[["/dev/null",1]]}"#, None),
+    ];
+    for (options, want) in rows {
         let json = format!(r#"{{"J":"a.b.c","options":{options}}}"#);
-        assert!(matches!(request(&json), Some(Err(_))), "{options}");
+        assert_eq!(request(&json).map(|request| request.expect("framed").devices), want, "{options}");
     }
 }
 

@@ -17,48 +17,51 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
+    const NAMES: [(Mechanism, &str); 3] =
+        [(Mechanism::None, "none"), (Mechanism::Curve, "curve"), (Mechanism::Munge, "munge")];
+
     pub fn name(self) -> &'static str {
-        match self {
-            Mechanism::None => "none",
-            Mechanism::Curve => "curve",
-            Mechanism::Munge => "munge",
-        }
+        Mechanism::NAMES[self as usize].1
     }
 
     pub fn from_name(name: &str) -> Option<Mechanism> {
-        [Mechanism::None, Mechanism::Curve, Mechanism::Munge].into_iter().find(|known| known.name() == name)
+        Mechanism::NAMES.into_iter().find(|(_, known)| *known == name).map(|(known, _)| known)
     }
 }
 
 /// Why a signed request was refused. `NotTheKey`: the signature is good, but nothing says that the key is this user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignError {
-    TooLong { len: usize, max: usize },
-    NotThreeParts,
-    BadBase64 { part: &'static str },
-    BadHeader,
-    MissingHeader { key: &'static str },
-    Version { got: i64 },
-    UserId { got: i64 },
+    TooLong {
+        len: usize,
+        max: usize,
+    },
+    /// What it is not.
+    Malformed(String),
     BadSignature,
-    UnknownMechanism { name: String },
-    NotAllowed { mechanism: Mechanism },
-    NotCaller { id: u32, caller: u32 },
+    UnknownMechanism {
+        name: String,
+    },
+    NotAllowed {
+        mechanism: Mechanism,
+    },
+    NotCaller {
+        id: u32,
+        caller: u32,
+    },
     Expired,
     FromTheFuture,
-    NotTheKey { of: u32, why: String },
+    NotTheKey {
+        of: u32,
+        why: String,
+    },
 }
 
 impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { len, max } => write!(f, "signed request of {len} bytes is over the limit of {max}"),
-            Self::NotThreeParts => f.write_str("signed request is not HEADER.PAYLOAD.SIGNATURE"),
-            Self::BadBase64 { part } => write!(f, "signed request: {part} is not base64"),
-            Self::BadHeader => f.write_str("signed request: malformed header"),
-            Self::MissingHeader { key } => write!(f, "signed request: header has no {key}"),
-            Self::Version { got } => write!(f, "signed request: unknown header version {got}"),
-            Self::UserId { got } => write!(f, "signed request: {got} is no user id"),
+            Self::Malformed(what) => write!(f, "signed request: {what}"),
             Self::BadSignature => f.write_str("signed request: signature does not match sign-type"),
             Self::UnknownMechanism { name } => write!(f, "sign-type={name} is not supported"),
             Self::NotAllowed { mechanism } => write!(f, "sign-type={} is not allowed here", mechanism.name()),
@@ -90,27 +93,31 @@ pub struct Signed<'a> {
 /// # Errors
 /// The first of [`SignError`] that applies.
 pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
-    refuse!(
-        signed.len() > SIGNED_REQUEST_LEN_MAX,
-        SignError::TooLong { len: signed.len(), max: SIGNED_REQUEST_LEN_MAX },
-    );
+    let malformed = |what: &str| SignError::Malformed(what.into());
+    let (len, max) = (signed.len(), SIGNED_REQUEST_LEN_MAX);
+    refuse!(len > max, SignError::TooLong { len, max });
     let mut parts = signed.split('.');
     let (Some(header), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(SignError::NotThreeParts);
+        return Err(malformed("it is not HEADER.PAYLOAD.SIGNATURE"));
     };
-    refuse!(parts.next().is_some() && enforced!("three-parts"), SignError::NotThreeParts);
-    let decode = |part, text: &str| base64::decode(text, Variant::Original).map_err(|()| SignError::BadBase64 { part });
-    refuse!(header.len() > HEADER_LEN_MAX * 4 / 3, SignError::BadHeader);
+    refuse!(parts.next().is_some() && enforced!("three-parts"), malformed("it is not HEADER.PAYLOAD.SIGNATURE"));
+    let decode = |part, text: &str| {
+        base64::decode(text, Variant::Original).map_err(|()| malformed(&format!("{part} is not base64")))
+    };
+    refuse!(header.len() > HEADER_LEN_MAX * 4 / 3, malformed("malformed header"));
     let signed_part = &signed[..header.len() + 1 + payload.len()];
-    let header = Kv::decode(&decode("HEADER", header)?).ok_or(SignError::BadHeader)?;
-    let missing = |key| SignError::MissingHeader { key };
-    let version = header.integer("version").ok_or(missing("version"))?;
-    refuse!(version != 1 && enforced!("version"), SignError::Version { got: version });
-    let name = header.text("mechanism").ok_or(missing("mechanism"))?;
+    let header = Kv::decode(&decode("HEADER", header)?).ok_or(malformed("malformed header"))?;
+    let missing = |key| malformed(&format!("header has no {key}"));
+    let version = header.integer("version").ok_or_else(|| missing("version"))?;
+    refuse!(version != 1 && enforced!("version"), malformed(&format!("unknown header version {version}")));
+    let name = header.text("mechanism").ok_or_else(|| missing("mechanism"))?;
     let unknown = || SignError::UnknownMechanism { name: name.chars().take(32).collect() };
     let mechanism = Mechanism::from_name(name).ok_or_else(unknown)?;
-    let userid = header.integer("userid").ok_or(missing("userid"))?;
-    let userid = u32::try_from(userid).ok().filter(|id| *id != u32::MAX).ok_or(SignError::UserId { got: userid })?;
+    let userid = header.integer("userid").ok_or_else(|| missing("userid"))?;
+    let userid = u32::try_from(userid)
+        .ok()
+        .filter(|id| *id != u32::MAX)
+        .ok_or_else(|| malformed(&format!("{userid} is no user id")))?;
     refuse!(
         (mechanism == Mechanism::None) != (signature == "none") && enforced!("none-signature"),
         SignError::BadSignature,

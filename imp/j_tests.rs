@@ -20,44 +20,48 @@ fn the_golden_request_of_flux_security_is_read() {
 
 #[test]
 fn what_is_no_signed_request_is_refused_with_its_reason() {
-    let missing = |key| SignError::MissingHeader { key };
+    let malformed = |what: &str| SignError::Malformed(what.into());
+    let missing = |key| malformed(&format!("header has no {key}"));
     let rows = [
-        (String::new(), SignError::NotThreeParts),
-        ("a.b".into(), SignError::NotThreeParts),
-        ("a.b.c.d".into(), SignError::NotThreeParts),
-        ("!.aGk=.none".into(), SignError::BadBase64 { part: "HEADER" }),
+        (String::new(), malformed("it is not HEADER.PAYLOAD.SIGNATURE")),
+        ("a.b".into(), malformed("it is not HEADER.PAYLOAD.SIGNATURE")),
+        ("a.b.c.d".into(), malformed("it is not HEADER.PAYLOAD.SIGNATURE")),
+        ("!.aGk=.none".into(), malformed("HEADER is not base64")),
         (wrap(b"", b"hi", "none"), missing("version")),
-        (wrap(b"version", b"hi", "none"), SignError::BadHeader),
-        (wrap(b"version\0i1", b"hi", "none"), SignError::BadHeader),
-        (wrap(b"version\0\0", b"hi", "none"), SignError::BadHeader),
-        (wrap(b"version\0x1\0", b"hi", "none"), SignError::BadHeader),
+        (wrap(b"version", b"hi", "none"), malformed("malformed header")),
+        (wrap(b"version\0i1", b"hi", "none"), malformed("malformed header")),
+        (wrap(b"version\0\0", b"hi", "none"), malformed("malformed header")),
+        (wrap(b"version\0x1\0", b"hi", "none"), malformed("malformed header")),
         (wrap(b"mechanism\0snone\0", b"hi", "none"), missing("version")),
         (wrap(b"version\0s1\0", b"hi", "none"), missing("version")),
-        (wrap(b"version\0i2\0", b"hi", "none"), SignError::Version { got: 2 }),
+        (wrap(b"version\0i2\0", b"hi", "none"), malformed("unknown header version 2")),
         (wrap(b"version\0i1\0userid\0i1\0", b"hi", "none"), missing("mechanism")),
         (wrap(b"version\0i1\0mechanism\0snone\0", b"hi", "none"), missing("userid")),
         (
             wrap(b"version\0i1\0mechanism\0skerberos\0userid\0i1\0", b"hi", "x"),
             SignError::UnknownMechanism { name: "kerberos".into() },
         ),
-        (wrap(b"version\0i1\0mechanism\0snone\0userid\0i-1\0", b"hi", "none"), SignError::UserId { got: -1 }),
+        (wrap(b"version\0i1\0mechanism\0snone\0userid\0i-1\0", b"hi", "none"), malformed("-1 is no user id")),
         (
             wrap(b"version\0i1\0mechanism\0snone\0userid\0i4294967295\0", b"hi", "none"),
-            SignError::UserId { got: 0xffff_ffff },
+            malformed("4294967295 is no user id"),
         ),
         (
             wrap(b"version\0i1\0mechanism\0snone\0userid\0i4294967296\0", b"hi", "none"),
-            SignError::UserId { got: 1 << 32 },
+            malformed("4294967296 is no user id"),
         ),
-        (wrap(b"version\0i1\0mechanism\0snone\0userid\0i1\0userid\0i0\0", b"hi", "none"), SignError::BadHeader),
+        (
+            wrap(b"version\0i1\0mechanism\0snone\0userid\0i1\0userid\0i0\0", b"hi", "none"),
+            malformed("malformed header"),
+        ),
         (wrap(b"version\0i1\0mechanism\0scurve\0userid\0i1\0", b"hi", "none"), SignError::BadSignature),
         (wrap(HEADER, b"hi", ""), SignError::BadSignature),
         (wrap(HEADER, b"hi", "none\n"), SignError::BadSignature),
-        (wrap(HEADER, b"hi", "none").replace("aGk=", "aGk"), SignError::BadBase64 { part: "PAYLOAD" }),
-        (wrap(HEADER, b"hi", "none").replace("aGk=", "aGl="), SignError::BadBase64 { part: "PAYLOAD" }),
-        (wrap(HEADER, b"hi", "none").replace("aGk=", "aG k="), SignError::BadBase64 { part: "PAYLOAD" }),
+        (wrap(HEADER, b"hi", "none").replace("aGk=", "aGk"), malformed("PAYLOAD is not base64")),
+        (wrap(HEADER, b"hi", "none").replace("aGk=", "aGl="), malformed("PAYLOAD is not base64")),
+        (wrap(HEADER, b"hi", "none").replace("aGk=", "aG k="), malformed("PAYLOAD is not base64")),
         (wrap(HEADER, b"hi", "forged"), SignError::BadSignature),
-        (wrap(HEADER, b"hi", "none").replace("aGk=", "a"), SignError::BadBase64 { part: "PAYLOAD" }),
+        (wrap(HEADER, b"hi", "none").replace("aGk=", "a"), malformed("PAYLOAD is not base64")),
     ];
     for (signed, want) in rows {
         assert_eq!(parse(&signed), Err(want), "input {signed:?}");
@@ -67,7 +71,8 @@ fn what_is_no_signed_request_is_refused_with_its_reason() {
 #[test]
 fn a_request_over_the_limit_is_refused_unread() {
     let long = "a".repeat(SIGNED_REQUEST_LEN_MAX + 1);
-    assert!(matches!(parse(&long), Err(SignError::TooLong { .. })));
+    let refused = parse(&long).expect_err("refused");
+    assert_eq!(refused.to_string(), "signed request of 16777217 bytes is over the limit of 16777216");
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn a_request_signed_by_flux_security_with_our_keys_is_verified() {
     cert.put_header(&mut again).expect("it fits");
     assert!(FROM_FLUX_SECURITY.starts_with(encode64(&again.encode()).trim_end_matches('=')));
     let made = request.header.time("curve.ctime").expect("a time");
-    let rules = Rules { allowed: vec![Mechanism::Curve], max_ttl: 3600 };
+    let rules = Rules { allowed: vec!["curve".into()], max_ttl: 3600 };
     let verify = |now| verify_curve(&request, &rules, now, &Authority::Home(&cert));
     let rows = [
         (made, Ok(())),
@@ -118,20 +123,7 @@ fn a_request_signed_by_flux_security_with_our_keys_is_verified() {
     for (now, want) in rows {
         assert_eq!(verify(now), want, "{now}");
     }
-    let rules = Rules { allowed: vec![Mechanism::Munge, Mechanism::None], max_ttl: 3600 };
+    let rules = Rules { allowed: vec!["munge".into(), "none".into()], max_ttl: 3600 };
     let refused = verify_curve(&request, &rules, made, &Authority::Home(&cert));
     assert_eq!(refused, Err(SignError::NotAllowed { mechanism: Mechanism::Curve }));
-}
-
-#[test]
-fn each_refusal_says_why() {
-    let rows = [
-        (SignError::TooLong { len: 9, max: 8 }, "signed request of 9 bytes is over the limit of 8"),
-        (SignError::BadBase64 { part: "PAYLOAD" }, "signed request: PAYLOAD is not base64"),
-        (SignError::MissingHeader { key: "userid" }, "signed request: header has no userid"),
-        (SignError::UserId { got: -1 }, "signed request: -1 is no user id"),
-    ];
-    for (error, text) in rows {
-        assert_eq!(error.to_string(), text);
-    }
 }

@@ -120,21 +120,11 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// Reads `YYYY-MM-DDTHH:MM:SSZ`, strictly; seconds since 1970, never negative.
 pub fn parse_time(text: &str) -> Option<i64> {
-    let shape = |(at, byte): (usize, &u8)| match at {
-        4 | 7 => *byte == b'-',
-        10 => *byte == b'T',
-        13 | 16 => *byte == b':',
-        19 => *byte == b'Z',
-        _ => byte.is_ascii_digit(),
-    };
-    if text.len() != 20 || !text.as_bytes().iter().enumerate().all(shape) {
-        return None;
-    }
-    let number = |from: usize, to: usize| text[from..to].parse::<i64>().ok();
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    (seconds >= 0 && format_time(seconds) == text).then_some(seconds) // So the 31st of February is none.
+    (seconds >= 0 && format_time(seconds) == text).then_some(seconds) // So the 31st of February is none, nor is what is not digits.
 }
 
 /// Writes seconds since 1970 as `YYYY-MM-DDTHH:MM:SSZ`.

@@ -14,6 +14,7 @@ pub mod casign;
 pub mod cert;
 mod child;
 pub mod config;
+mod devices;
 mod exec;
 mod input;
 pub mod j;
@@ -22,10 +23,10 @@ pub mod kv;
 pub mod limits;
 pub mod munge;
 pub mod policy;
-mod privileged;
+pub mod privileged;
 pub mod reader;
 mod replay;
-mod supervise;
+pub mod supervise;
 mod users;
 pub mod verify;
 pub mod wrap;
@@ -81,21 +82,18 @@ fn dispatch(ids: Ids, args: &[String], environment: &[(String, String)]) -> Resu
 fn raised(ids: Ids) -> Result<Ids, String> {
     refuse!(ids.ruid == 0 && enforced!("root-caller"), "started by root: it works for other users only");
     refuse!(ids.euid != 0 || ids.suid != 0, "this needs the IMP to be installed set-id root");
-    refuse!(
-        (ids.rgid == 0 || ids.egid != ids.rgid) && enforced!("group-caller"),
-        "the group of the caller is root's, or raised",
-    );
+    let raised = ids.rgid == 0 || ids.egid != ids.rgid;
+    refuse!(raised && enforced!("group-caller"), "the group of the caller is root's, or raised");
     Ok(ids)
 }
 
 /// `flux-imp run NAME`: a prolog, an epilog or the like, as root.
 fn run(ids: Ids, name: &str, environment: &[(String, String)]) -> Result<u8, String> {
     let config: config::ImpConfig = config::load(config::IMP_CONFIG_DIR)?;
-    let caller = users::caller(ids.ruid)?;
-    let plan = policy::plan_run(&config, &caller, name, environment).map_err(|denied| denied.to_string())?;
-    enforced!("run-trusted").then(|| config::open_trusted(std::path::Path::new(&plan.path))).transpose()?;
+    let caller = users::look_up(ids.ruid, false)?;
+    let plan = policy::plan_run(&config, &caller, name, environment)?;
     audit(&format!("run: user {} ({}) runs {name}: {}", caller.name, caller.uid, plan.path));
-    supervise::supervise(&plan, Vec::new())
+    supervise::supervise(&plan, Vec::new(), supervise::own_cgroup().as_deref(), true)
 }
 
 fn whoami(ids: Ids) -> String {

@@ -14,6 +14,8 @@ pub const JSON_DEPTH_MAX: usize = 8;
 pub const JSON_VALUES_MAX: usize = 4096;
 /// Bytes of a configuration file, a certificate or a key.
 pub const FILE_LEN_MAX: u64 = 64 << 10;
+/// Devices that a job may have named.
+pub const DEVICES_MAX: usize = 128;
 /// Files of one configuration directory.
 pub const CONFIG_FILES_MAX: usize = 64;
 /// Bytes of an answer of `getent`, and how long it may take.

@@ -2,10 +2,9 @@
 
 use crate::config::{ExecConfig, ImpConfig, RunConfig};
 use crate::limits::GROUPS_MAX;
-use std::fmt;
 
 /// A user as the system's user database has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     pub name: String,
     pub uid: u32,
@@ -16,38 +15,8 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
-/// Why something is not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denied {
-    Caller { name: String },
-    RootJob,
-    RootGroup,
-    Groups { count: usize },
-    Shell { path: String },
-    Command { name: String },
-    Path { path: String },
-    Unsupported { key: &'static str },
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Caller { name } => write!(f, "user {name} is not in allowed-users"),
-            Self::RootJob => f.write_str("jobs of user id 0 are not run"),
-            Self::RootGroup => f.write_str("jobs of group id 0 are not run"),
-            Self::Groups { count } => write!(f, "{count} groups are over the limit of {GROUPS_MAX}"),
-            Self::Shell { path } => write!(f, "{path:?} is not in allowed-shells"),
-            Self::Command { name } => write!(f, "no command {name:?} is configured"),
-            Self::Path { path } => write!(f, "{path:?} is not an absolute path"),
-            Self::Unsupported { key } => {
-                write!(f, "{key} is configured or asked for, but this IMP has no support for it")
-            }
-        }
-    }
-}
-
 /// A process to start: the order is that of the fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Whom to become, for good; `None` stays root.
     pub become_user: Option<User>,
@@ -56,6 +25,8 @@ pub struct Plan {
     pub args: Vec<String>,
     /// The whole environment.
     pub environment: Vec<(String, String)>,
+    /// It is no shell, but what opens a session, starts the shell, and closes the session again (`flux-imp-pam`).
+    pub opens_session: bool,
 }
 
 /// What the job shell gets of the caller's environment without being told to: where its instance is, and which job it is. No
@@ -69,6 +40,10 @@ const RUN_ENVIRONMENT: &[&str] = &["FLUX_JOB_ID", "FLUX_JOB_USERID"];
 const NEVER: &[&str] =
     &["LD_*", "GLIBC_TUNABLES", "BASH_ENV", "BASH_FUNC_*", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "IFS"];
 
+/// Where the package of PAM's part has its program.
+const PAM_OPENER: &str = "/usr/libexec/flux/flux-imp-pam";
+
+pub(crate) const ROOT_JOB: &str = "jobs of user id 0 are not run";
 const ROOT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const USER_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -82,38 +57,53 @@ pub fn plan_exec(
     user: &User,
     args: &[String],
     environment: &[(String, String)],
-) -> Result<Plan, Denied> {
+) -> Result<Plan, String> {
     let exec = &config.exec;
     may_exec(exec, caller)?;
-    refuse!(user.uid == 0 && enforced!("root"), Denied::RootJob);
-    refuse!((user.gid == 0 || user.groups.contains(&0)) && enforced!("root"), Denied::RootGroup);
-    refuse!(user.groups.len() > GROUPS_MAX, Denied::Groups { count: user.groups.len() });
+    refuse!(user.uid == 0 && enforced!("root"), ROOT_JOB);
+    refuse!((user.gid == 0 || user.groups.contains(&0)) && enforced!("root"), "jobs of group id 0 are not run");
+    refuse!(user.groups.len() > GROUPS_MAX, format!("{} groups are over the limit of {GROUPS_MAX}", user.groups.len()));
     let path = args.first().cloned().unwrap_or_default();
-    refuse!(!path.starts_with('/') && enforced!("shell-absolute"), Denied::Path { path: path.clone() });
-    refuse!(!exec.allowed_shells.contains(&path) && enforced!("allowed-shells"), Denied::Shell { path: path.clone() });
+    refuse!(!path.starts_with('/') && enforced!("shell-absolute"), format!("{path:?} is not an absolute path"));
+    refuse!(
+        !exec.allowed_shells.contains(&path) && enforced!("allowed-shells"),
+        format!("{path:?} is not in allowed-shells")
+    );
     let mut variables = chosen(environment, SHELL_ENVIRONMENT, &exec.allowed_environment);
     let own = [("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", &user.shell)];
     let own = own.map(|(name, value)| (name, value.as_str())).into_iter().chain([("PATH", USER_PATH)]);
     own.filter(|_| enforced!("own-variables")).for_each(|(name, value)| set(&mut variables, name, value));
-    Ok(Plan {
-        become_user: Some(user.clone()),
-        no_new_privs: exec.no_new_privs,
-        path,
-        args: args.to_vec(),
-        environment: variables,
-    })
+    let (become_user, no_new_privs, args) = (Some(user.clone()), exec.no_new_privs, args.to_vec());
+    let shell = Plan { become_user, no_new_privs, path, args, environment: variables, ..Plan::default() };
+    let opener = exec.pam_opener.as_deref().unwrap_or(PAM_OPENER);
+    Ok(if exec.pam_support && enforced!("pam") { in_session(shell, user, opener) } else { shell })
+}
+
+/// The plan to start the opener of sessions, which gets what it needs to know as arguments.
+fn in_session(shell: Plan, user: &User, opener: &str) -> Plan {
+    let groups: Vec<String> = user.groups.iter().map(u32::to_string).collect();
+    let ids = format!("{}:{}:{}:{}", user.uid, user.gid, groups.join(","), u8::from(shell.no_new_privs));
+    let args = [opener.into(), user.name.clone(), ids].into_iter().chain(shell.args).collect();
+    Plan { become_user: None, no_new_privs: false, path: opener.into(), args, opens_session: true, ..shell }
+}
+
+/// In the opener: the user's name, and the plan to start the shell but for its environment. `None`: the arguments are not those.
+pub fn session_plan(words: &[String]) -> Option<(&str, Plan)> {
+    let [name, ids, args @ ..] = words else { return None };
+    let numbers = ids.split([':', ',']).map(|number| number.parse().ok()).collect::<Option<Vec<u32>>>()?;
+    let [uid, gid, groups @ .., new_privs] = &numbers[..] else { return None };
+    let user = User { name: name.clone(), uid: *uid, gid: *gid, groups: groups.to_vec(), ..User::default() };
+    let (become_user, no_new_privs, path) = (Some(user), *new_privs == 1, args.first()?.clone());
+    Some((name, Plan { become_user, no_new_privs, path, args: args.to_vec(), ..Plan::default() }))
 }
 
 /// Whether `caller` may use `exec` at all: asked before anything is read.
 ///
 /// # Errors
 /// The rule that forbids it.
-pub fn may_exec(exec: &ExecConfig, caller: &User) -> Result<(), Denied> {
-    let unsupported =
-        [("exec.pam-support", exec.pam_support), ("exec.allow-unprivileged-exec", exec.allow_unprivileged_exec)];
-    if let Some((key, _)) = unsupported.into_iter().find(|(_, on)| *on && enforced!("unsupported")) {
-        return Err(Denied::Unsupported { key });
-    }
+pub fn may_exec(exec: &ExecConfig, caller: &User) -> Result<(), String> {
+    let unprivileged = exec.allow_unprivileged_exec && enforced!("unsupported");
+    refuse!(unprivileged, "exec.allow-unprivileged-exec is configured, but this IMP has no support for it");
     allowed(&exec.allowed_users, caller)
 }
 
@@ -126,11 +116,11 @@ pub fn plan_run(
     caller: &User,
     name: &str,
     environment: &[(String, String)],
-) -> Result<Plan, Denied> {
+) -> Result<Plan, String> {
     let RunConfig { path, allowed_users, allowed_environment } =
-        config.run.get(name).ok_or_else(|| Denied::Command { name: name.into() })?;
+        config.run.get(name).ok_or_else(|| format!("no command {name:?} is configured"))?;
     allowed(allowed_users, caller)?;
-    refuse!(!path.starts_with('/'), Denied::Path { path: path.clone() });
+    refuse!(!path.starts_with('/'), format!("{path:?} is not an absolute path"));
     let mut variables = match allowed_environment {
         Some(patterns) => chosen(environment, &[], patterns),
         None => chosen(environment, RUN_ENVIRONMENT, &[]),
@@ -141,12 +131,12 @@ pub fn plan_run(
         set(&mut variables, name, value);
     }
     let args = vec![path.clone()];
-    Ok(Plan { become_user: None, no_new_privs: false, path: path.clone(), args, environment: variables })
+    Ok(Plan { path: path.clone(), args, environment: variables, ..Plan::default() })
 }
 
-fn allowed(users: &[String], caller: &User) -> Result<(), Denied> {
+fn allowed(users: &[String], caller: &User) -> Result<(), String> {
     let known = users.contains(&caller.name) || !enforced!("allowed-users");
-    if known { Ok(()) } else { Err(Denied::Caller { name: caller.name.clone() }) }
+    if known { Ok(()) } else { Err(format!("user {} is not in allowed-users", caller.name)) }
 }
 
 fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str) {

@@ -32,35 +32,34 @@ const SHELL: &str = "/usr/libexec/flux-shell";
 #[test]
 fn exec_follows_every_rule() {
     type Change = fn(&mut ImpConfig, &mut User, &mut User, &mut Vec<String>);
-    let rows: &[(&str, Change, Option<Denied>)] = &[
+    let rows: &[(&str, Change, Option<&str>)] = &[
         ("all is as it should be", |_, _, _, _| (), None),
         (
             "nobody is allowed by default",
             |c, _, _, _| c.exec.allowed_users.clear(),
-            Some(Denied::Caller { name: "flux".into() }),
+            Some("user flux is not in allowed-users"),
         ),
-        ("caller", |_, caller, _, _| caller.name = "eve".into(), Some(Denied::Caller { name: "eve".into() })),
-        ("root", |_, _, user, _| user.uid = 0, Some(Denied::RootJob)),
-        ("root's group", |_, _, user, _| user.gid = 0, Some(Denied::RootGroup)),
-        ("root's group among others", |_, _, user, _| user.groups = vec![1, 0], Some(Denied::RootGroup)),
+        ("caller", |_, caller, _, _| caller.name = "eve".into(), Some("user eve is not in allowed-users")),
+        ("root", |_, _, user, _| user.uid = 0, Some(ROOT_JOB)),
+        ("root's group", |_, _, user, _| user.gid = 0, Some("jobs of group id 0 are not run")),
+        ("root's group among others", |_, _, user, _| user.groups = vec![1, 0], Some("jobs of group id 0 are not run")),
         (
             "groups",
             |_, _, user, _| user.groups = vec![1; GROUPS_MAX + 1],
-            Some(Denied::Groups { count: GROUPS_MAX + 1 }),
+            Some("65537 groups are over the limit of 65536"),
         ),
-        ("shell", |_, _, _, args| args[0] = "/bin/sh".into(), Some(Denied::Shell { path: "/bin/sh".into() })),
-        ("relative", |_, _, _, args| args[0] = "flux-shell".into(), Some(Denied::Path { path: "flux-shell".into() })),
-        ("no arguments", |_, _, _, args| args.clear(), Some(Denied::Path { path: String::new() })),
+        ("shell", |_, _, _, args| args[0] = "/bin/sh".into(), Some("\"/bin/sh\" is not in allowed-shells")),
+        ("relative", |_, _, _, args| args[0] = "flux-shell".into(), Some("\"flux-shell\" is not an absolute path")),
+        ("no arguments", |_, _, _, args| args.clear(), Some("\"\" is not an absolute path")),
         (
             "not literally the same path",
             |_, _, _, args| args[0] = "/usr/libexec/../libexec/flux-shell".into(),
-            Some(Denied::Shell { path: "/usr/libexec/../libexec/flux-shell".into() }),
+            Some("\"/usr/libexec/../libexec/flux-shell\" is not in allowed-shells"),
         ),
-        ("PAM", |c, _, _, _| c.exec.pam_support = true, Some(Denied::Unsupported { key: "exec.pam-support" })),
         (
             "unprivileged",
             |c, _, _, _| c.exec.allow_unprivileged_exec = true,
-            Some(Denied::Unsupported { key: "exec.allow-unprivileged-exec" }),
+            Some("exec.allow-unprivileged-exec is configured, but this IMP has no support for it"),
         ),
     ];
     for (name, change, want) in rows {
@@ -68,7 +67,7 @@ fn exec_follows_every_rule() {
             (config(), user("flux", 500), user("alice", 1000), args(SHELL));
         change(&mut config, &mut caller, &mut job_user, &mut args);
         let got = plan_exec(&config, &caller, &job_user, &args, &[]);
-        assert_eq!(got.as_ref().err(), want.as_ref(), "{name}");
+        assert_eq!(got.as_ref().err().map(String::as_str), *want, "{name}");
         if let Ok(plan) = got {
             assert_eq!((plan.become_user, plan.path.as_str(), plan.args), (Some(job_user), SHELL, args), "{name}");
         }
@@ -108,11 +107,11 @@ fn run_follows_every_rule() {
         ("/etc/flux/prolog", &["/etc/flux/prolog".to_string()][..], None)
     );
     let denied = |config: &ImpConfig, caller: &User, name| plan_run(config, caller, name, &[]).expect_err("refused");
-    assert_eq!(denied(&config(), &user("eve", 501), "prolog"), Denied::Caller { name: "eve".into() });
-    assert_eq!(denied(&config(), &flux, "epilog"), Denied::Command { name: "epilog".into() });
+    assert_eq!(denied(&config(), &user("eve", 501), "prolog"), "user eve is not in allowed-users");
+    assert_eq!(denied(&config(), &flux, "epilog"), "no command \"epilog\" is configured");
     let mut relative = config();
     relative.run.entry("prolog".into()).and_modify(|run| run.path = "prolog".into());
-    assert_eq!(denied(&relative, &flux, "prolog"), Denied::Path { path: "prolog".into() });
+    assert_eq!(denied(&relative, &flux, "prolog"), "\"prolog\" is not an absolute path");
     let mut wide = config();
     wide.run
         .entry("prolog".into())
@@ -145,17 +144,5 @@ fn patterns_match_whole_names() {
     ];
     for (pattern, text, want) in rows {
         assert_eq!(matches(pattern, text), want, "{pattern} {text}");
-    }
-}
-
-#[test]
-fn each_refusal_says_why() {
-    let rows = [
-        (Denied::RootGroup, "jobs of group id 0 are not run"),
-        (Denied::Groups { count: 65_537 }, "65537 groups are over the limit of 65536"),
-        (Denied::Command { name: "x".into() }, "no command \"x\" is configured"),
-    ];
-    for (denied, text) in rows {
-        assert_eq!(denied.to_string(), text);
     }
 }

@@ -8,6 +8,7 @@ use nix::unistd::{Gid, Pid, Uid};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
@@ -102,12 +103,9 @@ pub(crate) fn clean_process() -> Result<(), String> {
     for which in
         [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF].into_iter().filter(|_| enforced!("timers"))
     {
-        let zero = libc::timeval { tv_sec: 0, tv_usec: 0 };
-        let off = libc::itimerval { it_interval: zero, it_value: zero };
-        // SAFETY: the pointer is to a live value that is only read; the other may be null.
-        Errno::result(unsafe { libc::setitimer(which, &off, std::ptr::null_mut()) })
-            .map_err(step("timers"))
-            .map(drop)?;
+        let off = [0_u64; 4]; // The kernel's own structure, all zero.
+        // SAFETY: the structure lives over the call, is only read, and is as long as the kernel's; the old one is not asked for.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setitimer, which, &off, 0_usize) }).map_err(step("timers"))?;
     }
     enforced!("signals").then(reset_signals).transpose().map_err(step("signals")).map(drop)
 }
@@ -150,11 +148,7 @@ pub(crate) fn clear_environment() {
 /// What `caps` says.
 pub(crate) fn keep_only(kept: &[caps::Capability]) -> Result<(), caps::errors::CapsError> {
     let set: caps::CapsHashSet = kept.iter().copied().collect();
-    for capability in caps::all().difference(&set) {
-        if caps::has_cap(None, caps::CapSet::Bounding, *capability).unwrap_or(false) {
-            caps::drop(None, caps::CapSet::Bounding, *capability)?;
-        }
-    }
+    caps::clear(None, caps::CapSet::Bounding)?;
     caps::set(None, caps::CapSet::Effective, &set)?;
     caps::set(None, caps::CapSet::Permitted, &set)
 }
@@ -213,7 +207,24 @@ pub(crate) fn execute(
     error
 }
 
-const SEALS: i32 = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+/// Has the kernel check a program, and attaches it to a cgroup. The numbers are those of bpf(2): commands, type of program and
+/// of attachment with its flags.
+///
+/// # Errors
+/// That of bpf(2).
+pub(crate) fn attach(cgroup: &File, program: &[u64], commands: [i32; 2], [kind, place]: [u64; 2]) -> Checked {
+    // SAFETY: the attributes live over the call and are as long as is said; what they point to does, too, and is only read.
+    let bpf = |command: i32, attributes: &[u64]| unsafe {
+        libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size_of_val(attributes))
+    };
+    let len = (program.len() as u64) << 32;
+    let load = [kind | len, program.as_ptr() as u64, c"GPL".as_ptr() as u64, 0, 0, 0];
+    let loaded = Errno::result(bpf(commands[0], &load))? as i32;
+    // SAFETY: the descriptor is new and nobody else's.
+    let loaded = unsafe { OwnedFd::from_raw_fd(loaded) };
+    let attached = bpf(commands[1], &[cgroup.as_raw_fd() as u64 | (loaded.as_raw_fd() as u64) << 32, place]);
+    Errno::result(attached).map(drop)
+}
 
 /// Descriptors that a process is given are below this, those of sealed files are not.
 const PLACED_BELOW: i32 = 10;
@@ -224,19 +235,14 @@ const PLACED_BELOW: i32 = 10;
 /// # Errors
 /// The call that failed.
 pub(crate) fn sealed_file(content: &[u8]) -> io::Result<OwnedFd> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
     use std::io::{Seek, Write};
-    // SAFETY: the name is a constant that ends with NUL.
-    let fd = Errno::result(unsafe {
-        libc::memfd_create(c"flux-imp".as_ptr(), libc::MFD_ALLOW_SEALING | libc::MFD_CLOEXEC)
-    })?;
-    // SAFETY: the descriptor is new and nobody else's.
-    let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
+    let mut file = File::from(memfd_create(c"flux-imp", MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC)?);
     file.write_all(content)?;
     file.rewind()?;
-    let seals = if !enforced!("sealed") { 0 } else { SEALS };
-    // SAFETY: takes integers.
-    Errno::result(unsafe { libc::fcntl(fd, libc::F_ADD_SEALS, seals) })?;
-    use nix::fcntl::{FcntlArg, fcntl};
+    let seals = if enforced!("sealed") { SealFlag::all() } else { SealFlag::empty() };
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     let above = fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(PLACED_BELOW))?;
     // SAFETY: the descriptor is new and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(above) })

@@ -4,10 +4,11 @@ use crate::cert::Cert;
 use crate::config::read_small;
 use crate::json::Json;
 use crate::kv::{Kind, Kv};
-use crate::limits::{FILE_LEN_MAX, INPUT_LEN_MAX};
-use crate::{munge, privileged};
+use crate::limits::{FILE_LEN_MAX, GETENT_LEN_MAX, INPUT_LEN_MAX};
+use crate::munge;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
@@ -64,18 +65,66 @@ pub fn frame(text: &str) -> Option<Vec<u8>> {
     if let Some(input) = json.get("shell-input") {
         kv.put("shell-input", Kind::Text, input.text()?)?;
     }
-    if let Some(options) = json.get("options") {
-        let policy = options.get("DevicePolicy").map_or(Some("auto"), Json::text)?;
-        let listed =
-            !matches!(options.get("DeviceAllow"), None | Some(Json::List(_))) || is_full(options.get("DeviceAllow"));
-        let contained = policy != "auto" || listed;
-        kv.put("devices", Kind::Boolean, if contained { "true" } else { "false" })?;
+    if let Some(devices) = json.get("options").map_or(Some(None), devices)? {
+        kv.put("devices", Kind::Text, &devices)?;
     }
     Some(kv.encode())
 }
 
-fn is_full(value: Option<&Json>) -> bool {
-    matches!(value, Some(Json::List(list)) if !list.is_empty())
+/// What systemd's `closed` leaves beside what is listed: null, zero, full, random, urandom, tty, ptmx, and terminals.
+const USUAL: &[&str] = &["c:1:3", "c:1:5", "c:1:7", "c:1:8", "c:1:9", "c:5:0", "c:5:2", "c:136:*"];
+
+/// systemd's `DevicePolicy` and `DeviceAllow` as a list of numbers. `Some(None)`: all devices; `None`: malformed.
+fn devices(options: &Json) -> Option<Option<String>> {
+    let policy = options.get("DevicePolicy").map_or(Some("auto"), Json::text)?;
+    let listed = match options.get("DeviceAllow") {
+        None => &[][..],
+        Some(Json::List(listed)) => listed,
+        Some(_) => return None,
+    };
+    let usual = match policy {
+        "auto" if listed.is_empty() => return Some(None),
+        "auto" | "closed" => USUAL,
+        "strict" => &[],
+        _ => return None,
+    };
+    let mut all: Vec<String> = usual.iter().map(|device| format!("{device}:rwm")).collect();
+    for entry in listed {
+        let Json::List(pair) = entry else { return None };
+        let [name, access] = &pair[..] else { return None };
+        let (name, access) = (name.text()?, access.text()?);
+        let numbers = numbers(name);
+        if numbers.is_empty() || access.is_empty() || access.contains(|letter| !"rwm".contains(letter)) {
+            let _ =
+                writeln!(std::io::stderr(), "flux-imp: DeviceAllow: {name:?} {access:?} is left out: no such device");
+            continue;
+        }
+        all.extend(numbers.iter().map(|number| format!("{number}:{access}")));
+    }
+    Some(Some(all.join(" ")))
+}
+
+/// Type, major and minor number of a path below `/dev`, or of a class: `char-NAME` and `block-NAME`, as `/proc/devices` names them.
+fn numbers(name: &str) -> Vec<String> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    if name.starts_with("/dev/") {
+        let Ok(found) = std::fs::metadata(name) else { return Vec::new() };
+        let (kind, number) = (found.file_type(), found.rdev());
+        let kind = if kind.is_char_device() { "c" } else { "b" };
+        let device = found.file_type().is_char_device() || found.file_type().is_block_device();
+        let number = format!("{kind}:{}:{}", nix::sys::stat::major(number), nix::sys::stat::minor(number));
+        return device.then_some(number).into_iter().collect();
+    }
+    let (kind, head, class) = match (name.strip_prefix("char-"), name.strip_prefix("block-")) {
+        (Some(class), _) => ("c", "Character devices:", class),
+        (_, Some(class)) => ("b", "Block devices:", class),
+        _ => return Vec::new(),
+    };
+    let table = std::fs::read_to_string("/proc/devices").unwrap_or_default();
+    let lines = table.lines().skip_while(|line| *line != head).skip(1).take_while(|line| !line.is_empty());
+    let majors =
+        lines.filter_map(|line| line.trim().split_once(' ')).filter(|(_, known)| class == "*" || *known == class);
+    majors.map(|(major, _)| format!("{kind}:{major}:*")).collect()
 }
 
 /// In the child: nothing but the key passes.
@@ -106,19 +155,34 @@ pub(crate) fn ask_munged(socket: &str, credential: &str, mut out: impl Write) ->
     u8::from(written.is_err())
 }
 
-/// In a child that is nobody: an entry as `getent` prints it. Where the site asks local files first, they are read here, as that
-/// costs less than a process; else this becomes `getent`, with an empty environment.
-pub(crate) fn look_up(database: &str, key: &str, getent: &[String], mut out: std::fs::File) -> u8 {
+/// In a child that is nobody: the line of `getent passwd UID` and, if wanted, that of `getent initgroups NAME`. Where the site asks
+/// local files first, they are read here, as that costs less than a process; else `getent` is run, with an empty environment.
+pub(crate) fn look_up(getent: &str, uid: u32, groups: bool, mut out: std::fs::File) -> u8 {
+    let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)); // With `getent`, if we are killed.
     let read = |path: &str| std::fs::File::open(path).ok().and_then(|file| read_small(file.into()).ok());
-    match read("/etc/nsswitch.conf").and_then(|sources| in_files(&sources, database, key, read)) {
-        Some(entry) => u8::from(out.write_all(entry.as_bytes()).is_err()),
-        None => {
-            if privileged::place(out.into(), 1).is_ok() {
-                privileged::execute(None, &getent[0], getent, &[], true);
-            }
-            126
-        }
-    }
+    let sources = read("/etc/nsswitch.conf").unwrap_or_default();
+    let ask = |database: &str, key: &str| {
+        let local = in_files(&sources, database, key, read);
+        local.map_or_else(|| run_getent(&[getent, database, "--", key]), Ok)
+    };
+    let mut copy = |text: String| out.write_all(text.as_bytes()).map(|()| text).map_err(|error| error.to_string());
+    let done = ask("passwd", &uid.to_string()).and_then(&mut copy).and_then(|entry| match entry.split_once(':') {
+        Some((name, _)) if groups => ask("initgroups", name).and_then(&mut copy),
+        _ => Ok(entry),
+    });
+    u8::from(done.is_err())
+}
+
+/// What it prints, or a little more than may be.
+fn run_getent(words: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    let out = child.stdout.take().ok_or("no output")?;
+    out.take(GETENT_LEN_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    let ended = text.len() as u64 > GETENT_LEN_MAX || child.wait().is_ok_and(|status| status.success());
+    if ended { Ok(text) } else { Err("not found".into()) }
 }
 
 /// The entry, if the local files are what counts for it: for users when they are asked first, for groups, of which the name

@@ -1,5 +1,6 @@
 //! Standing between the instance's owner, who may signal us, and a process of another user, whom the owner may not.
 
+use crate::config::open_trusted;
 use crate::policy::Plan;
 use crate::privileged;
 use nix::errno::Errno;
@@ -21,41 +22,47 @@ const FORWARDED: &[Signal] =
 const LINGER_MS: u16 = 100;
 
 /// Files that the process gets, each at its descriptor.
-pub(crate) type Files = Vec<(OwnedFd, i32)>;
+pub type Files = Vec<(OwnedFd, i32)>;
 
 /// Starts the process of a plan, passes signals on, and waits until it and its cgroup have ended. Answers its exit code, 128 and
-/// the signal that ended it, or 126 or 127 if it could not be started.
+/// the signal that ended it, or 126 or 127 if it could not be started. With `shed`, this process gives up all rights but to signal.
 ///
 /// # Errors
 /// A text.
-pub(crate) fn supervise(plan: &Plan, files: Files) -> Result<u8, String> {
+pub fn supervise(plan: &Plan, files: Files, cgroup: Option<&Path>, shed: bool) -> Result<u8, String> {
     let fail = |what: &'static str| move |error: Errno| format!("{what}: {error}");
-    let cgroup = own_cgroup();
+    let root = plan.become_user.is_none() && enforced!("run-trusted");
+    root.then(|| open_trusted(Path::new(&plan.path))).transpose()?;
     let mut watched = SigSet::empty();
     [SIGCHLD, SIGUSR1].iter().chain(FORWARDED).for_each(|signal| watched.add(*signal));
     watched.thread_block().map_err(fail("blocking signals"))?;
     let signals =
         SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(fail("signalfd"))?;
     let child = privileged::fork(|| start(plan, files)).map_err(fail("fork"))?;
-    enforced!("capabilities")
+    (shed && enforced!("capabilities"))
         .then(|| privileged::keep_only(&[caps::Capability::CAP_KILL]))
         .transpose()
         .map_err(|error| format!("capabilities: {error}"))?;
-    let mut code = None;
+    // What has opened a session must close it: it kills the shell itself.
+    let last = if plan.opens_session { SIGUSR1 } else { SIGKILL };
+    let (mut code, mut killing) = (None, false);
     loop {
-        let lingering = code.is_some();
-        if lingering && cgroup.as_deref().is_none_or(|path| others_in(path).is_empty()) {
-            return Ok(code.unwrap_or(1));
+        if killing {
+            let others = cgroup.map(others_in).unwrap_or_default().into_iter().filter(|pid| *pid != child);
+            let targets = others.map(|pid| (pid, SIGKILL)).chain(code.is_none().then_some((child, last)));
+            targets.for_each(|(pid, signal)| kill(pid, signal).unwrap_or(())); // One that ended meanwhile is no error.
         }
-        let timeout = if lingering { PollTimeout::from(LINGER_MS) } else { PollTimeout::NONE };
+        let empty = || cgroup.is_none_or(|path| others_in(path).is_empty());
+        if let Some(code) = code.filter(|_| empty()) {
+            return Ok(code);
+        }
+        let timeout = if killing || code.is_some() { PollTimeout::from(LINGER_MS) } else { PollTimeout::NONE };
         privileged::readable(&signals, timeout).map_err(fail("poll"))?;
         while let Ok(Some(info)) = signals.read_signal() {
             match i32::try_from(info.ssi_signo).map(Signal::try_from) {
-                Ok(Ok(SIGCHLD)) => code = code.or(reap(child)),
-                Ok(Ok(SIGUSR1)) => kill_all(cgroup.as_deref(), code.is_none().then_some(child)),
-                Ok(Ok(signal)) if code.is_none() => {
-                    let _ = kill(child, signal); // It may be ending just now.
-                }
+                Ok(Ok(SIGCHLD)) => code = code.or_else(|| reap(child)),
+                Ok(Ok(SIGUSR1)) => killing = true,
+                Ok(Ok(signal)) if code.is_none() => kill(child, signal).unwrap_or(()), // It may be ending just now.
                 _ => {}
             }
         }
@@ -89,7 +96,7 @@ fn reap(child: Pid) -> Option<u8> {
 }
 
 /// The directory of our cgroup, if it was made for this job alone (its name begins with `imp-shell`).
-fn own_cgroup() -> Option<PathBuf> {
+pub(crate) fn own_cgroup() -> Option<PathBuf> {
     let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let ours = Path::new(path).file_name()?.to_str()?.starts_with("imp-shell");
@@ -97,16 +104,8 @@ fn own_cgroup() -> Option<PathBuf> {
 }
 
 /// Processes in a cgroup beside this one; none if it cannot be read.
-fn others_in(cgroup: &Path) -> Vec<Pid> {
+pub(crate) fn others_in(cgroup: &Path) -> Vec<Pid> {
     let text = std::fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
     let pids = text.lines().filter_map(|line| line.parse().ok()).map(Pid::from_raw);
     pids.filter(|pid| pid.as_raw() > 0 && *pid != Pid::this()).collect()
-}
-
-/// SIGUSR1 stands for SIGKILL: to all of the cgroup, or to the child alone.
-fn kill_all(cgroup: Option<&Path>, child: Option<Pid>) {
-    let targets = cgroup.map(others_in).unwrap_or_default().into_iter().chain(child);
-    targets.for_each(|pid| {
-        let _ = kill(pid, SIGKILL); // One that ended meanwhile is no error.
-    });
 }

@@ -7,7 +7,7 @@ use crate::munge;
 /// What the site's configuration says (`[sign]` and `[ca]` of flux-security).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    pub allowed: Vec<Mechanism>,
+    pub allowed: Vec<String>,
     /// Seconds.
     pub max_ttl: i64,
 }
@@ -26,11 +26,9 @@ pub enum Authority<'a> {
 /// [`SignError::NotAllowed`], [`SignError::NotCaller`].
 pub fn verify_none(signed: &Signed<'_>, rules: &Rules, caller: u32) -> Result<(), SignError> {
     allowed(signed, rules, Mechanism::None)?;
-    if signed.userid == caller || !enforced!("none-caller") {
-        Ok(())
-    } else {
-        Err(SignError::NotCaller { id: signed.userid, caller })
-    }
+    let id = signed.userid;
+    refuse!(id != caller && enforced!("none-caller"), SignError::NotCaller { id, caller });
+    Ok(())
 }
 
 /// Checks a `curve` request: the enclosed key made the signature, the times hold, and the key is the user's.
@@ -41,12 +39,11 @@ pub fn verify_none(signed: &Signed<'_>, rules: &Rules, caller: u32) -> Result<()
 /// The first of [`SignError`] that applies.
 pub fn verify_curve(signed: &Signed<'_>, rules: &Rules, now: i64, authority: &Authority<'_>) -> Result<(), SignError> {
     allowed(signed, rules, Mechanism::Curve)?;
-    let cert = Cert::from_header(&signed.header).ok_or(SignError::MissingHeader { key: "curve.cert" })?;
-    refuse!(
-        !cert.verifies(signed.signature, signed.signed_part.as_bytes()) && enforced!("signature"),
-        SignError::BadSignature,
-    );
-    let time = |key| signed.header.time(key).ok_or(SignError::MissingHeader { key });
+    let missing = |key| SignError::Malformed(format!("header has no {key}"));
+    let cert = Cert::from_header(&signed.header).ok_or_else(|| missing("curve.cert"))?;
+    let good = cert.verifies(signed.signature, signed.signed_part.as_bytes());
+    refuse!(!good && enforced!("signature"), SignError::BadSignature);
+    let time = |key| signed.header.time(key).ok_or_else(|| missing(key));
     let (ctime, xtime) = (time("curve.ctime")?, time("curve.xtime")?);
     refuse!(ctime > now && enforced!("future"), SignError::FromTheFuture);
     let too_old = ctime.saturating_add(rules.max_ttl) < now && enforced!("max-ttl");
@@ -88,37 +85,28 @@ fn by_ca(
     now: i64,
     revoked: &dyn Fn(&str) -> bool,
 ) -> Result<i64, &'static str> {
-    refuse!(
-        ca.meta.boolean("ca-capability") != Some(true) && enforced!("ca-capability"),
-        "the CA's certificate is none of a CA",
-    );
-    refuse!(!cert.is_signed_by(ca) && enforced!("ca-signature"), "the CA did not sign it");
     let incomplete = "the certificate lacks metadata";
     let time = |key| cert.meta.time(key).ok_or(incomplete);
-    let (valid_from, ctime, xtime) = (time("not-valid-before-time")?, time("ctime")?, time("xtime")?);
-    let ttl = cert.meta.integer("max-sign-ttl").ok_or(incomplete)?;
+    let text = |key| cert.meta.text(key).ok_or(incomplete);
+    let number = |key| cert.meta.integer(key).ok_or(incomplete);
+    let (from, ctime, xtime) = (time("not-valid-before-time")?, time("ctime")?, time("xtime")?);
+    let (ttl, of, site, uuid) = (number("max-sign-ttl")?, number("userid")?, text("domain")?, text("uuid")?);
+    let ca_capable = ca.meta.boolean("ca-capability") == Some(true);
+    refuse!(!ca_capable && enforced!("ca-capability"), "the CA's certificate is none of a CA");
+    refuse!(!cert.is_signed_by(ca) && enforced!("ca-signature"), "the CA did not sign it");
     refuse!(xtime < now && enforced!("cert-expired"), "the certificate has expired");
-    refuse!((valid_from > now || ctime > now) && enforced!("cert-future"), "the certificate is not valid yet");
-    refuse!(
-        cert.meta.text("domain").ok_or(incomplete)? != domain && enforced!("cert-domain"),
-        "the certificate is of another domain",
-    );
-    refuse!(
-        cert.meta.integer("userid").ok_or(incomplete)? != i64::from(userid) && enforced!("cert-user"),
-        "the certificate is of another user",
-    );
-    refuse!(
-        revoked(cert.meta.text("uuid").ok_or(incomplete)?) && enforced!("cert-revoked"),
-        "the certificate has been revoked",
-    );
+    refuse!(from.max(ctime) > now && enforced!("cert-future"), "the certificate is not valid yet");
+    refuse!(site != domain && enforced!("cert-domain"), "the certificate is of another domain");
+    refuse!(of != i64::from(userid) && enforced!("cert-user"), "the certificate is of another user");
+    refuse!(revoked(uuid) && enforced!("cert-revoked"), "the certificate has been revoked");
     Ok(ttl)
 }
 
 fn allowed(signed: &Signed<'_>, rules: &Rules, mechanism: Mechanism) -> Result<(), SignError> {
     assert_eq!(signed.mechanism, mechanism, "the caller chooses the check by the mechanism");
-    if rules.allowed.contains(&mechanism) || !enforced!("allowed-types") {
-        Ok(())
-    } else {
-        Err(SignError::NotAllowed { mechanism })
-    }
+    refuse!(
+        !rules.allowed.iter().any(|name| name == mechanism.name()) && enforced!("allowed-types"),
+        SignError::NotAllowed { mechanism }
+    );
+    Ok(())
 }

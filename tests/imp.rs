@@ -190,7 +190,7 @@ fn what_the_rules_forbid_is_refused() {
         ("cut", site.exec(FLUX, &good.replace("=\"", "\"")), "signature"),
         ("no JSON", site.exec(FLUX, "J"), "unprivileged child failed"),
         ("nothing", site.exec(FLUX, ""), "unprivileged child failed"),
-        ("devices", site.exec(FLUX, &contained), "no support"),
+        ("devices", site.exec(FLUX, &contained), "no cgroup of its own"),
         ("another shell", site.imp_as(FLUX, "true", "exec /bin/sh -c id", &good), "not in allowed-shells"),
         ("no command", site.imp_as(FLUX, "true", "run epilog", ""), "no command"),
         ("another caller of a command", site.imp_as(ALICE, "true", "run prolog", ""), "not in allowed-users"),

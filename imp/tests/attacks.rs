@@ -5,10 +5,9 @@ mod behaviour;
 mod site;
 
 use serde::Deserialize;
-use site::{PROFILE, Site};
+use site::{PROFILE, Site, build};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 const ALLOWED_PER_CLASS: usize = 6;
 const ATTACKS_MIN: usize = 60;
@@ -36,13 +35,7 @@ struct Table {
 
 /// The program without checks, built here: nothing else ever builds it.
 fn weakened() -> PathBuf {
-    let target =
-        Path::new(env!("CARGO_BIN_EXE_flux-imp")).parent().and_then(Path::parent).expect("target/debug/flux-imp");
-    let args =
-        ["build", "--quiet", "-p", "flux-imp", "--features", "weaken", "--bin", "flux-imp-weakened", "--target-dir"];
-    let built = Command::new(env!("CARGO")).args(args).arg(target).current_dir(env!("CARGO_MANIFEST_DIR")).status();
-    assert!(built.expect("cargo runs").success(), "the weakened program builds");
-    target.join("debug/flux-imp-weakened")
+    build(&["-p", "flux-imp", "--features", "weaken", "--bin", "flux-imp-weakened"]).join("flux-imp-weakened")
 }
 
 #[test]

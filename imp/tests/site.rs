@@ -14,7 +14,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const ALICE: u32 = 4002;
@@ -83,6 +83,7 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
         ("slow", input(&good.made("{\"slow\":1}"))),
         ("stdin", input(&good.made("{\"stdin\":1}"))),
         ("trap", input(&good.made("{\"trap\":1}"))),
+        ("devices", input(&good.made("{\"devices\":1}"))),
         ("leave", input(&good.made("{\"leave\":1}"))),
         ("rewrite", input(&good.made("{\"rewrite\":1}"))),
         ("forged", input(&format!("{head}.{evil}.{signature}"))),
@@ -171,12 +172,21 @@ with_casign() { printf '[ca]\nmax-cert-ttl = 86400\nmax-sign-ttl = 1000\ncert-pa
 casign() { as 4002 "$IMP" casign <"$W/home/alice/.flux/curve/sig.pub"; }
 # broken SYSCALL:HOW REQUEST: as start, but a system call does not do what it should. A tracer that is root leaves the set-id bit its effect.
 broken() { strace -f -u flux -e "trace=${1%%:*}" -e "inject=$1" -o /dev/null "$IMP" exec "$W/bin/shell" 1 <"$W/in/$2"; echo "code $?"; }
+# with_pam LINE...: sessions of PAM, with this stack.
+with_pam() {
+    sed -i 's,^.exec.$,[exec]\npam-support = true\npam-opener = "/etc/flux-imp-pam",' /etc/flux/imp/conf.d/imp.toml
+    install -m 755 "$W/bin/flux-imp-pam" /etc/flux-imp-pam; mkdir -p /etc/pam.d /etc/security; printf '%s\n' "$@" >/etc/pam.d/flux
+    : >/etc/security/pam_env.conf; [ -z "$LLVM_PROFILE_FILE" ] || sed -i 's/^.exec.$/[exec]\nallowed-environment = ["LLVM_PROFILE_FILE"]/' /etc/flux/imp/conf.d/imp.toml
+    printf '#!/bin/sh\necho "$PAM_TYPE of $PAM_USER"\n' >/etc/tell; chmod 755 /etc/tell
+}
 with_cgroup() {
     mount -t cgroup2 none /sys/fs/cgroup; CG=/sys/fs/cgroup/imp-shell-${W##*/}; mkdir "$CG"
     trap 'echo 1 >"$CG/cgroup.kill"; while ! rmdir "$CG"; do sleep 0.05; done' EXIT
 }
 # contained COMMAND...: runs it in a cgroup made for this job.
 contained() { sh -c 'echo 0 >"$0/cgroup.procs"; exec "$@"' "$CG" "$@"; }
+# with_devices OPTIONS: starts a job that tries devices, with these options.
+with_devices() { sed "s|}\$|,\"options\":$1}|" "$W/in/devices" >"$W/t/in"; contained setpriv --reuid 4001 --regid 4001 --clear-groups "$IMP" exec "$W/bin/shell" 1 <"$W/t/in"; }
 start_contained() { contained setpriv --reuid 4001 --regid 4001 --clear-groups "$IMP" exec "$W/bin/shell" 1 <"$W/in/$1"; }
 # The process of the IMP, once the job shell does what it is for.
 imp_pid() { until pgrep -f '^sleep (5|2.5|0.6)$' >/dev/null; do sleep 0.05; done; pgrep -o -x "$PROGRAM"; }
@@ -191,6 +201,7 @@ case $job in
 *slow*) sleep 0.6 </dev/null;;
 *stdin*) echo "input $(cat)";;
 *trap*) trap 'echo got TERM; exit 3' TERM; sleep 5 >/dev/null 2>&1 & echo ready; wait;;
+*devices*) for d in null zero random; do (: </dev/$d) 2>&1 && echo "reads $d"; (: >/dev/$d) 2>&1 && echo "writes $d"; done;;
 *leave*) sleep 2.5 >/dev/null 2>&1 3>&- & ;;
 *rewrite*) { echo rewritten >/proc/self/fd/3; } 2>/dev/null; cat /proc/self/fd/3;;
 esac
@@ -202,6 +213,16 @@ exit 7
 fn copy_program(from: &Path, to: &Path) {
     let done = Command::new("cp").args([from, to]).status();
     assert!(done.expect("cp(1) is there").success(), "{} is copied", from.display());
+}
+
+/// Builds a program beside the tests; answers the directory it is in.
+pub(crate) fn build(what: &[&str]) -> PathBuf {
+    let here = Path::new(env!("CARGO_BIN_EXE_flux-imp")).parent().expect("target/debug/flux-imp");
+    let target = here.parent().expect("target/debug");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--target-dir"]).arg(target).args(what).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(command.status().expect("cargo runs").success(), "{what:?} builds");
+    here.to_path_buf()
 }
 
 impl Site {
@@ -268,6 +289,7 @@ impl Site {
         self.write("etc/ca.pub", &self.ca.0.to_toml(), 0o644);
         self.write("etc/ca", &wrap::secret_to_toml(&self.ca.1), 0o600);
         self.install("flux-imp", Path::new(env!("CARGO_BIN_EXE_flux-imp")));
+        self.install("flux-imp-pam", &build(&["-p", "flux-imp-pam"]).join("flux-imp-pam"));
     }
 
     /// Makes a set-id copy of a program.

@@ -47,9 +47,9 @@ pub fn errno(error: &SignError) -> i32 {
 pub fn check_sent<'a>(signed: &'a str, now: i64) -> Result<Signed<'a>, SignError> {
     let request = parse(signed)?;
     if request.mechanism == Mechanism::Curve {
-        let rules = Rules { allowed: vec![Mechanism::Curve], max_ttl: i64::MAX };
-        let own =
-            flux_imp::cert::Cert::from_header(&request.header).ok_or(SignError::MissingHeader { key: "curve.cert" })?;
+        let rules = Rules { allowed: vec![Mechanism::Curve.name().into()], max_ttl: i64::MAX };
+        let own = flux_imp::cert::Cert::from_header(&request.header)
+            .ok_or(SignError::Malformed("header has no curve.cert".into()))?;
         verify_curve(&request, &rules, now, &Authority::Home(&own))?;
     }
     Ok(request)

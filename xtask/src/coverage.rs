@@ -30,7 +30,8 @@ pub(crate) fn main(_: &[String]) -> Outcome {
         command.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env("RUSTC_WRAPPER", "");
         command
     };
-    let objects = objects(&mut test(&["--no-run", "--message-format=json"]))?;
+    let mut objects = objects(&mut test(&["--no-run", "--message-format=json"]))?;
+    objects.insert(target().join("debug/flux-imp-pam").display().to_string()); // The tests build it.
     run(test(&["--quiet"]).env("LLVM_PROFILE_FILE", directory.join("%c%m.profraw")))?;
     let merged = directory.join("all.profdata");
     let mut merge = Command::new(tool("llvm-profdata")?);

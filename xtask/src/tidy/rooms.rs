@@ -46,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "sign"],
     ),
     ("flux-imp", &[]),
+    ("flux-imp-pam", &["imp"]),
     ("flux-sign", &["imp"]),
     ("flux", &["types", "wire", "sys", "topo", "client", "cmd", "runtime", "shellrun", "ionquery", "imp", "sign"]),
     // Beside the house: nothing in it may use these.
