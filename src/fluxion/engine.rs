@@ -5,11 +5,12 @@ use crate::graph::{Graph, Near, PruneTypes, Status, VertexId};
 use crate::intern::{Subsystem, TypeId};
 use crate::jobspec::Jobspec;
 use crate::limits::{GRAPH_DURATION_MAX, JOB_COUNT_MAX};
-use crate::matcher::{MatchPolicy, subsystems_of};
+use crate::matcher::{MatchPolicy, Script, subsystems_of};
 use crate::reader::Reader;
 use crate::traverser::{Hold, JobHold, JobTable, MatchOp, Matched, Release, Take};
 use crate::writer::Writer;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct EngineConfig {
     pub prune_filters: String,
     /// Slots side by side are alternatives.
     pub is_flexible: bool,
+    /// A policy in Lua, which goes before `policy`.
+    pub script: Option<Rc<Script>>,
 }
 
 impl Default for EngineConfig {
@@ -30,6 +33,7 @@ impl Default for EngineConfig {
             matcher: "CA".into(),
             prune_filters: "ALL:core,ALL:node".into(),
             is_flexible: false,
+            script: None,
         }
     }
 }
@@ -40,6 +44,7 @@ pub struct Engine {
     pub graph: Graph,
     pub jobs: JobTable,
     pub(crate) policy: MatchPolicy,
+    pub(crate) script: Option<Rc<Script>>,
     pub(crate) subsystems: Vec<Subsystem>,
     pub(crate) prune: PruneTypes,
     pub(crate) is_flexible: bool,
@@ -71,7 +76,8 @@ impl Engine {
         let mut engine = Engine {
             graph,
             jobs: JobTable::new(),
-            policy: config.policy,
+            policy: config.script.as_ref().map_or(config.policy, |script| script.policy()),
+            script: config.script.clone(),
             subsystems,
             prune,
             is_flexible: config.is_flexible,
@@ -102,6 +108,25 @@ impl Engine {
             }
         }
         self.graph.prime(self.subsystems[0], &mut self.prune)
+    }
+
+    /// Asks the script for the scores of all vertices, if something has changed since it was last asked.
+    pub(crate) fn score_all(&mut self) {
+        let Some(script) = self.script.clone().filter(|_| !self.policy.is_live && !self.graph.is_scored) else {
+            return;
+        };
+        let dominant = self.dominant();
+        let all: Vec<VertexId> = self.graph.vertex_ids().collect();
+        for at in all {
+            self.graph.vertex_mut(at).script_score = script.score(&self.graph, at, dominant, None);
+        }
+        self.graph.is_scored = true;
+        self.graph.forget_rankings();
+    }
+
+    /// What the match policy in Lua has failed at since this was last asked.
+    pub fn take_trouble(&self) -> Option<String> {
+        self.script.as_ref().and_then(|script| script.take_trouble())
     }
 
     pub(crate) fn base_exclusive_types(&self) -> BTreeSet<TypeId> {

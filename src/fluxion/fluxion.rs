@@ -10,13 +10,14 @@ use crate::error::{GraphError, MatchError};
 use crate::graph::Graph;
 use crate::jobspec::Jobspec;
 use crate::limits::GRAPH_DURATION_MAX;
-use crate::matcher::parse_policy;
+use crate::matcher::{MatchPolicy, Script, parse_policy};
 use crate::reader::Reader;
 use crate::traverser::{Hold, MatchOp};
 use crate::writer::{Format, Writer};
 use flux_types::ResourceSet;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 pub(crate) use counts::{Counts, Outcomes};
 
@@ -25,6 +26,8 @@ pub(crate) use counts::{Counts, Outcomes};
 pub struct FluxionConfig {
     /// A named policy or a composition of one (`match-policy`).
     pub match_policy: String,
+    /// A policy in Lua, which goes before `match_policy`: its path and its text.
+    pub match_script: Option<(String, String)>,
     /// What R says beside the execution part (`match-format`).
     pub match_format: Format,
     /// `prune-filters`.
@@ -43,6 +46,7 @@ impl Default for FluxionConfig {
     fn default() -> Self {
         FluxionConfig {
             match_policy: "first".into(),
+            match_script: None,
             match_format: Format::Rv1Nosched,
             prune_filters: "ALL:core,ALL:node".into(),
             subsystems: "CA".into(),
@@ -126,11 +130,19 @@ impl Fluxion {
             "flexible" => true,
             other => return Err(GraphError::Malformed(format!("unknown traverser '{other}'"))),
         };
+        let script = match &config.match_script {
+            None => None,
+            Some((path, text)) => Some(Rc::new(Script::load(path, text).map_err(GraphError::Malformed)?)),
+        };
         let engine_config = EngineConfig {
-            policy: parse_policy(&config.match_policy).map_err(GraphError::Malformed)?,
+            policy: match script {
+                None => parse_policy(&config.match_policy).map_err(GraphError::Malformed)?,
+                Some(_) => MatchPolicy::FIRST,
+            },
             matcher: config.subsystems.clone(),
             prune_filters: config.prune_filters.clone(),
             is_flexible,
+            script,
         };
         let engine = Engine::new(graph, &engine_config)?;
         Ok(Fluxion { engine, format: config.match_format, has_expiration: false, counts: Counts::default() })

@@ -30,7 +30,7 @@ pub use error::{GraphError, JobspecError, MatchError};
 pub use fluxion::{Allocation, Fluxion, FluxionConfig};
 pub use graph::{Edge, EdgeId, Graph, Status, Vertex, VertexId};
 pub use intern::{Subsystem, TypeId};
-pub use matcher::{MatchPolicy, Preference, parse_policy, subsystems_of};
+pub use matcher::{MatchPolicy, Preference, Script, is_script, parse_policy, subsystems_of};
 pub use planner::{Multi, Timeline};
 pub use reader::{Claim, Reader, dot_of_recipe};
 pub use service::FluxionModules;

@@ -38,5 +38,11 @@ pub const COMMAND_LINE_BYTES_MAX: usize = 1 << 20;
 pub const NOTIFY_COUNT_MAX: usize = 1024;
 /// Jobs behind the head of a queue that are looked at in one cycle, whether they can ever start.
 pub const FRESH_PER_CYCLE_MAX: usize = 1024;
+/// Bytes a match policy in Lua may use.
+pub const SCRIPT_MEMORY_MAX: usize = 16 << 20;
+/// Instructions of Lua that the score of one resource may take.
+pub const SCRIPT_INSTRUCTIONS_MAX: u64 = 100_000;
+/// The highest score of a match policy in Lua; the lowest is 0.
+pub const SCRIPT_SCORE_MAX: f64 = 1e9;
 /// Jobs a queue policy holds pending.
 pub const PENDING_COUNT_MAX: usize = 4_000_000;

@@ -4,6 +4,7 @@ mod formats;
 mod hostile;
 mod policies;
 mod release;
+mod scripts;
 mod siblings;
 mod state;
 

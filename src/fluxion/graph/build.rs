@@ -51,6 +51,7 @@ impl Graph {
         self.by_path = None;
         self.rankings.clear();
         self.node_index = None;
+        self.is_scored = false;
         if new.kind == TypeId::NODE && new.status == Status::Up {
             self.nodes_up += 1;
         }
@@ -76,6 +77,7 @@ impl Graph {
             reservation_count: 0,
             held_units: 0,
             running_count: 0,
+            script_score: 0,
             below: None,
         });
         Ok(at)

@@ -57,11 +57,13 @@ impl Graph {
     pub fn set_property(&mut self, at: VertexId, key: &str, value: &str) {
         self.vertex_mut(at).set_property(key, value);
         self.node_index = None;
+        self.is_scored = false;
     }
 
     /// True if the property was there.
     pub fn remove_property(&mut self, at: VertexId, key: &str) -> bool {
         self.node_index = None;
+        self.is_scored = false;
         self.vertex_mut(at).remove_property(key)
     }
 

@@ -22,6 +22,10 @@ impl Orders {
         }
     }
 
+    pub(super) fn forget_all(&mut self) {
+        self.lists.clear();
+    }
+
     fn weight(&self, at: EdgeId) -> u64 {
         self.weights.get(at.0 as usize).copied().unwrap_or(UNTOUCHED)
     }

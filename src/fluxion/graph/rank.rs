@@ -139,6 +139,12 @@ impl Graph {
         &self.rankings[at]
     }
 
+    /// Scores have changed.
+    pub(crate) fn forget_rankings(&mut self) {
+        self.rankings.clear();
+        self.orders.forget_all();
+    }
+
     /// Makes room for new rankings; no search is running.
     pub(crate) fn trim_rankings(&mut self) {
         if self.rankings.len() >= RANKING_COUNT_MAX {

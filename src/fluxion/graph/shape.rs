@@ -37,6 +37,8 @@ pub struct Graph {
     pub marks: Marks,
     pub orders: Orders,
     pub(super) rankings: Vec<Ranking>,
+    /// All vertices have the score that a match policy in Lua makes of them.
+    pub(crate) is_scored: bool,
     pub(super) node_index: Option<Box<NodeIndex>>,
 }
 

@@ -62,6 +62,8 @@ pub struct Vertex {
     pub held_units: u32,
     /// Jobs that have something here or below now, whatever their planned end.
     pub running_count: u32,
+    /// What a match policy in Lua makes of it; 0: neither it nor anything below is to be used.
+    pub(crate) script_score: i64,
     /// What exists and is used below this vertex, for pruning.
     pub below: Option<Box<Multi>>,
 }

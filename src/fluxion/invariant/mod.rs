@@ -41,6 +41,7 @@ impl World {
             matcher: "CA".into(),
             prune_filters: rng.pick(FILTERS).to_string(),
             is_flexible: rng.percent(20),
+            script: None,
         };
         let engine = load(&document, &config);
         let checker = Checker::new(&document);

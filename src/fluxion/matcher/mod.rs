@@ -1,8 +1,10 @@
 //! Which of many matching resources are the better ones.
 
 mod parse;
+mod script;
 
 pub use parse::{parse_policy, subsystems_of};
+pub use script::{Script, is_script};
 
 use crate::graph::Vertex;
 use crate::intern::TypeId;
@@ -31,6 +33,10 @@ pub struct MatchPolicy {
     pub is_node_exclusive: bool,
     /// The first match is good enough.
     pub stops_early: bool,
+    /// Scores come from a script rather than from ids.
+    pub is_scripted: bool,
+    /// The script is asked at every match, as its scores depend on what is in use.
+    pub is_live: bool,
 }
 
 /// A resource whose `perf_class` is missing, no number or out of range counts as the worst.
@@ -43,6 +49,8 @@ impl MatchPolicy {
         is_node_centric: true,
         is_node_exclusive: false,
         stops_early: true,
+        is_scripted: false,
+        is_live: false,
     };
 
     /// What being below `vertex` adds to a score.
@@ -50,12 +58,18 @@ impl MatchPolicy {
         if !self.is_node_centric || vertex.kind != TypeId::NODE {
             return 0;
         }
+        if self.is_scripted {
+            return vertex.script_score.saturating_mul(NODE_FACTOR);
+        }
         let tie = (vertex.uniq_id % NODE_FACTOR - 1).abs();
         vertex.id.saturating_add(2).saturating_mul(NODE_FACTOR).saturating_add(tie)
     }
 
     /// The score of a vertex that matches, given what its ancestors add. Above 0 is a match.
     pub(crate) fn score(&self, vertex: &Vertex, above: i64) -> i64 {
+        if self.is_scripted {
+            return if vertex.script_score > 0 { above.saturating_add(vertex.script_score) } else { 0 };
+        }
         match self.preference {
             Preference::High | Preference::Low => above.saturating_add(vertex.id).saturating_add(2),
             Preference::Locality => vertex.id.saturating_add(2),

@@ -19,7 +19,7 @@ const NAMED: &[(&str, &str)] = &[
 /// The word that is not understood.
 pub fn parse_policy(text: &str) -> Result<MatchPolicy, String> {
     let plain =
-        |preference| MatchPolicy { preference, is_node_centric: false, is_node_exclusive: false, stops_early: false };
+        |preference| MatchPolicy { preference, is_node_centric: false, stops_early: false, ..MatchPolicy::FIRST };
     match text {
         "locality" => return Ok(plain(Preference::Locality)),
         "variation" => return Ok(plain(Preference::Variation)),
@@ -51,7 +51,7 @@ pub fn parse_policy(text: &str) -> Result<MatchPolicy, String> {
     }
     let preference = policy.ok_or_else(|| format!("policy '{text}' names neither low nor high"))?;
     let [(_, is_node_centric), (_, is_node_exclusive), (_, stops_early)] = flags;
-    Ok(MatchPolicy { preference, is_node_centric, is_node_exclusive, stops_early })
+    Ok(MatchPolicy { preference, is_node_centric, is_node_exclusive, stops_early, ..MatchPolicy::FIRST })
 }
 
 const MATCHERS: &[(&str, &[&str])] = &[

@@ -15,7 +15,8 @@ Reads commands from standard input; type \"help\" for a list.
   -W, --load-allowlist=TYPES    load only these types, separated by commas (hwloc)
   -S, --match-subsystems=NAME   CA|IBA|IBBA|PFS1BA|PA|C+IBA|C+IBBA|C+PFS1BA|C+PA|IB+IBBA|C+P+IBA|VA|V+PFS1BA|ALL (CA)
   -P, --match-policy=POLICY     first|firstnodex|low|high|lonode|hinode|lonodex|hinodex|locality|variation, or
-                                'policy=low|high [node_centric=true] [node_exclusive=true] [stop_on_1_matches=true]'
+                                'policy=low|high [node_centric=true] [node_exclusive=true] [stop_on_1_matches=true]',
+                                or FILE.lua, a script that scores resources
                                 (first)
   -F, --match-format=FORMAT     simple|pretty_simple|jgf|jgf_shorthand|rlite|rv1|rv1_nosched|rv1_shorthand (simple)
   -T, --traverser-policy=NAME   simple|flexible (simple)

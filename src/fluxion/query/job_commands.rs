@@ -48,6 +48,9 @@ impl<H: Host> Session<'_, H> {
         });
         let result = jobspec.and_then(|jobspec| self.engine.match_job(op, job, &jobspec, NOW, &mut writer));
         let elapsed = self.host.clock() - started;
+        if let Some(trouble) = self.engine.take_trouble() {
+            self.error(&trouble)?;
+        }
         self.visits = self.engine.visit_count - visits;
         if let Err(error @ (MatchError::Invalid(_) | MatchError::NotFound(_) | MatchError::Exists(_))) = &result {
             self.error(&format!("job {job}: {error}"))?;

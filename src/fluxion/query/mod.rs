@@ -12,11 +12,12 @@ pub use options::{Options, parse_options};
 use crate::engine::{Engine, EngineConfig};
 use crate::graph::Graph;
 use crate::limits::COMMAND_LINE_BYTES_MAX;
-use crate::matcher::parse_policy;
+use crate::matcher::{MatchPolicy, Script, is_script, parse_policy};
 use crate::reader::Reader;
 use crate::writer::{Format, Writer};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
+use std::rc::Rc;
 
 /// What the tool needs of the world.
 pub trait Host {
@@ -93,8 +94,16 @@ fn load<H: Host>(options: &Options, host: &mut H) -> Result<Engine, String> {
     let mut graph = Graph::default();
     let loaded = reader.load(&mut graph, &text, &options.load_allowlist);
     loaded.map_err(|error| format!("ERROR: {error}\nERROR: error generating resources"))?;
+    let (policy, script) = match options.match_policy.as_str() {
+        path if is_script(path) => {
+            let text = host.read(path).map_err(|error| format!("can't read {path}: {error}"))?;
+            (MatchPolicy::FIRST, Some(Rc::new(Script::load(path, &text)?)))
+        }
+        name => (parse_policy(name)?, None),
+    };
     let config = EngineConfig {
-        policy: parse_policy(&options.match_policy)?,
+        policy,
+        script,
         matcher: options.match_subsystems.clone(),
         prune_filters: options.prune_filters.clone(),
         is_flexible: options.is_flexible,

@@ -78,7 +78,9 @@ pub(super) fn resource_config(map: &Map<String, Value>) -> Result<(FluxionConfig
         // Without "force" the graph in R's scheduling part is preferred, if there is one.
         config.load_format = (name != "rv1exec" || file.is_some()).then_some(reader);
     }
-    crate::matcher::parse_policy(&config.match_policy)?;
+    if !crate::matcher::is_script(&config.match_policy) {
+        crate::matcher::parse_policy(&config.match_policy)?;
+    }
     if !matches!(config.traverser.as_str(), "simple" | "flexible") {
         return Err(format!("unknown traverser '{}'", config.traverser));
     }

@@ -4,6 +4,7 @@ use super::config::{merged, resource_config};
 use super::{Shared, refused, seconds};
 use crate::fluxion::{Fluxion, FluxionConfig};
 use crate::limits::NOTIFY_COUNT_MAX;
+use crate::matcher::{Script, is_script};
 use crate::reader::Reader;
 use flux_sched::Acquired;
 use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Outcome, Service, Tag};
@@ -17,6 +18,8 @@ pub(super) struct FluxionResource {
     args: Vec<String>,
     pub(super) options: Map<String, Value>,
     config: FluxionConfig,
+    /// The match policy in Lua that is being read.
+    script: Option<Tag>,
     /// The stream of resources.
     acquire: Option<Tag>,
     /// The file the graph is read from, and the resources that wait for it.
@@ -66,12 +69,12 @@ impl Service for FluxionResource {
         self.options = merged(cx, "sched-fluxion-resource", &self.args)?;
         let (config, file) = resource_config(&self.options).map_err(refused)?;
         (self.config, self.load_file) = (config, file);
-        self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({})));
+        self.begin(cx);
         Ok(())
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
-        if let Some(tag) = self.acquire {
+        if let Some(tag) = self.acquire.take() {
             cx.notify("resource.acquire-cancel", Target::Any, json!({"matchtag": tag.0}));
         }
         for (request, _) in std::mem::take(&mut self.notified) {
@@ -101,6 +104,9 @@ impl Service for FluxionResource {
     }
 
     fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
+        if self.script.take_if(|of| *of == tag).is_some() {
+            return self.script_read(cx, completion);
+        }
         let Some((_, acquired)) = self.load.take_if(|(of, _)| *of == tag) else { return };
         let text = match completion {
             Completion::File(bytes) => String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()),
@@ -116,12 +122,16 @@ impl Service for FluxionResource {
         }
     }
 
-    /// The graph is made once: a new configuration is only looked at, and holds when the module is reloaded.
+    /// A graph under a new configuration is a new graph: whoever follows it begins again, as after a reload of the module.
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         let options = merged(cx, "sched-fluxion-resource", &self.args)?;
-        resource_config(&options).map_err(refused)?;
+        let (config, file) = resource_config(&options).map_err(refused)?;
         if options != self.options {
-            cx.log(LogLevel::Notice, "the new [sched-fluxion-resource] holds once the module is reloaded".to_owned());
+            cx.log(LogLevel::Notice, "the graph is made anew under the new [sched-fluxion-resource]".to_owned());
+            self.stop(cx);
+            (self.options, self.config, self.load_file) = (options, config, file);
+            (self.load, self.resources, self.up) = (None, None, Idset::new());
+            self.begin(cx);
         }
         Ok(())
     }
@@ -138,6 +148,7 @@ impl FluxionResource {
             args: Vec::new(),
             options: Map::new(),
             config: FluxionConfig::default(),
+            script: None,
             acquire: None,
             load: None,
             load_file: None,
@@ -146,6 +157,32 @@ impl FluxionResource {
             expiration: None,
             notified: Vec::new(),
         }
+    }
+
+    /// Reads the match policy, if it is a script, then asks for resources.
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        match self.config.match_policy.as_str() {
+            path if is_script(path) => self.script = Some(cx.file(FileOp::Read { path: path.to_owned() })),
+            _ => self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({}))),
+        }
+    }
+
+    fn script_read(&mut self, cx: &mut Cx<'_>, completion: Completion) {
+        let text = match completion {
+            Completion::File(bytes) => String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()),
+            Completion::Failed(fault) => Err(fault.message()),
+            _ => return,
+        };
+        let path = self.config.match_policy.clone();
+        match text.and_then(|text| Script::load(&path, &text).map(|_| text)) {
+            Ok(text) => self.config.match_script = Some((path, text)),
+            // Jobs rather run by another policy than not at all.
+            Err(why) => {
+                cx.log(LogLevel::Err, format!("match-policy {path}: {why}; 'first' is used instead"));
+                self.config.match_policy = "first".into();
+            }
+        }
+        self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({})));
     }
 
     /// RFC 28: first all there is, then what changes.

@@ -20,6 +20,7 @@ impl Search<'_> {
         matches!(self.policy.preference, Preference::High | Preference::Low)
             && !self.policy.stops_early
             && !self.is_exhaustive
+            && !self.policy.is_live
     }
 
     /// The one request that is looked for below the root, if its candidates can be ranked.

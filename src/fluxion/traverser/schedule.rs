@@ -80,6 +80,7 @@ impl Engine {
         if jobspec.resources.is_empty() {
             return Err(MatchError::Invalid("the jobspec asks for nothing".into()));
         }
+        self.score_all();
         let constraint = jobspec.constraint.as_ref();
         self.near = constraint.and_then(|constraint| self.near_of(constraint));
         let meta = Meta { at: now, duration, is_now: true, ignores_status: false, constraint };
@@ -194,6 +195,7 @@ impl Engine {
             is_exhaustive: self.is_exhaustive,
             near: self.near.as_ref(),
             taken: Taken::default(),
+            script: self.script.as_deref().filter(|_| self.policy.is_live),
         };
         let is_found = match requests.rounds.as_slice() {
             [] => search.select(root, &requests.list),

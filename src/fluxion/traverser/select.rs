@@ -7,7 +7,7 @@ use super::schedule::Meta;
 use super::score::{Group, Offers, Scores};
 use crate::graph::{Graph, Mark, Near, VertexId};
 use crate::intern::Subsystem;
-use crate::matcher::MatchPolicy;
+use crate::matcher::{MatchPolicy, Script};
 
 /// One walk.
 pub(super) struct Search<'a> {
@@ -29,6 +29,8 @@ pub(super) struct Search<'a> {
     /// The search is below the root.
     pub(super) is_inside: bool,
     pub(super) taken: Taken,
+    /// A policy that is asked at every visit.
+    pub(super) script: Option<&'a Script>,
 }
 
 /// A vertex that matches.
@@ -116,6 +118,13 @@ impl Search<'_> {
             return None;
         }
         self.graph.marks.see(at);
+        if let Some(script) = self.script {
+            let time = (self.meta.at, self.meta.duration);
+            self.graph.vertex_mut(at).script_score = script.score(self.graph, at, self.dominant(), Some(time));
+        }
+        if self.policy.is_scripted && self.graph.vertex(at).script_score == 0 {
+            return None;
+        }
         self.forget_visit(at);
         let factor = self.policy.factor(self.graph.vertex(at));
         self.above = self.above.saturating_add(factor);
