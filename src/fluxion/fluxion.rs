@@ -245,6 +245,11 @@ impl Fluxion {
         self.engine.set_job_end(id, end)
     }
 
+    /// Jobs that hold resources now.
+    pub fn running(&self) -> impl Iterator<Item = u64> + '_ {
+        self.engine.jobs.iter().filter(|(_, job)| job.hold == Hold::Allocated).map(|(id, _)| *id)
+    }
+
     /// What a job holds: from when to when, and whether it is only reserved.
     pub fn job(&self, id: u64) -> Option<(i64, i64, bool)> {
         let job = self.engine.jobs.get(&id)?;

@@ -78,6 +78,8 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, String>,
     completions: VecDeque<(String, Tag, Completion)>,
     /// `resource.drain` requests.
+    /// What the resource service says against all that the scheduler gives out.
+    pub(crate) overlap: Option<&'static str>,
     pub(crate) drains: Vec<Value>,
     queue: VecDeque<Message>,
     next_tag: u32,
@@ -137,6 +139,7 @@ impl World {
             commands: Vec::new(),
             signals: Vec::new(),
             drains: Vec::new(),
+            overlap: None,
             files: BTreeMap::new(),
             processes: Vec::new(),
             completions: VecDeque::new(),
@@ -363,6 +366,11 @@ impl World {
                 "sched" => self.on_sched(&message),
                 "job-exec" => self.on_exec(&message),
                 "rexec" => self.on_rexec(&message),
+                "resource" if message.topic() == "resource.claim" => self.queue.push_back(match self.overlap {
+                    Some(note) => message.error_response(Errno::EEXIST, note),
+                    None => message.response(Payload::None),
+                }),
+                "resource" if message.topic() == "resource.release" => {}
                 "resource" => {
                     self.drains.push((*message.payload.value().expect("body")).clone());
                     self.queue.push_back(message.response(Payload::None));

@@ -7,6 +7,7 @@
 mod drain;
 mod gather;
 mod inventory;
+mod ledger;
 pub mod limits;
 mod log;
 mod service;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flux_sched::Claims;
 use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Mono, Outcome, Service, Tag};
 use flux_types::eventlog::Entry;
 use flux_types::{Idset, ResourceSet};
@@ -69,6 +70,8 @@ pub struct Resource {
     pub(crate) online: Idset,
     excluded: Idset,
     drains: Drains,
+    /// What jobs run on.
+    pub(crate) claims: Claims,
     log: EventLog,
     journal: Vec<Message>,
     journal_max: usize,
@@ -92,6 +95,8 @@ impl Service for Resource {
         Handler::owner("resource.undrain", Resource::undrain),
         Handler::owner("resource.reload", Resource::reload),
         Handler::owner("resource.get", Resource::get),
+        Handler::owner("resource.claim", Resource::claim),
+        Handler::owner("resource.release", Resource::release),
         Handler::owner("resource.expiration-update", Resource::expiration_update),
         Handler::owner("resource.monitor-waitup", Resource::monitor_waitup),
         Handler::owner("resource.monitor-force-down", Resource::monitor_force_down),
@@ -213,6 +218,7 @@ impl Resource {
             online: Idset::new(),
             excluded: Idset::new(),
             drains: Drains::default(),
+            claims: Claims::default(),
             log: EventLog::default(),
             journal: Vec::new(),
             journal_max: JOURNAL_MAX,

@@ -1,4 +1,5 @@
-//! The last look before R leaves a scheduler: is any of it in another job? It shares no code with the schedulers.
+//! The last look before R leaves a scheduler, and before the resource service lets a job run on it: is any of it in another
+//! job? It shares no code with what decides.
 
 use flux_types::{Idset, ResourceSet};
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ struct Used {
 
 /// Who has what, by the R that were given.
 #[derive(Default)]
-pub(crate) struct Claims {
+pub struct Claims {
     jobs: BTreeMap<u64, ResourceSet>,
     used: BTreeMap<u32, Used>,
 }
@@ -22,7 +23,7 @@ impl Claims {
     ///
     /// # Errors
     /// A sentence: another job has some of it. Nothing is noted then.
-    pub(crate) fn take(&mut self, id: u64, set: ResourceSet) -> Result<(), String> {
+    pub fn take(&mut self, id: u64, set: ResourceSet) -> Result<(), String> {
         self.release(id, None);
         for (rank, node) in set.iter() {
             let Some(used) = self.used.get(&rank) else { continue };
@@ -43,7 +44,7 @@ impl Claims {
     }
 
     /// A job gives back these ranks, or all it has. Answers what that was.
-    pub(crate) fn release(&mut self, id: u64, ranks: Option<&Idset>) -> ResourceSet {
+    pub fn release(&mut self, id: u64, ranks: Option<&Idset>) -> ResourceSet {
         let Some(mut set) = self.jobs.remove(&id) else { return ResourceSet::new() };
         let freed = ranks.map_or_else(|| set.clone(), |ranks| set.copy_ranks(ranks));
         for (rank, node) in freed.iter() {

@@ -9,5 +9,6 @@ mod handshake;
 
 pub use answer::{annotate, cancelled, deny};
 pub use body::{Acquired, AllocBody, IdBody, PrioritizeBody};
+pub use claims::Claims;
 pub use grants::Grant;
 pub use handshake::{Handshake, Heard};

@@ -29,6 +29,7 @@ const COMMANDS: &[Command] = &[
     ("tidy", "check the layout: sizes, dependencies, words", tidy::main),
     ("policy", "check the dependencies: licences, sources, bans", policy::main),
     ("bench", "what the program costs, as a table [OTHER-FLUX] [--jobs N]", bench::main),
+    ("bench-fluxion", "what a match costs, as a table [--svg FILE]", bench::fluxion),
     (
         "crash",
         "kill -9 the broker at random moments, or cut its [--power]; nothing may be lost [--runs N]",

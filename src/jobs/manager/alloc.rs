@@ -12,6 +12,7 @@ use flux_wire::{Errno, Message, RouteId, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::claim::Claim;
 use super::event::context;
 use super::job::Job;
 use super::raise::Exception;
@@ -79,8 +80,8 @@ impl Alloc {
     }
 }
 
-#[derive(Deserialize)]
-struct AllocReply {
+#[derive(Debug, Deserialize)]
+pub(super) struct AllocReply {
     id: WireId,
     #[serde(rename = "type")]
     kind: i64,
@@ -179,7 +180,7 @@ impl JobManager {
         }
     }
 
-    fn unsend(&mut self, id: JobId) {
+    pub(super) fn unsend(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.alloc_pending = false;
         self.alloc.canceling.remove(&id);
@@ -243,7 +244,7 @@ impl JobManager {
         let id = reply.id.id();
         let waits = self.jobs.get(&id).is_some_and(|job| job.alloc_pending);
         match reply.kind {
-            0 => self.alloc_success(cx, id, waits, reply),
+            0 => self.alloc_granted(cx, id, waits, reply),
             1 if waits => self.annotate(cx, id, reply.annotations.unwrap_or_default()),
             2 if waits => {
                 self.clear_annotations(cx, id, None);
@@ -258,8 +259,8 @@ impl JobManager {
         }
     }
 
-    fn alloc_success(&mut self, cx: &mut Cx<'_>, id: JobId, waits: bool, reply: AllocReply) {
-        let Some(mut resources) = reply.resources else {
+    fn alloc_granted(&mut self, cx: &mut Cx<'_>, id: JobId, waits: bool, mut reply: AllocReply) {
+        let Some(mut resources) = reply.resources.take() else {
             return self.stop_alloc(cx, "alloc response error: there is no R");
         };
         if let Some(object) = resources.as_object_mut() {
@@ -270,6 +271,12 @@ impl JobManager {
             cx.notify("sched.free", Target::Any, json!({"id": id.0, "R": resources, "final": true}));
             return;
         }
+        self.send_claim(cx, Claim { id, reply, resources });
+    }
+
+    /// The resource service has seen that nobody else is on them.
+    pub(super) fn alloc_success(&mut self, cx: &mut Cx<'_>, claim: Claim) {
+        let Claim { id, reply, resources } = claim;
         let job = self.jobs.get_mut(&id).expect("a job that waits is active");
         job.resources = Some(Arc::new(resources));
         // While it still counts as asked for, so that it is not put in line again.
@@ -295,6 +302,9 @@ impl JobManager {
     /// Gives the job's resources back, if there is a scheduler to take them; one that comes later is not told of them.
     pub(super) fn send_free(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.get(&id).filter(|job| !job.bypasses()) else { return };
+        if job.resources.is_some() {
+            self.send_release(cx, id, None);
+        }
         if let (true, Some(resources)) = (self.alloc.online, &job.resources) {
             cx.notify("sched.free", Target::Any, json!({"id": id.0, "R": **resources, "final": true}));
         }

@@ -205,10 +205,12 @@ impl JobManager {
         let part = held.rest.copy_ranks(&done);
         held.rest.remove_ranks(&done);
         held.freed.extend_from(&done);
+        let ranks = part.ranks();
         if online {
             let body = json!({"id": id.0, "R": part.to_value(), "final": held.pending.is_empty()});
             cx.notify("sched.free", Target::Any, body);
         }
+        self.send_release(cx, id, Some(&ranks));
     }
 
     pub(super) fn housekeeping_on_timer(&mut self, cx: &mut Cx<'_>) {

@@ -8,6 +8,7 @@ mod allocated;
 mod annotate;
 mod archive;
 mod bulk;
+mod claim;
 mod conf;
 mod depend;
 mod environment;
@@ -45,6 +46,7 @@ use crate::limits::PARKED_REQUESTS_MAX;
 #[derive(Debug)]
 enum Pending {
     Commit(Box<event::Batch>),
+    Claim(Box<claim::Claim>),
     Load(restart::Step),
     Lost { id: JobId },
     Tell(Box<restart::Told>),
@@ -204,6 +206,7 @@ impl Service for JobManager {
         self.now = cx.now;
         match self.pending.remove(&tag) {
             Some(Pending::Commit(batch)) => self.on_commit(cx, *batch, reply),
+            Some(Pending::Claim(claim)) => self.on_claimed(cx, *claim, reply),
             Some(Pending::Load(step)) => self.on_loaded(cx, step, reply),
             Some(Pending::Lost { id }) => self.on_lost(cx, id, reply),
             Some(Pending::Tell(told)) => self.on_told(cx, *told, reply),

@@ -248,6 +248,7 @@ impl JobManager {
         if !self.jobtap.is_empty() {
             self.introduce(cx, id, None);
         }
+        self.claim_again(cx, id);
         self.depend_on_restart(cx, id);
         self.perilog_on_restart(cx, id);
         let Some(job) = self.jobs.get_mut(&id) else { return };

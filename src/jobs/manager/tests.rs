@@ -148,6 +148,22 @@ fn an_allocation_that_crosses_with_a_cancel_goes_straight_back() {
 }
 
 #[test]
+fn what_is_in_another_job_is_refused_before_it_runs() {
+    let mut world = World::new();
+    world.overlap = Some("the scheduler erred: core 0 of rank 0 is in another job");
+    let id = world.submit();
+    assert_eq!(world.events(id), "submit validate depend priority exception clean");
+    assert_eq!(
+        world.eventlog(id)[4].get("note"),
+        Some(&json!("the scheduler erred: core 0 of rank 0 is in another job"))
+    );
+    assert_eq!(world.sched.free, 2, "the scheduler is told that the job has nothing");
+    world.overlap = None;
+    let id = world.submit();
+    assert!(world.events(id).contains("alloc"), "{}", world.events(id));
+}
+
+#[test]
 fn what_the_scheduler_denies_ends_with_an_alloc_exception() {
     let mut world = World::new();
     world.sched.deny = Some("unsatisfiable request");

@@ -202,3 +202,24 @@ fn a_node_that_is_away_at_a_restart_keeps_its_resources() {
     assert_eq!(told["up"], "", "it is not up, and rank 0 has not been told of yet");
     assert_eq!(found_again("n[0,7]"), None, "another host had rank 1: the new one is waited for");
 }
+
+#[test]
+fn what_one_job_runs_on_no_other_may_claim() {
+    let mut bench = Bench::new(json!({}), None);
+    let r = |ranks: &str, cores: &str| {
+        json!({"version": 1, "execution": {"R_lite": [{"rank": ranks, "children": {"core": cores}}],
+            "nodelist": ["n[0-3]"], "starttime": 0, "expiration": 0}})
+    };
+    let mut claim = |tag: u32, body: Value| responses(&bench.request("resource.claim", tag, body)).remove(0).1;
+    assert_eq!(claim(1, json!({"id": 1, "R": r("0-3", "0")})), json!({}));
+    assert_eq!(claim(2, json!({"id": 2, "R": r("0-3", "0-1")})), 17, "EEXIST");
+    assert_eq!(claim(3, json!({"id": 3, "R": r("0-3", "1")})), json!({}), "what was refused left nothing");
+    assert_eq!(claim(4, json!({"id": 4, "R": {}})), 71, "EPROTO");
+    bench.request("resource.release", 5, json!({"id": 1, "ranks": "0-2"}));
+    let mut claim = |tag: u32, body: Value| responses(&bench.request("resource.claim", tag, body)).remove(0).1;
+    assert_eq!(claim(6, json!({"id": 5, "R": r("0-3", "0")})), 17, "one rank is still in use");
+    assert_eq!(claim(7, json!({"id": 5, "R": r("0-3", "0"), "freed": "3"})), json!({}));
+    bench.request("resource.release", 8, json!({"id": 1}));
+    let mut claim = |tag: u32, body: Value| responses(&bench.request("resource.claim", tag, body)).remove(0).1;
+    assert_eq!(claim(9, json!({"id": 5, "R": r("0-3", "0")})), json!({}), "its own does not count");
+}
