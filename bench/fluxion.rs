@@ -181,7 +181,8 @@ fn queue_rows(text: &str) -> Result<(), String> {
         let (mut longest, mut sum, rounds) = (Duration::ZERO, Duration::ZERO, 20);
         for round in 0..rounds {
             // One job ends, as many others in between.
-            if let Some(id) = fluxion.running().nth(round * 3) {
+            let ended = fluxion.running().nth(round * 3);
+            if let Some(id) = ended {
                 fluxion.cancel(id).map_err(|error| error.to_string())?;
             }
             queue.notice_room();
@@ -215,13 +216,9 @@ fn by_size(nodes_in_all: u32, policy: &str) -> [f64; 4] {
     let mut first = 1;
     jobs.map(|job| {
         // The first builds what is kept.
-        let mut once = |count: u64| {
-            let got = matches(&mut engine, MatchOp::Allocate, &job, first, count);
-            first += count;
-            got
-        };
-        once(1);
-        let (count, time) = once(if first < 60 { 40 } else { 3 });
+        matches(&mut engine, MatchOp::Allocate, &job, first, 1);
+        let (count, time) = matches(&mut engine, MatchOp::Allocate, &job, first + 1, 3);
+        first += 4;
         time.as_secs_f64() * 1e6 / count.max(1) as f64
     })
 }
