@@ -228,5 +228,6 @@ files! {
     values: resource_sets_and_host_lists_are_computed;
     jobs: jobs_are_explained_and_followed;
     fluxion: jobs_get_resources_from_the_graph;
+    brokers: brokers_work_together;
     processes: processes_run_on_nodes_outside_jobs;
 }

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flux_service::Fault;
-use flux_wire::{Errno, Kind};
+use flux_wire::{Errno, Kind, Message, Target};
+use serde::Deserialize;
+use serde_json::json;
 
-use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::core::Answer;
+use crate::limits::{PREFIXES_TOLD_MAX, SUBSCRIPTIONS_MAX};
 use crate::node::{Node, Owner};
 
 /// The prefixes one subscriber asked for, each as often as it did.
@@ -44,6 +47,36 @@ impl Subscriptions {
 }
 
 impl Node {
+    /// The broker above, too, makes only the events that somebody hears.
+    fn tell_parent_subscribed(&mut self, prefixes: &BTreeSet<String>) {
+        if !self.links.is_joined() || self.links.told_subscribed == *prefixes {
+            return;
+        }
+        self.links.told_subscribed.clone_from(prefixes);
+        let told: Vec<&str> = match prefixes.len() {
+            0..=PREFIXES_TOLD_MAX => prefixes.iter().map(String::as_str).collect(),
+            _ => vec![""],
+        };
+        let body = json!({"prefixes": told});
+        self.core_cx(|cx| cx.notify("overlay.subscribed", Target::UpstreamOf(cx.node.rank), body));
+    }
+
+    /// What a child and all below it listen to.
+    pub(crate) fn event_subscribed(&mut self, request: &Message) -> Answer {
+        #[derive(Deserialize)]
+        struct Body {
+            prefixes: BTreeSet<String>,
+        }
+        let body: Body = request.decode()?;
+        let rank = self.child_of(request).ok_or(Fault::from(Errno::EPROTO))?;
+        if body.prefixes.len() > PREFIXES_TOLD_MAX {
+            return Err(Fault::from(Errno::EMSGSIZE));
+        }
+        self.links.subscribed.insert(rank, body.prefixes);
+        self.subscribers_changed = true;
+        Ok(None)
+    }
+
     /// Tells services what is listened to, if that has changed: events that nobody hears need not be made.
     pub(crate) fn tell_subscribers(&mut self) {
         if !std::mem::take(&mut self.subscribers_changed) {
@@ -51,8 +84,10 @@ impl Node {
         }
         let mut prefixes: BTreeSet<String> = BTreeSet::new();
         prefixes.extend(self.clients.values().flat_map(|client| client.subscriptions.prefixes()).cloned());
+        prefixes.extend(self.slots.values().flat_map(|slot| slot.subscriptions.prefixes()).cloned());
+        prefixes.extend(self.links.subscribed.values().flatten().cloned());
+        self.tell_parent_subscribed(&prefixes);
         for slot in self.slots.values() {
-            prefixes.extend(slot.subscriptions.prefixes().cloned());
             let rows = slot.service.table().into_iter().filter(|row| row.kind == Kind::Event);
             prefixes.extend(rows.map(|row| row.topic.split('*').next().unwrap_or_default().to_owned()));
         }

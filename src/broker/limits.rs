@@ -10,6 +10,8 @@ pub const WAITERS_MAX: usize = 65_536;
 pub const SERVICES_PER_CLIENT_MAX: usize = 65_536;
 /// Event prefixes that one client may subscribe to.
 pub const SUBSCRIPTIONS_MAX: usize = 65_536;
+/// Event prefixes that a broker names to its parent; if there are more, it says that it wants all.
+pub const PREFIXES_TOLD_MAX: usize = 256;
 /// Passes over the services' batched work in one turn; more is a loop between services, which is a bug.
 pub const TURN_PASSES_MAX: usize = 10_000;
 /// Processes that the subprocess server runs at once.

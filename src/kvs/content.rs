@@ -1,10 +1,12 @@
-//! Blobs that are not in the database yet, and the reading of those that are.
+//! Blobs that are not in the database yet, and the reading of those that are; above rank 0 from the broker above.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flux_service::{Cx, StoreOp, Tag};
+use flux_wire::{Payload, Target};
 
+use crate::cache::Cache;
 use crate::digest::{self, Algorithm, Digest};
 use crate::tree::{BlobSink, Blobs};
 
@@ -17,15 +19,26 @@ pub(crate) enum Waiter {
     Parked(u64),
 }
 
+/// Where blobs are read from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Source {
+    #[default]
+    Database,
+    /// The broker above.
+    Upstream,
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     pub alg: Algorithm,
+    source: Source,
+    pub cache: Cache,
     unstored: BTreeMap<Digest, Arc<[u8]>>,
     unstored_bytes: usize,
     reads: BTreeMap<Tag, Digest>,
     waiting: BTreeMap<Digest, Vec<Waiter>>,
-    /// Blobs read from the database, for statistics.
+    /// Blobs read from the database, or from above, for statistics.
     pub faults: u64,
 }
 
@@ -34,8 +47,17 @@ impl Content {
         Content { alg, ..Content::default() }
     }
 
+    /// The content of a broker that has no database.
+    pub(crate) fn upstream(alg: Algorithm) -> Content {
+        Content { alg, source: Source::Upstream, ..Content::default() }
+    }
+
+    pub(crate) fn is_upstream(&self) -> bool {
+        self.source == Source::Upstream
+    }
+
     pub(crate) fn blobs<'a>(&'a self, gathered: &'a BTreeMap<Digest, Arc<[u8]>>, epoch: u32) -> Blobs<'a> {
-        Blobs { alg: self.alg, unstored: &self.unstored, gathered, epoch }
+        Blobs { alg: self.alg, unstored: &self.unstored, gathered, cache: &self.cache, epoch }
     }
 
     pub(crate) fn unstored(&self) -> &BTreeMap<Digest, Arc<[u8]>> {
@@ -59,7 +81,11 @@ impl Content {
     pub(crate) fn read(&mut self, cx: &mut Cx<'_>, digest: Digest, waiter: Waiter) {
         let waiters = self.waiting.entry(digest).or_default();
         if waiters.is_empty() {
-            let tag = cx.store(StoreOp::Get { hash: digest::raw(&digest) });
+            let hash = digest::raw(&digest);
+            let tag = match self.source {
+                Source::Database => cx.store(StoreOp::Get { hash }),
+                Source::Upstream => cx.request("content.load", Target::UpstreamOf(cx.node.rank), Payload::raw(hash)),
+            };
             self.reads.insert(tag, digest);
             self.faults += 1;
         }
@@ -72,11 +98,16 @@ impl Content {
         Some((digest, self.waiting.remove(&digest).unwrap_or_default()))
     }
 
+    pub(crate) fn is_reading(&self, tag: Tag) -> bool {
+        self.reads.contains_key(&tag)
+    }
+
     pub(crate) fn reads_len(&self) -> usize {
         self.reads.len()
     }
 
     pub(crate) fn check(&self) {
+        self.cache.check();
         assert_eq!(self.unstored_bytes, self.unstored.values().map(|bytes| bytes.len()).sum::<usize>());
         assert_eq!(self.reads.len(), self.waiting.len(), "each blob waited for is being read, once");
     }

@@ -80,11 +80,13 @@ impl Kvs {
                 });
                 self.publish(cx, name, "created", payload);
                 self.watch_created(cx, name);
+                self.tell_followers(cx, name);
             }
             (Item::Remove { name }, Undone::Remove { .. }) => {
                 self.publish(cx, name, "removed", json!({"namespace": **name}));
                 self.setroot_paused.remove(name);
                 self.watch_removed(cx, name);
+                self.tell_followers(cx, name);
                 self.wake_versions(cx);
             }
             _ => {}
@@ -121,7 +123,9 @@ impl Kvs {
                 continue;
             }
             self.watch_touched(cx, name, keys);
+            self.tell_touched(cx, name, keys);
         }
+        self.follows.rolled_back = false;
         if self.publishes() {
             for (name, keys) in &touched.trees {
                 let names = touched.names.remove(name).unwrap_or_default();

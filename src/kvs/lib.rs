@@ -1,6 +1,7 @@
 //! The key-value store: namespaces of hash trees over content-addressed blobs (RFC 10, 11), log first, tree second (ADR 2).
 #![forbid(unsafe_code)]
 
+mod cache;
 mod checkpoint;
 mod collect;
 mod commit;
@@ -8,10 +9,13 @@ mod content;
 mod content_api;
 mod digest;
 mod event;
+mod follow;
+mod follower;
 mod key;
 pub mod limits;
 mod log;
 mod lookup;
+mod mirror;
 mod mutate;
 mod park;
 mod record;
@@ -29,5 +33,6 @@ mod watch;
 
 pub use checkpoint::checkpoint_of;
 pub use digest::Algorithm;
+pub use follower::KvsFollower;
 pub use record::{RecordError, check_record};
 pub use service::Kvs;

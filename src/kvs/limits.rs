@@ -36,6 +36,13 @@ pub const UNSTORED_FLUSH_BYTES: usize = 8 << 20;
 pub const BACKLOG_BYTES_MAX: u64 = 1 << 30;
 /// Bytes read back from the database into the tree before what was not used lately is dropped again.
 pub const LOADED_BYTES_MAX: usize = 16 << 20;
+/// Bytes of blobs from the broker above that a broker keeps.
+pub const CACHE_BYTES_MAX: usize = 16 << 20;
+/// Namespaces that a broker follows, and followers of one broker, all namespaces together.
+pub const FEEDS_MAX: usize = 4096;
+pub const FOLLOWERS_MAX: usize = 1 << 16;
+/// Requests that a broker has passed on to the one above and that are not answered yet.
+pub const RELAYS_MAX: usize = 1 << 16;
 /// Appended pieces of a value are joined, when they are stored, into blobs of up to this many bytes.
 pub const JOINED_BLOB_LEN_MAX: usize = 64 << 10;
 /// Checkpoints kept in the list that `content.checkpoint-get` returns (`[content-sqlite] max_checkpoints`).

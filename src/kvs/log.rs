@@ -180,6 +180,7 @@ impl Kvs {
         self.log.open = open;
         self.checkpoints.discard(failed.number);
         self.watches.rolled_back();
+        self.follows.rolled_back = true;
     }
 
     fn take_back_all(&mut self, txns: &mut [Txn]) -> bool {
@@ -198,7 +199,7 @@ impl Kvs {
             match self.apply(&txn.mutation) {
                 Ok((_, undone)) => txn.undone = undone,
                 Err(Stop::Fault(errno)) => txn.failed = Some(errno),
-                Err(Stop::Need(_)) => txn.failed = Some(Errno::EIO),
+                Err(Stop::Need(_) | Stop::Space(_)) => txn.failed = Some(Errno::EIO),
             }
         }
     }

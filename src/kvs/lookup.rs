@@ -143,6 +143,9 @@ impl Kvs {
     ) -> Result<R, Stop> {
         let epoch = self.epoch;
         let mut snapshot = None;
+        if let From::Space(space) = from {
+            self.refresh(space, gathered)?;
+        }
         let (mut tree, mut base): (Option<Arc<str>>, Arc<str>) = match from {
             From::Space(space) => {
                 self.spaces.authorized(space, cred).map_err(|fault| fault.errno)?;
@@ -169,6 +172,7 @@ impl Kvs {
                 return finish(&mut self.content, root, &path, &base, follow_last, gathered, epoch, then);
             };
             if let Some(namespace) = namespace {
+                self.refresh(&namespace, gathered)?;
                 self.spaces.authorized(&namespace, cred).map_err(|fault| fault.errno)?;
                 let (name, at) = self.spaces.place(&namespace).map_err(|fault| fault.errno)?;
                 (tree, base) = (Some(name), at);

@@ -146,6 +146,7 @@ impl Kvs {
                 }
                 Ok((item, undone)) => self.applied(cx, Mutation { item, ..mutation }, undone),
                 Err(Stop::Fault(errno)) => self.refused(cx, &mutation, errno),
+                Err(Stop::Space(_)) => self.refused(cx, &mutation, Errno::ENOTSUP),
             }
             self.line.gathered.clear();
         }

@@ -8,8 +8,11 @@ use flux_wire::{Errno, Message};
 
 use crate::content::Waiter;
 use crate::digest::Digest;
+use crate::event::Keys;
 use crate::limits::PENDING_MAX;
+
 use crate::lookup::Lookup;
+use crate::mirror::Waiting;
 use crate::service::{Gathered, Kvs};
 use crate::tree::Stop;
 
@@ -31,17 +34,27 @@ pub(crate) enum Job {
         request: Message,
         space: Arc<str>,
     },
+    Follow {
+        request: Message,
+        space: Arc<str>,
+    },
+    /// Followers of the namespace are told its root, and what was committed to.
+    Tell {
+        space: Arc<str>,
+        keys: Keys,
+    },
     Watch(u64),
 }
 
 impl Job {
-    fn request(&self) -> Option<&Message> {
+    pub(crate) fn request(&self) -> Option<&Message> {
         match self {
             Job::Lookup(lookup) => Some(&lookup.request),
-            Job::Load { request, .. } | Job::Getroot { request, .. } | Job::WaitVersion { request, .. } => {
-                Some(request)
-            }
-            Job::Watch(_) => None,
+            Job::Load { request, .. }
+            | Job::Getroot { request, .. }
+            | Job::WaitVersion { request, .. }
+            | Job::Follow { request, .. } => Some(request),
+            Job::Watch(_) | Job::Tell { .. } => None,
         }
     }
 }
@@ -79,7 +92,7 @@ impl Kvs {
     /// Does `job` now, or parks it until the blobs it needs are there.
     pub(crate) fn run(&mut self, cx: &mut Cx<'_>, job: Job, gathered: Gathered) {
         match self.attempt(cx, &job, &gathered) {
-            Ok(()) => {}
+            Ok(()) => self.counters.hits += u64::from(gathered.is_empty()),
             Err(Stop::Need(digests)) if self.parking.len() < PENDING_MAX => {
                 let digests: BTreeSet<Digest> = digests.into_iter().collect();
                 self.parking.last += 1;
@@ -90,6 +103,7 @@ impl Kvs {
                 self.parking.parked.insert(id, Parked { job, gathered, missing: digests.len(), failed: None });
             }
             Err(Stop::Need(_)) => self.job_failed(cx, &job, &Errno::EAGAIN.into()),
+            Err(Stop::Space(space)) => self.await_space(cx, &space, Waiting::Job(job)),
             Err(Stop::Fault(errno)) => self.job_failed(cx, &job, &errno.into()),
         }
     }
@@ -100,14 +114,17 @@ impl Kvs {
             Job::Load { request, digest, validate } => self.try_load(cx, request, digest, *validate, gathered),
             Job::Getroot { request, space } => self.try_getroot(cx, request, space, gathered),
             Job::WaitVersion { request, space } => self.try_wait_version(cx, request, space, gathered),
+            Job::Follow { request, space } => self.try_follow(cx, request, space, gathered),
+            Job::Tell { space, keys } => self.try_tell(cx, space, keys, gathered),
             Job::Watch(id) => self.try_watch(cx, *id, gathered),
         }
     }
 
-    fn job_failed(&mut self, cx: &mut Cx<'_>, job: &Job, fault: &Fault) {
+    pub(crate) fn job_failed(&mut self, cx: &mut Cx<'_>, job: &Job, fault: &Fault) {
         match job {
             Job::Watch(id) => self.watch_failed(cx, *id, fault),
-            _ => cx.respond_error(job.request().expect("only watches have none"), fault),
+            Job::Tell { space, .. } => self.unfollow(cx, space, fault),
+            _ => cx.respond_error(job.request().expect("the others have one"), fault),
         }
     }
 

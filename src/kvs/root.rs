@@ -42,6 +42,9 @@ impl Kvs {
         let tree = self.spaces.tree(&name).ok_or(Errno::ENOTSUP)?;
         tree.seq_is_open = false;
         let seq = tree.seq;
+        if let Some(digest) = tree.next {
+            return Ok((digest, seq));
+        }
         let dir = dir_at(&mut tree.root, &base, &self.content.blobs(gathered, self.epoch))?;
         let digest = match dir {
             Some(dir) => hash_dir(alg, dir, false, &mut self.content),
@@ -112,6 +115,14 @@ impl Kvs {
         let (digest, seq) = self.root_of(space, gathered)?;
         cx.respond(request, json!({"rootseq": seq, "rootref": digest.to_string()}));
         Ok(())
+    }
+
+    /// The namespace can be seen no more.
+    pub(crate) fn fail_versions(&mut self, cx: &mut Cx<'_>, space: &str, fault: &Fault) {
+        let (gone, rest) = std::mem::take(&mut self.versions).into_iter().partition(|wait| wait.is_for(space));
+        self.versions = rest;
+        let gone: Vec<VersionWait> = gone;
+        gone.iter().for_each(|wait| cx.respond_error(&wait.request, fault));
     }
 
     /// Answers those whose version has come, and those whose namespace has gone.

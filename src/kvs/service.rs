@@ -11,8 +11,10 @@ use crate::checkpoint::Checkpoints;
 use crate::content::{Content, Waiter};
 use crate::digest::{Algorithm, Digest};
 use crate::event::Touched;
+use crate::follow::Follows;
 use crate::limits::PENDING_MAX;
 use crate::log::Log;
+use crate::mirror::Mirror;
 use crate::mutate::Line;
 use crate::park::Parking;
 use crate::space::Spaces;
@@ -41,6 +43,8 @@ pub struct Kvs {
     pub(crate) counters: Counters,
     /// Event prefixes that somebody listens to; `None` until the node says so: then everything is published.
     pub(crate) listeners: Option<Vec<String>>,
+    pub(crate) follows: Follows,
+    pub(crate) mirror: Mirror,
     pub(crate) setroot_paused: std::collections::BTreeSet<Arc<str>>,
     /// Requests of garbage collectors that the database is working on.
     pub(crate) collecting: BTreeMap<Tag, Message>,
@@ -56,6 +60,11 @@ impl Kvs {
     /// A store over what was found on disk. `alg` must be the algorithm that the instance was created with.
     pub fn new(alg: Algorithm, recovered: Recovered) -> Kvs {
         Kvs { content: Content::new(alg), recovered: Some(recovered), ..Kvs::default() }
+    }
+
+    /// A store without a log.
+    pub(crate) fn over(content: Content) -> Kvs {
+        Kvs { content, ..Kvs::default() }
     }
 
     pub(crate) fn is_recovering(&self) -> bool {
@@ -86,18 +95,19 @@ impl Kvs {
         }
     }
 
-    fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+    pub(crate) fn disconnect(&mut self, _cx: &mut Cx<'_>, request: &Message) -> Outcome {
         self.held.retain(|(_, held)| !request.same_sender(held));
         self.parking.disconnect(request);
         self.versions.retain(|wait| !request.same_sender(&wait.request));
         self.watches.disconnect(request);
         self.checkpoints.disconnect(request);
         self.collecting.retain(|_, held| !request.same_sender(held));
-        let _ = cx;
+        self.follows.disconnect(request);
+        self.mirror.disconnect(request);
         Ok(())
     }
 
-    fn blob_arrived(&mut self, cx: &mut Cx<'_>, tag: Tag, blob: Result<Option<Arc<[u8]>>, Errno>) {
+    pub(crate) fn blob_arrived(&mut self, cx: &mut Cx<'_>, tag: Tag, blob: Result<Option<Arc<[u8]>>, Errno>) {
         let Some((digest, waiters)) = self.content.take_read(tag) else { return };
         let blob = match blob {
             Ok(Some(bytes)) if self.content.alg.hash(&bytes) == digest => Ok(bytes),
@@ -114,6 +124,9 @@ impl Kvs {
         };
         if let Ok(bytes) = &blob {
             self.loaded_bytes += bytes.len();
+            if self.content.is_upstream() {
+                self.content.cache.add(digest, bytes);
+            }
         }
         for waiter in waiters {
             match waiter {
@@ -141,6 +154,8 @@ impl Service for Kvs {
         Handler::user("kvs.lookup-plus", when_ready!(Kvs::lookup_plus)),
         Handler::user("kvs.getroot", when_ready!(Kvs::getroot)),
         Handler::user("kvs.wait-version", when_ready!(Kvs::wait_version)),
+        Handler::owner("kvs.follow", when_ready!(Kvs::follow)),
+        Handler::owner("kvs.follow-cancel", Kvs::follow_cancel),
         Handler::owner("kvs.namespace-create", when_ready!(Kvs::namespace_create)),
         Handler::owner("kvs.namespace-remove", when_ready!(Kvs::namespace_remove)),
         Handler::owner("kvs.namespace-list", when_ready!(Kvs::namespace_list)),
@@ -187,6 +202,7 @@ impl Service for Kvs {
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopping = true;
+        self.unfollow_all(cx);
         self.checkpoints.hurry();
         self.settle_all(cx);
     }
@@ -230,6 +246,10 @@ impl Service for Kvs {
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.checkpoints.configure(cx.node)
+    }
+
+    fn on_broker_lost(&mut self, _cx: &mut Cx<'_>, peer: &str) {
+        self.follows.lost(peer);
     }
 
     fn on_subscribers(&mut self, _cx: &mut Cx<'_>, prefixes: &[String]) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use flux_service::Fault;
 use flux_wire::{Cred, Errno};
 
+use crate::digest::Digest;
 use crate::key::ROOT;
 use crate::limits::{NAMESPACE_NAME_LEN_MAX, NAMESPACES_MAX};
 use crate::record::NewBody;
@@ -36,6 +37,8 @@ pub(crate) struct Tree {
     pub seq: i64,
     /// Nobody has been told `seq` together with a reference yet: the next commit may share it.
     pub seq_is_open: bool,
+    /// The root that the broker above told of; it is read when somebody looks.
+    pub next: Option<Digest>,
 }
 
 impl Tree {

@@ -12,6 +12,8 @@ use crate::space::Body;
 pub(crate) struct Counters {
     pub commits: u64,
     pub ops: Spread,
+    /// Requests that were answered with what was here.
+    pub hits: u64,
 }
 
 /// Count, extremes, mean and standard deviation of a series, in constant space.
@@ -59,15 +61,24 @@ impl Kvs {
             });
             namespaces.insert(name.to_string(), stats);
         }
+        if self.content.is_upstream() && !self.knows_primary() {
+            let stats = json!({
+                "#versionwaiters": 0, "#no-op stores": 0, "#transactions": 0, "#readytransactions": 0, "store revision": 0
+            });
+            namespaces.insert("primary".into(), stats);
+        }
         let mut sizes = Spread::default();
         self.content.unstored().values().for_each(|bytes| sizes.push(bytes.len()));
+        self.content.cache.sizes().for_each(|bytes| sizes.push(bytes));
+        let bytes = self.content.unstored_bytes() + self.content.cache.bytes();
         json!({
             "cache": {
-                "obj size total (MiB)": self.content.unstored_bytes() as f64 / 1048576.0,
+                "obj size total (MiB)": bytes as f64 / 1048576.0,
                 "obj size (KiB)": sizes.json(),
                 "#obj dirty": self.content.unstored().len(),
                 "#obj incomplete": self.content.reads_len(),
                 "#faults": self.content.faults,
+                "#hits": self.counters.hits,
             },
             "namespace": namespaces,
             "transaction-opcount": {"commit": self.counters.ops.json()},
@@ -95,10 +106,11 @@ impl Kvs {
 
     pub(crate) fn content_stats(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let dirty = self.content.unstored().len();
-        let size = self.content.unstored_bytes();
+        let count = dirty + self.content.cache.len();
+        let size = self.content.unstored_bytes() + self.content.cache.bytes();
         cx.respond(
             request,
-            json!({"count": dirty, "valid": dirty, "dirty": dirty, "size": size, "flush-batch-count": 0, "mmap": {}}),
+            json!({"count": count, "valid": count, "dirty": dirty, "size": size, "flush-batch-count": 0, "mmap": {}}),
         );
         Ok(())
     }

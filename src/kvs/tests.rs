@@ -4,6 +4,7 @@ mod access;
 mod commit;
 mod content;
 mod failure;
+mod follower;
 mod model;
 mod recovery;
 mod watch;

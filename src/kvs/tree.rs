@@ -22,6 +22,7 @@ pub(crate) use hash::{BlobSink, evict, hash_dir, hash_entry};
 pub(crate) use value::{Chunk, Chunks};
 pub(crate) use walk::{Step, dir_at, walk};
 
+use crate::cache::Cache;
 use crate::digest::{Algorithm, Digest};
 
 /// What a name in a directory stands for.
@@ -68,6 +69,8 @@ impl Dir {
 pub(crate) enum Stop {
     /// These blobs must be read first; then it is tried again from the start.
     Need(Vec<Digest>),
+    /// This namespace is to be asked for first, from the broker above.
+    Space(Arc<str>),
     Fault(Errno),
 }
 
@@ -86,12 +89,13 @@ pub(crate) struct Blobs<'a> {
     pub alg: Algorithm,
     pub unstored: &'a BTreeMap<Digest, Arc<[u8]>>,
     pub gathered: &'a BTreeMap<Digest, Arc<[u8]>>,
+    pub cache: &'a Cache,
     pub epoch: u32,
 }
 
 impl Blobs<'_> {
     pub(crate) fn get(&self, digest: &Digest) -> Option<&Arc<[u8]>> {
-        self.gathered.get(digest).or_else(|| self.unstored.get(digest))
+        self.gathered.get(digest).or_else(|| self.unstored.get(digest)).or_else(|| self.cache.get(digest))
     }
 
     /// Reads the directory behind a *dirref* into memory, in its place. `false`: the entry is not a directory at all.

@@ -272,9 +272,14 @@ impl Kvs {
     }
 
     pub(crate) fn watch_removed(&mut self, cx: &mut Cx<'_>, space: &Arc<str>) {
+        self.watch_lost(cx, space, &Errno::ENOTSUP.into());
+    }
+
+    /// Nothing more is heard of the namespace: those who watch it are told why.
+    pub(crate) fn watch_lost(&mut self, cx: &mut Cx<'_>, space: &Arc<str>, fault: &Fault) {
         let ids: Vec<u64> = self.watches.by_space.get(space).into_iter().flatten().copied().collect();
         for id in ids {
-            self.watch_failed(cx, id, &Errno::ENOTSUP.into());
+            self.watch_failed(cx, id, fault);
         }
     }
 

@@ -30,6 +30,15 @@ pub(crate) enum Call {
     /// A write of the history.
     Write(usize),
     Read(usize),
+    /// Before a read elsewhere than on rank 0: which version must it see; and then: has that come?
+    Version {
+        read: usize,
+        key: String,
+    },
+    Reached {
+        read: usize,
+        key: String,
+    },
     WaitVersion {
         seq: i64,
         key: String,
@@ -214,6 +223,15 @@ impl World {
 
     fn get(&mut self, at: usize, key: &str) {
         let read = self.history.kvs.begin_read(key, self.now);
+        if self.clients[at].host == 0 {
+            return self.look(at, read, key);
+        }
+        // Elsewhere a broker answers with what it has heard of; who must not miss anything asks rank 0 for the version.
+        let call = Call::Version { read, key: key.to_owned() };
+        self.call(at, call, "kvs.getroot", Target::Rank(Rank(0)), json!({"namespace": "primary"}));
+    }
+
+    fn look(&mut self, at: usize, read: usize, key: &str) {
         let body = json!({"namespace": "primary", "key": key, "flags": 0});
         self.call(at, Call::Read(read), "kvs.lookup", Target::Any, body);
     }
@@ -328,6 +346,12 @@ impl World {
                     self.history.kvs.read(read, now, value_of(&body));
                 }
             }
+            Call::Version { read, key } if !failed => {
+                let wait = json!({"namespace": "primary", "rootseq": body["rootseq"]});
+                self.call(at, Call::Reached { read, key }, "kvs.wait-version", Target::Any, wait);
+            }
+            Call::Reached { read, key } if !failed => self.look(at, read, &key),
+            Call::Version { .. } | Call::Reached { .. } => {}
             Call::WaitVersion { seq, key } => {
                 if !failed && body["rootseq"].as_i64().is_none_or(|found| found < seq) {
                     self.violated("kvs", format!("client {at} waited for version {seq} and got {}", body["rootseq"]));

@@ -166,6 +166,8 @@ impl Node {
         state.peer = Some((welcome.rank, uuid.clone()));
         self.hops.insert(uuid, Hop::Link(link));
         self.links.parent = Some(link);
+        self.links.told_subscribed.clear();
+        self.subscribers_changed = true;
         self.core.event_seq = welcome.seq;
         self.attrs.set("hostlist", welcome.hostlist);
         self.attrs.set("broker.mapping", welcome.mapping);

@@ -7,7 +7,7 @@ mod hello;
 mod liveness;
 mod requests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flux_overlay::{Family, Status, Tracker, Tree};
 use flux_service::{Fault, LogLevel, Mono, Now, Plant, planted};
@@ -90,6 +90,9 @@ pub(crate) struct Links {
     sent_up: Mono,
     /// When to look next who is silent.
     check_at: Option<Mono>,
+    /// Event prefixes that clients below listen to, by child, and those the parent was told of.
+    pub(crate) subscribed: BTreeMap<u32, BTreeSet<String>>,
+    pub(crate) told_subscribed: BTreeSet<String>,
     /// The parent has gone: there is nothing to wait for any more.
     pub(crate) orphaned: bool,
 }
@@ -111,6 +114,8 @@ impl Links {
             early: Vec::new(),
             sent_up: now.mono,
             check_at: None,
+            subscribed: BTreeMap::new(),
+            told_subscribed: BTreeSet::new(),
             orphaned: false,
         }
     }
@@ -226,12 +231,14 @@ impl Node {
         }
         let Some((rank, uuid)) = peer else { return };
         self.links.children.remove(&rank);
+        self.subscribers_changed |= self.links.subscribed.remove(&rank).is_some();
         self.hops.remove(&uuid);
         let error = why.map(|why| if why == CUT_OFF { why } else { LOST }.to_owned());
         self.links.family.left(rank, error, self.now.mono);
         self.log_gone(rank, why);
         self.answer_lost(&mut tracker);
         self.end_streams_of(&uuid);
+        self.broker_lost(&uuid);
         let ranks = self.links.tree.subtree(rank).to_string();
         self.core_cx(|cx| {
             let here = flux_wire::Target::Rank(cx.node.rank);
@@ -252,6 +259,15 @@ impl Node {
         let how = if why == CUT_OFF { "disconnected by request" } else { "failed" };
         self.log(LogLevel::Err, "overlay", &format!("{host} (rank {rank}) {how}{others}"));
         self.log(LogLevel::Debug, "overlay", &format!("link to rank {rank}: {why}"));
+    }
+
+    /// The child that this request came from.
+    pub(crate) fn child_of(&self, request: &Message) -> Option<u32> {
+        let hop = request.route.as_ref()?.last()?;
+        self.links.links.values().find_map(|link| {
+            let (rank, uuid) = link.peer.as_ref()?;
+            (link.side == Side::Child && uuid == hop).then_some(*rank)
+        })
     }
 
     /// The name of a rank's host, as far as it is known.
@@ -286,6 +302,14 @@ impl Node {
             list.retain(goes_on);
         }
         self.core.state.end_streams_of(goes_on);
+    }
+
+    /// Services forget what was asked over a broker that is gone.
+    pub(crate) fn broker_lost(&mut self, uuid: &str) {
+        let owners: Vec<_> = self.slots.keys().copied().collect();
+        for owner in owners {
+            self.call(owner, |service, cx| service.on_broker_lost(cx, uuid));
+        }
     }
 
     fn answer_lost(&mut self, tracker: &mut Tracker) {

@@ -102,7 +102,10 @@ impl Service for JobIngest {
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.configure(cx)?;
-        self.ask(cx);
+        // Elsewhere most brokers never make an id.
+        if cx.node.rank.is_root() {
+            self.ask(cx);
+        }
         Ok(())
     }
 
@@ -230,6 +233,9 @@ impl JobIngest {
         self.ids_from = None;
         while !self.waiting.is_empty() && self.ids_from.is_none() {
             if self.ids.is_none() {
+                if self.asked.is_none() && self.ask_again_at.is_none() {
+                    self.ask(cx);
+                }
                 return;
             }
             let (mut jobs, mut who) = (Vec::new(), Vec::new());

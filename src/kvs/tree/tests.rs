@@ -50,8 +50,8 @@ fn the_bytes_of_a_directory_are_those_of_rfc11() {
     let reread = encode_dir(&again);
     assert_eq!(reread, bytes[..]);
     // Reading it all back gives the same values.
-    let none = BTreeMap::new();
-    let blobs = Blobs { alg: ALG, unstored: &sink.0, gathered: &none, epoch: 1 };
+    let (none, cache) = (BTreeMap::new(), Default::default());
+    let blobs = Blobs { alg: ALG, unstored: &sink.0, gathered: &none, cache: &cache, epoch: 1 };
     let Step::Entry(Entry::Val(value)) = walk(&mut again, "sub.v", true, &blobs).unwrap() else { panic!("a value") };
     assert_eq!(&value[..], b"1");
     let Step::Entry(Entry::Pieces(log)) = walk(&mut again, "log", true, &blobs).unwrap() else { panic!("pieces") };
@@ -62,10 +62,10 @@ fn the_bytes_of_a_directory_are_those_of_rfc11() {
 #[test]
 fn pieces_are_joined_only_as_long_as_nobody_refers_to_them() {
     let (mut dir, mut sink) = (Dir::default(), Sink::default());
-    let none = BTreeMap::new();
+    let (none, cache) = (BTreeMap::new(), Default::default());
     let place = Place { base: ".", namespace: "primary" };
     let append = |dir: &mut Dir, text: &str| {
-        let blobs = Blobs { alg: ALG, unstored: &none, gathered: &none, epoch: 0 };
+        let blobs = Blobs { alg: ALG, unstored: &none, gathered: &none, cache: &cache, epoch: 0 };
         apply(dir, &place, "log", &Change::Append(text.as_bytes().into()), &blobs).unwrap().unwrap()
     };
     let texts = |dir: &Dir| match &dir.entries["log"] {
@@ -83,7 +83,7 @@ fn pieces_are_joined_only_as_long_as_nobody_refers_to_them() {
     hash_dir(ALG, &mut dir, true, &mut sink);
     assert_eq!(texts(&dir), [&b"a"[..], b"b", b"c", b"defgh"]);
     // An append can be taken back even when its piece has been joined.
-    let blobs = Blobs { alg: ALG, unstored: &sink.0, gathered: &none, epoch: 0 };
+    let blobs = Blobs { alg: ALG, unstored: &sink.0, gathered: &none, cache: &cache, epoch: 0 };
     undo(&mut dir, last, &blobs).unwrap();
     assert_eq!(texts(&dir), [&b"a"[..], b"b", b"c", b"de"]);
 }
@@ -94,8 +94,8 @@ fn what_was_not_used_leaves_memory_and_comes_back() {
     let digest = hash_dir(ALG, &mut dir, false, &mut sink);
     evict(&mut dir, 1);
     assert!(matches!(dir.entries["sub"], Entry::DirRef(_)));
-    let none = BTreeMap::new();
-    let empty = Blobs { alg: ALG, unstored: &none, gathered: &none, epoch: 1 };
+    let (none, cache) = (BTreeMap::new(), Default::default());
+    let empty = Blobs { alg: ALG, unstored: &none, gathered: &none, cache: &cache, epoch: 1 };
     let Err(Stop::Need(missing)) = walk(&mut dir, "sub.v", true, &empty).map(|_| ()) else { panic!("it is not there") };
     assert_eq!(missing.len(), 1);
     let full = Blobs { unstored: &sink.0, ..empty };

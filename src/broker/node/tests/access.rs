@@ -80,6 +80,7 @@ const FOR_GUESTS: &[&str] = &[
     "kvs.wait-version",
     "module.list",
     "overlay.health",
+    "overlay.ping",
     "overlay.stats-get",
     "overlay.topology",
     "resource.disconnect",
