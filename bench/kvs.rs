@@ -34,6 +34,7 @@ struct Node {
 impl Node {
     fn new() -> Node {
         let info = NodeInfo {
+            below: Default::default(),
             rank: Rank(0),
             size: 1,
             hostname: "bench".into(),

@@ -6,7 +6,7 @@ use std::process::Command;
 fn instance(script: &str) -> (Option<i32>, String) {
     let exe = env!("CARGO_BIN_EXE_flux");
     let find = "server() { for pid in $(cat /proc/$($F getattr broker.pid)/task/*/children); do \
-        grep -qzx -e --fork-server /proc/$pid/cmdline && echo $pid; done; }; $F run true && S=$(server) && ";
+        grep -qzx -e --fork-server /proc/$pid/cmdline && echo $pid; done; true; }; $F run true && S=$(server) && ";
     let mut command = Command::new("timeout");
     command.args(["-k", "5", "60", exe, "start", "sh", "-c", &format!("{find}{script}")]);
     command.env("F", exe).env_remove("FLUX_URI").env_remove("FLUX_CONF_DIR");

@@ -3,7 +3,7 @@
 use flux_fluxion::FluxionModules;
 use flux_jobs::{JobExec, JobInfo, JobIngest, JobList, JobManager};
 use flux_kvs::{Algorithm, Kvs, KvsFollower};
-use flux_resource::{FitMode, Inventory, Resource, SchedSimple};
+use flux_resource::{FitMode, Inventory, Resource, ResourceReduce, SchedSimple};
 use flux_service::{AnyService, Recovered};
 use serde_json::{Value, json};
 
@@ -31,20 +31,21 @@ pub fn compose(
     scheduler: Scheduler,
 ) -> Result<Composed, String> {
     /// On ranks over 0: what is not there is asked for further up.
-    const BELOW: &[&str] = &["heartbeat", "groups", "rexec", "kvs", "job-ingest", "job-info", "job-exec"];
+    const BELOW: &[&str] = &["heartbeat", "groups", "rexec", "kvs", "resource", "job-ingest", "job-info", "job-exec"];
     const BEFORE_KVS: &[&str] = &["heartbeat", "groups", "rexec"];
     const AFTER_KVS: &[&str] = &["resource", "job-manager", "job-ingest", "job-list", "job-info", "job-exec", "cron"];
     let algorithm = Algorithm::from_name(hash).ok_or_else(|| format!("content.hash={hash}: use sha1 or sha256"))?;
     if rank > 0 {
-        let announce = json!({"rank": rank, "R": found.set.to_value()});
+        let announce = json!({"ranks": rank.to_string(), "R": found.set.to_value()});
         let below = maker(found, size);
         let make = move |name: &str| match name {
             "kvs" => Some(Box::new(KvsFollower::new(algorithm)) as Factory),
+            "resource" => Some(Box::new(ResourceReduce::default()) as Factory),
             name => below(name),
         };
         // An id has room for so many makers; who is on a broker beyond asks further up.
         let makes_ids = |name: &str| name != "job-ingest" || rank < flux_types::limits::FLUID_GENERATORS_MAX;
-        let services = BELOW.iter().copied().filter(|name| makes_ids(name)).filter_map(|name| make(name)).collect();
+        let services = BELOW.iter().copied().filter(|name| makes_ids(name)).filter_map(&make).collect();
         return Ok(Composed { services, loader: Box::new(make), announce: Some(announce) });
     }
     let make = maker(found, size);

@@ -196,6 +196,7 @@ impl Node {
         let info = NodeInfo {
             rank: setup.rank,
             size: setup.size,
+            below: Arc::new(setup.overlay.tree.below(setup.rank.0)),
             hostname: setup.hostname.clone(),
             owner: setup.owner,
             uuid,

@@ -186,8 +186,15 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&owner) else { return };
         slot.counts.received(message.kind());
         let found = self.call(owner, |service, cx| service.dispatch(cx, message)) == Some(true);
-        if !found && !self.standard_method(owner, message) {
-            self.no_service(message);
+        if found || self.standard_method(owner, message) {
+            return;
+        }
+        match message.body {
+            // The service is in parts: what is not offered here may be above.
+            Body::Request { target, .. } if !self.info.rank.is_root() && !matches!(target, Target::Rank(_)) => {
+                self.send_up(message.clone());
+            }
+            _ => self.no_service(message),
         }
     }
 

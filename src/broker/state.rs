@@ -257,7 +257,7 @@ impl Node {
             self.core.state.announced = true;
             return;
         };
-        let tag = self.core_cx(|cx| cx.request("resource.topo-reduce", Target::Rank(Rank::ROOT), body));
+        let tag = self.core_cx(|cx| cx.request("resource.topo-reduce", Target::Any, body));
         self.core.waiting.insert(tag, Waiting::Announced);
     }
 

@@ -101,6 +101,7 @@ impl World {
 
     pub(crate) fn with_config(config: Value) -> World {
         let node = NodeInfo {
+            below: Default::default(),
             rank: Rank(0),
             size: 1,
             hostname: "host".into(),

@@ -55,6 +55,7 @@ impl Harness {
     pub(crate) fn on(disk: Disk) -> Harness {
         let recovered = Recovered { checkpoints: disk.checkpoints.clone(), records: disk.records.clone() };
         let node = NodeInfo {
+            below: Default::default(),
             rank: Rank(0),
             size: 1,
             hostname: "host".into(),

@@ -1,5 +1,6 @@
 //! The shape of the tree: who is whose parent.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -153,6 +154,18 @@ impl Tree {
         all
     }
 
+    /// All ranks below this one, each with the child of this one that leads there.
+    pub fn below(&self, rank: u32) -> BTreeMap<u32, u32> {
+        let mut below = BTreeMap::new();
+        let mut open: Vec<(u32, u32)> = self.children(rank).iter().map(|child| (*child, *child)).collect();
+        while let Some((rank, child)) = open.pop() {
+            if below.insert(rank, child).is_none() {
+                open.extend(self.children(rank).iter().map(|rank| (*rank, child)));
+            }
+        }
+        below
+    }
+
     /// Edges between rank 0 and this one.
     pub fn level(&self, rank: u32) -> u32 {
         std::iter::successors(self.parent(rank), |rank| self.parent(*rank)).count() as u32
@@ -213,6 +226,7 @@ mod tests {
                         let child = tree.child_towards(from, to);
                         let below = from != to && tree.subtree(from).contains(to);
                         assert_eq!(child.is_some(), below, "{name} {size}: {from} to {to}");
+                        assert_eq!(tree.below(from).get(&to).copied(), child);
                         assert!(child.is_none_or(|child| tree.subtree(child).contains(to)));
                     }
                 }

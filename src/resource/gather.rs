@@ -15,12 +15,22 @@ use crate::service::{Resource, Waiting, stored_text};
 /// How long brokers beyond the quorum may take to tell what they have.
 const GATHER_WAIT: Duration = Duration::from_secs(30);
 
-/// What a broker has, as it tells rank 0.
+/// What a broker has, and perhaps those below it, on its way to rank 0.
 #[derive(Deserialize)]
 struct Found {
-    rank: u32,
+    ranks: Idset,
     #[serde(rename = "R")]
     set: Value,
+}
+
+/// The set in a `resource.topo-reduce`.
+pub(crate) fn told(request: &Message, size: u32) -> Result<ResourceSet, Fault> {
+    let Found { ranks, set } = request.decode()?;
+    let set = ResourceSet::from_value(&set).map_err(|error| Fault::new(Errno::EPROTO, error.to_string()))?;
+    if set.ranks() != ranks || ranks.is_empty() || ranks.last().is_some_and(|last| last >= size) {
+        return Err(Fault::new(Errno::EPROTO, format!("ranks {ranks} tell of ranks {}", set.ranks())));
+    }
+    Ok(set)
 }
 
 impl Resource {
@@ -51,11 +61,7 @@ impl Resource {
     }
 
     pub(crate) fn topo_reduce(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let Found { rank, set } = request.decode()?;
-        let set = ResourceSet::from_value(&set).map_err(|error| Fault::new(Errno::EPROTO, error.to_string()))?;
-        if set.ranks() != Idset::range(rank, rank) || rank >= cx.node.size {
-            return Err(Fault::new(Errno::EPROTO, format!("rank {rank} tells of ranks {}", set.ranks())));
-        }
+        let set = told(request, cx.node.size)?;
         cx.respond_empty(request);
         match &mut self.gathered {
             Some(gathered) => {
@@ -64,9 +70,12 @@ impl Resource {
                 gathered.append(&set).map_err(|error| Fault::new(Errno::EINVAL, error.to_string()))?;
                 self.gathered_more(cx);
             }
-            None if self.set.get(rank).is_none() && self.method == Method::DynamicDiscovery => {
-                let text = format!("rank {rank} came after the resources were settled; its own are not used");
-                cx.log(LogLevel::Warning, text);
+            None if self.method == Method::DynamicDiscovery => {
+                let late = set.ranks().subtract(&self.set.ranks());
+                if !late.is_empty() {
+                    let text = format!("ranks {late} came after the resources were settled; their own are not used");
+                    cx.log(LogLevel::Warning, text);
+                }
             }
             None => {}
         }

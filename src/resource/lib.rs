@@ -10,10 +10,12 @@ mod inventory;
 mod ledger;
 pub mod limits;
 mod log;
+mod reduce;
 mod service;
 mod simple;
 mod targets;
 
 pub use inventory::{Inventory, InventoryError, Method};
+pub use reduce::ResourceReduce;
 pub use service::Resource;
 pub use simple::{FitMode, SchedSimple};

@@ -17,6 +17,8 @@ pub struct Tag(pub u32);
 pub struct NodeInfo {
     pub rank: Rank,
     pub size: u32,
+    /// The ranks below this one in the tree of brokers, each with the child that leads there.
+    pub below: Arc<BTreeMap<u32, u32>>,
     pub hostname: String,
     /// The instance owner's user id.
     pub owner: u32,

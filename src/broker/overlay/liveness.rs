@@ -66,7 +66,7 @@ impl Node {
             None => format!("broker on {host} (rank {rank}) is responsive now"),
         };
         self.log(LogLevel::Err, "overlay", &text);
-        let body = json!({"name": TORPID, "ranks": rank.to_string(), "join": silent.is_some()});
+        let body = json!({"update": [{"name": TORPID, "ranks": rank.to_string(), "join": silent.is_some()}]});
         self.core_cx(|cx| cx.notify("groups.update", Target::Rank(cx.node.rank), body));
         self.tell_monitors(rank);
     }

@@ -1,10 +1,12 @@
 //! `groups`: named sets of brokers, such as `broker.online`.
 //!
-//! Every broker knows the members below it; what changes is passed on to rank 0, which answers who asks.
+//! Every broker knows the members below it; what changes is passed on to rank 0, which answers who asks. Those who join are
+//! told of together, as far as they come together.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use flux_service::{Cx, Fault, Handler, Outcome, Service};
+use flux_service::{Cx, Fault, Handler, Mono, Outcome, Service};
 use flux_types::Idset;
 use flux_wire::{Errno, Message, Payload, Target};
 use serde::Deserialize;
@@ -18,10 +20,16 @@ pub(crate) const TORPID: &str = "broker.torpid";
 /// The group of the brokers that are there.
 pub(crate) const ONLINE: &str = "broker.online";
 
+/// How long those that join wait for others of whom the broker above is told with them.
+const HOLD: Duration = Duration::from_millis(5);
+
 #[derive(Default)]
 pub struct Groups {
     members: BTreeMap<String, Idset>,
     watchers: Vec<Message>,
+    /// Changes that the broker above is to be told of, in their order.
+    changes: Vec<Change>,
+    tell_at: Option<Mono>,
 }
 
 #[derive(Deserialize)]
@@ -30,11 +38,16 @@ struct NameBody {
 }
 
 /// Ranks that joined or left a group, on their way up.
-#[derive(Deserialize)]
-struct Update {
+#[derive(Clone, Debug, Deserialize)]
+struct Change {
     name: String,
     ranks: Idset,
     join: bool,
+}
+
+#[derive(Deserialize)]
+struct Update {
+    update: Vec<Change>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +72,18 @@ impl Service for Groups {
             self.members.entry(ONLINE.into()).or_default().insert(cx.node.rank.0);
         }
         Ok(())
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
+        self.tell(cx);
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        self.tell_at
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        self.tell(cx);
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
@@ -106,15 +131,37 @@ impl Groups {
             }
         }
         if !cx.node.rank.is_root() {
-            let body = json!({"name": name, "ranks": ranks.to_string(), "join": join});
-            cx.notify("groups.update", Target::UpstreamOf(cx.node.rank), body);
+            self.note(cx, name, ranks, join);
         }
         Ok(true)
     }
 
+    /// The broker above is to be told: at once if somebody left, or if nobody else can join.
+    fn note(&mut self, cx: &Cx<'_>, name: &str, ranks: &Idset, join: bool) {
+        match self.changes.last_mut() {
+            Some(last) if last.name == name && last.join == join => last.ranks.extend_from(ranks),
+            _ => self.changes.push(Change { name: name.to_owned(), ranks: ranks.clone(), join }),
+        }
+        let all = self.members.get(name).is_some_and(|set| set.count() > cx.node.below.len());
+        let at = if join && !all { cx.now.mono.after(HOLD) } else { cx.now.mono };
+        self.tell_at = Some(self.tell_at.map_or(at, |due| due.min(at)));
+    }
+
+    fn tell(&mut self, cx: &mut Cx<'_>) {
+        if self.tell_at.take_if(|at| *at <= cx.now.mono).is_none() {
+            return;
+        }
+        let change =
+            |change: Change| json!({"name": change.name, "ranks": change.ranks.to_string(), "join": change.join});
+        let update: Vec<Value> = std::mem::take(&mut self.changes).into_iter().map(change).collect();
+        cx.notify("groups.update", Target::UpstreamOf(cx.node.rank), json!({"update": update}));
+    }
+
     fn update(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let Update { name, ranks, join } = request.decode()?;
-        self.apply(cx, &name, &ranks, join)?;
+        let Update { update } = request.decode()?;
+        for Change { name, ranks, join } in update {
+            self.apply(cx, &name, &ranks, join)?;
+        }
         Ok(())
     }
 

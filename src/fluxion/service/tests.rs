@@ -37,6 +37,7 @@ fn sent(effects: &[Effect], topic: &str) -> Message {
 
 fn node(config: Value) -> NodeInfo {
     NodeInfo {
+        below: Default::default(),
         rank: Rank(0),
         size: 1,
         hostname: "n0".into(),

@@ -49,6 +49,7 @@ struct World {
 impl World {
     fn new(statedir: bool) -> World {
         let node = NodeInfo {
+            below: Default::default(),
             rank: Rank(0),
             size: 1,
             hostname: "node0".into(),

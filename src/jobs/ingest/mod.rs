@@ -190,10 +190,18 @@ impl JobIngest {
         });
         match made {
             Ok(ids) => self.ids = Some(ids),
+            // Those who wait here may try another broker; nothing is asked again before somebody submits.
+            Err(fault) if !cx.node.rank.is_root() => self.refuse_waiting(cx, &fault),
             Err(fault) => {
                 cx.log(LogLevel::Err, format!("job-manager.getinfo: {fault}"));
                 self.ask_again_at = Some(cx.now.mono.after(ASK_AGAIN_AFTER));
             }
+        }
+    }
+
+    fn refuse_waiting(&mut self, cx: &mut Cx<'_>, fault: &Fault) {
+        for checked in std::mem::take(&mut self.waiting) {
+            cx.respond_error(&checked.request, fault);
         }
     }
 

@@ -27,6 +27,7 @@ struct Below {
 impl Below {
     fn new(rank: u32) -> Below {
         let node = NodeInfo {
+            below: Default::default(),
             rank: Rank(rank),
             size: 3,
             hostname: "host".into(),

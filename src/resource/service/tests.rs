@@ -22,6 +22,7 @@ impl Bench {
             set.insert(rank, Node::new(&format!("n{rank}"), Idset::below(2), Idset::new())).unwrap();
         }
         let node = NodeInfo {
+            below: Default::default(),
             rank: Rank(0),
             size: 4,
             hostname: "n0".into(),

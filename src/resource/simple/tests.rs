@@ -28,6 +28,7 @@ impl Bench {
     /// A scheduler that has shaken hands; `running` are the jobs it is told of, with their R.
     fn new(nodes: u32, cores: u32, running: &[(u64, ResourceSet)]) -> (Bench, Vec<Effect>) {
         let node = NodeInfo {
+            below: Default::default(),
             rank: Rank(0),
             size: 1,
             hostname: "n0".into(),

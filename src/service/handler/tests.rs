@@ -47,6 +47,7 @@ impl Counter {
 
 fn deliver(service: &mut Counter, message: &Message) -> (bool, Vec<Effect>) {
     let node = NodeInfo {
+        below: Default::default(),
         rank: Rank(0),
         size: 1,
         hostname: "host".into(),

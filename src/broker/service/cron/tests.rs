@@ -23,6 +23,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let node = NodeInfo {
+            below: Default::default(),
             rank: Rank(0),
             size: 1,
             hostname: "host".into(),
