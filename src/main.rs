@@ -5,6 +5,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: flux_sys::alloc::Allocator = flux_sys::alloc::Allocator;
+
 #[derive(Debug, PartialEq, Eq)]
 enum Role {
     Broker,

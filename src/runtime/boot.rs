@@ -94,6 +94,7 @@ fn run(args: Args) -> Result<u8, BootError> {
     flux_sys::signal::ignore(Signal::SIGPIPE as i32).map_err(io_error("ignore SIGPIPE"))?;
     flux_sys::process::set_name("flux-broker");
     flux_sys::process::tune_allocator();
+    flux_sys::alloc::cache(crate::limits::SPARE_MEMORY_BYTES);
     let env = end_with_starter(environment())?;
     let mut attrs = given_attrs(&args)?;
     let config_path = args.config_path.clone().or_else(|| variable(&env, "FLUX_CONF_DIR").map(str::to_owned));

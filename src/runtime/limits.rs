@@ -1,5 +1,7 @@
 //! Bounds of this crate.
 
+/// Small blocks that the event loop keeps for its next allocations.
+pub const SPARE_MEMORY_BYTES: usize = 4 << 20;
 /// Clients connected at once. Guests together have half of these, so that the owner always gets in.
 pub const CONNECTIONS_MAX: usize = 16 * 1024;
 /// Clients of one guest connected at once.

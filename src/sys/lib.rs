@@ -10,6 +10,7 @@
 #![deny(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
 
 pub mod affinity;
+pub mod alloc;
 pub mod cgroup;
 pub mod clock;
 pub mod fd;
