@@ -2,15 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use flux_service::{Cx, Fault, Tag};
+use flux_service::{Cx, Fault, Tag, Transaction, TxnOp};
 use flux_types::{JobId, JobIdForm};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(crate) const READDIR: u32 = 1;
 pub(crate) const TREEOBJ: u32 = 16;
-const APPEND: u32 = 32;
 
 /// The key of a job's directory, or with `name` of a key in it (RFC 16).
 pub(crate) fn job_key(id: JobId, name: &str) -> String {
@@ -22,48 +21,11 @@ pub(crate) fn job_key(id: JobId, name: &str) -> String {
     key
 }
 
-/// RFC 11 `val` object.
-pub(crate) fn val(bytes: &[u8]) -> Value {
-    json!({"data": BASE64.encode(bytes), "type": "val", "ver": 1})
-}
-
-fn op(key: String, flags: u32, dirent: Value) -> Value {
-    json!({"key": key, "flags": flags, "dirent": dirent})
-}
-
-pub(crate) fn put(key: String, bytes: &[u8]) -> Value {
-    op(key, 0, val(bytes))
-}
-
-pub(crate) fn put_object(key: String, treeobj: Value) -> Value {
-    op(key, 0, treeobj)
-}
-
-pub(crate) fn append(key: String, bytes: &[u8]) -> Value {
-    op(key, APPEND, val(bytes))
-}
-
-pub(crate) fn unlink(key: String) -> Value {
-    op(key, 0, Value::Null)
-}
-
-/// How long a commit is waited for (ADR 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Durability {
-    Synced,
-    Written,
-}
+pub(crate) use flux_service::Durability;
 
 /// Commits `ops` to the primary namespace.
-pub(crate) fn commit(cx: &mut Cx<'_>, ops: Vec<Value>, durability: Durability) -> Tag {
-    let mut body = Map::with_capacity(4);
-    body.insert("ops".into(), Value::Array(ops));
-    body.insert("namespace".into(), "primary".into());
-    body.insert("flags".into(), 0.into());
-    if durability == Durability::Written {
-        body.insert("durability".into(), "written".into());
-    }
-    cx.request("kvs.commit", Target::Any, Value::Object(body))
+pub(crate) fn commit(cx: &mut Cx<'_>, ops: Vec<TxnOp>, durability: Durability) -> Tag {
+    Transaction { ops, durability }.commit(cx)
 }
 
 pub(crate) fn lookup(cx: &mut Cx<'_>, key: &str, flags: u32) -> Tag {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod inside;
 
 pub mod exec;
 pub mod info;

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use flux_service::{Cx, Fault, Outcome};
-use flux_wire::{Errno, Message, Payload};
+use flux_service::{Cx, Durability, Fault, Outcome, Transaction};
+use flux_wire::{Errno, Message};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::digest;
+use crate::digest::{self, Algorithm};
 use crate::key;
 use crate::limits::BACKLOG_BYTES_MAX;
 use crate::mutate::{Mutation, Origin};
 use crate::record::{Item, NewBody};
 use crate::service::Kvs;
 use crate::space::PRIMARY;
-use crate::txn::{NO_MERGE, SYNC, parse_ops};
+use crate::txn::{NO_MERGE, Op, SYNC, parse_ops, take_ops};
 
 #[derive(Deserialize)]
 struct CommitRequest {
@@ -23,14 +23,50 @@ struct CommitRequest {
     ops: Vec<Value>,
     /// Ours (ADR 2), for the owner's services: "written" is answered before the disk has it. A request that says
     /// what durability it needs ("written" or "synced") is answered with `rootseq` only: nothing needs to be hashed for it.
-    durability: Option<Durability>,
+    durability: Option<Asked>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum Durability {
+enum Asked {
     Written,
     Synced,
+}
+
+/// A commit, whichever way it came.
+struct CommitBody {
+    namespace: String,
+    flags: i64,
+    ops: Arc<[Op]>,
+    durability_given: bool,
+    sync: bool,
+}
+
+impl CommitBody {
+    fn read(alg: Algorithm, request: &Message) -> Result<CommitBody, Fault> {
+        let body: CommitRequest = request.decode()?;
+        if body.durability.is_some() && !request.cred.is_owner() {
+            return Err(Fault::new(Errno::EPERM, "only the instance owner chooses the durability of a commit"));
+        }
+        Ok(CommitBody {
+            ops: parse_ops(alg, body.ops, request.cred)?,
+            namespace: body.namespace,
+            flags: body.flags,
+            durability_given: body.durability.is_some(),
+            sync: body.durability != Some(Asked::Written),
+        })
+    }
+
+    /// From a service of this broker: nothing is parsed, and values are not copied.
+    fn inside(alg: Algorithm, transaction: &Transaction) -> Result<CommitBody, Fault> {
+        Ok(CommitBody {
+            ops: take_ops(alg, &transaction.ops)?,
+            namespace: PRIMARY.to_owned(),
+            flags: 0,
+            durability_given: true,
+            sync: transaction.durability == Durability::Synced,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -58,11 +94,10 @@ pub(crate) struct NamespaceRequest {
 
 impl Kvs {
     pub(crate) fn commit(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let body: CommitRequest = request.decode()?;
-        if body.durability.is_some() && !request.cred.is_owner() {
-            return Err(Fault::new(Errno::EPERM, "only the instance owner chooses the durability of a commit"));
-        }
-        let ops = parse_ops(self.content.alg, body.ops, request.cred)?;
+        let body = match request.payload.as_local::<Transaction>() {
+            Some(transaction) => CommitBody::inside(self.content.alg, transaction)?,
+            None => CommitBody::read(self.content.alg, request)?,
+        };
         self.spaces.authorized(&body.namespace, request.cred)?;
         let (tree, base) = self.spaces.place(&body.namespace)?;
         if body.flags & SYNC != 0 && body.namespace != PRIMARY {
@@ -70,19 +105,18 @@ impl Kvs {
         }
         self.check_backlog()?;
         self.counters.commits += 1;
-        self.counters.ops.push(ops.len());
+        self.counters.ops.push(body.ops.len());
         // JSON that never was text comes from a service of this broker, which has no use for a reference.
-        let local = matches!(request.payload, Payload::Json(_));
+        let local = request.payload.is_inside();
         let origin = Origin::Commit {
             request: request.clone(),
-            space: body.namespace.into(),
-            rootref: body.durability.is_none() && !local,
+            space: body.namespace.as_str().into(),
+            rootref: !body.durability_given && !local,
             checkpoint: body.flags & SYNC != 0,
         };
         let name = self.publishes().then(|| format!("transaction_req.{}.{}", cx.node.rank, self.counters.commits));
-        let sync = body.durability != Some(Durability::Written);
-        let item = Item::Commit { tree, base, ops, seq: 0 };
-        self.submit_commit(cx, Mutation { item, origin, flags: body.flags, name, sync })
+        let item = Item::Commit { tree, base, ops: body.ops, seq: 0 };
+        self.submit_commit(cx, Mutation { item, origin, flags: body.flags, name, sync: body.sync })
     }
 
     pub(crate) fn relaycommit(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {

@@ -67,6 +67,6 @@ fn raw_payload(request: &Message) -> Result<Arc<[u8]>, Fault> {
     match &request.payload {
         Payload::None => Ok([].into()),
         Payload::Raw(bytes) => Ok(bytes.clone()),
-        Payload::Json(_) => Err(Fault::new(Errno::EPROTO, "the payload is JSON, not bytes")),
+        Payload::Json(_) | Payload::Local(_) => Err(Fault::new(Errno::EPROTO, "the payload is JSON, not bytes")),
     }
 }

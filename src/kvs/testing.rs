@@ -280,6 +280,7 @@ fn answer(message: &Message) -> Result<Value, Errno> {
         None if message.payload.is_none() => Ok(Value::Null),
         None => match &message.payload {
             Payload::Json(value) => Ok((**value).clone()),
+            Payload::Local(body) => Ok(body.to_json()),
             other => Ok(json!(other.as_bytes().expect("bytes or JSON").to_vec())),
         },
     }

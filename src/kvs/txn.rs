@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use flux_service::{Fault, Plant, planted};
+use flux_service::{self as service, Fault, Plant, TxnOp, planted};
 use flux_wire::{Cred, Errno};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::digest::Algorithm;
 use crate::key;
-use crate::limits::TXN_OPS_MAX;
+use crate::limits::{BLOB_LEN_MAX, TXN_OPS_MAX};
 use crate::tree::{Change, Entry, entry_from_json};
 
 /// `flux_kvs_commit(3)`: must not share a sequence number with other commits.
@@ -43,6 +43,36 @@ pub(crate) fn parse_ops(alg: Algorithm, ops: Vec<Value>, cred: Cred) -> Result<A
         return Err(Fault::new(Errno::E2BIG, format!("a commit has at most {TXN_OPS_MAX} operations")));
     }
     ops.into_iter().map(|op| parse_op(alg, op, cred)).collect()
+}
+
+/// The operations of a commit that a service of this broker makes.
+///
+/// # Errors
+/// As [`parse_ops`].
+pub(crate) fn take_ops(alg: Algorithm, ops: &[TxnOp]) -> Result<Arc<[Op]>, Fault> {
+    if ops.len() > TXN_OPS_MAX {
+        return Err(Fault::new(Errno::E2BIG, format!("a commit has at most {TXN_OPS_MAX} operations")));
+    }
+    ops.iter().map(|op| take_op(alg, op)).collect()
+}
+
+fn take_op(alg: Algorithm, op: &TxnOp) -> Result<Op, Fault> {
+    let key: Box<str> = key::normalize(&op.key)?.into();
+    if &*key == key::ROOT {
+        return Err(Errno::EINVAL.into());
+    }
+    let change = match &op.change {
+        service::Change::Put(bytes) | service::Change::Append(bytes) if bytes.len() > BLOB_LEN_MAX => {
+            return Err(Errno::EFBIG.into());
+        }
+        service::Change::Append(bytes) if op.key.contains('.') || !planted(Plant::AppendOverwrites) => {
+            Change::Append(bytes.clone())
+        }
+        service::Change::Put(bytes) | service::Change::Append(bytes) => Change::Set(Entry::Val(bytes.clone())),
+        service::Change::Object(treeobj) => Change::Set(entry_from_json(alg, treeobj)?),
+        service::Change::Unlink => Change::Remove,
+    };
+    Ok(Op { key, change })
 }
 
 fn parse_op(alg: Algorithm, op: Value, cred: Cred) -> Result<Op, Fault> {

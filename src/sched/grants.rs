@@ -2,11 +2,9 @@
 
 use crate::Handshake;
 use crate::answer::{SUCCESS, deny};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use flux_service::{Cx, LogLevel, Tag};
+use flux_service::{Cx, Durability, LogLevel, Tag, Transaction, TxnOp};
 use flux_types::{JobId, JobIdForm, ResourceSet};
-use flux_wire::{Message, Target};
+use flux_wire::Message;
 use serde_json::{Value, json};
 
 /// A job's resources, and what users shall know of how it got them.
@@ -25,16 +23,15 @@ pub struct Grant {
 #[derive(Default)]
 pub(crate) struct Grants {
     ids: Vec<u64>,
-    ops: Vec<Value>,
+    ops: Vec<TxnOp>,
     answers: Vec<(Message, Value)>,
 }
 
 impl Grants {
     fn push(&mut self, request: Message, grant: Grant) {
         let key = format!("{}.R", JobId(grant.id).encode(JobIdForm::Kvs));
-        let dirent = json!({"data": STANDARD.encode(grant.text), "type": "val", "ver": 1});
         self.ids.push(grant.id);
-        self.ops.push(json!({"key": key, "flags": 0, "dirent": dirent}));
+        self.ops.push(TxnOp::put(key, grant.text.into_bytes()));
         let body = json!({"id": grant.id, "type": SUCCESS, "annotations": grant.annotations, "R": grant.r});
         self.answers.push((request, body));
     }
@@ -45,8 +42,7 @@ impl Grants {
 
     /// Commits and answers. Returns the tag of the commit and the jobs it is for.
     pub(crate) fn send(self, cx: &mut Cx<'_>) -> (Tag, Vec<u64>) {
-        let body = json!({"namespace": "primary", "flags": 0, "ops": self.ops, "durability": "written"});
-        let tag = cx.request("kvs.commit", Target::Any, body);
+        let tag = Transaction { ops: self.ops, durability: Durability::Written }.commit(cx);
         self.answers.into_iter().for_each(|(request, body)| cx.respond(&request, body));
         (tag, self.ids)
     }

@@ -13,6 +13,7 @@ mod handler;
 pub mod limits;
 mod plant;
 mod rng;
+mod txn;
 
 pub use clock::{Mono, Now, Wall};
 pub use cx::{Cx, NodeInfo, Outbox, Tag};
@@ -26,3 +27,4 @@ pub use handler::{AnyService, Handler, HandlerInfo, Outcome, Service};
 pub use plant::choose;
 pub use plant::{Plant, planted};
 pub use rng::Rng;
+pub use txn::{Change, Durability, Transaction, TxnOp};

@@ -17,4 +17,4 @@ pub use codec::{DecodeError, PROTO_LEN, decode, encode, encode_into};
 pub use errno::{Errno, name as errno_name, text as errno_text};
 pub use frame::{FRAME_MAGIC, FRAME_PREFIX_LEN, FrameError, FrameReader, Split, split_frame, write_frame};
 pub use message::{Body, Cred, Flags, Kind, Message, Rank, RouteId, Target, Topic, role};
-pub use payload::{Payload, PayloadError};
+pub use payload::{Local, Payload, PayloadError};

@@ -1,5 +1,6 @@
-//! The payload: JSON stays a value inside a process and becomes text at its edge.
+//! The payload: what a process says to itself stays a value, and becomes text at its edge.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +17,14 @@ pub enum Payload {
     Raw(Arc<[u8]>),
     /// A JSON object that has not been made text yet.
     Json(Arc<Value>),
+    /// What has not even been made JSON yet.
+    Local(Arc<dyn Local>),
+}
+
+/// What one service of a broker says to another of the same broker: who knows the type takes it as it is, all others see JSON.
+pub trait Local: fmt::Debug + Send + Sync + Any {
+    /// The JSON object that says the same.
+    fn to_json(&self) -> Value;
 }
 
 /// Why a payload was not what the receiver needs: always the sender's fault, EPROTO.
@@ -62,6 +71,23 @@ impl Payload {
         if bytes.is_empty() { Payload::None } else { Payload::Raw(bytes) }
     }
 
+    /// A value for services of this broker that know its type.
+    pub fn local(body: impl Local) -> Payload {
+        Payload::Local(Arc::new(body))
+    }
+
+    /// What [`Payload::local`] was given, if it was of this type.
+    pub fn as_local<T: Local>(&self) -> Option<&T> {
+        let Payload::Local(body) = self else { return None };
+        let body: &dyn Any = &**body;
+        body.downcast_ref()
+    }
+
+    /// Did it come from a service of this broker, and never was text?
+    pub fn is_inside(&self) -> bool {
+        matches!(self, Payload::Json(_) | Payload::Local(_))
+    }
+
     pub fn is_none(&self) -> bool {
         matches!(self, Payload::None)
     }
@@ -70,6 +96,7 @@ impl Payload {
     pub fn value(&self) -> Result<Arc<Value>, PayloadError> {
         match self {
             Payload::Json(value) => Ok(value.clone()),
+            Payload::Local(body) => Ok(Arc::new(body.to_json())),
             Payload::Raw(_) => {
                 let value: Value = serde_json::from_slice(self.json_text()?).map_err(json_error)?;
                 if value.is_object() { Ok(Arc::new(value)) } else { Err(PayloadError::NotAnObject) }
@@ -82,6 +109,7 @@ impl Payload {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         match self {
             Payload::Json(value) => T::deserialize(&**value).map_err(json_error),
+            Payload::Local(body) => T::deserialize(body.to_json()).map_err(json_error),
             Payload::Raw(_) => {
                 let text = self.json_text()?;
                 if text.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
@@ -104,7 +132,7 @@ impl Payload {
         match self {
             Payload::None => Some(&[]),
             Payload::Raw(bytes) => Some(bytes),
-            Payload::Json(_) => None,
+            Payload::Json(_) | Payload::Local(_) => None,
         }
     }
 
@@ -113,11 +141,8 @@ impl Payload {
         match self {
             Payload::None => None,
             Payload::Raw(bytes) => Some(bytes.clone()),
-            Payload::Json(value) => {
-                let mut text = serde_json::to_vec(&**value).expect("a JSON value is writable");
-                text.push(0);
-                Some(text.into())
-            }
+            Payload::Json(value) => Some(terminated(value)),
+            Payload::Local(body) => Some(terminated(&body.to_json())),
         }
     }
 
@@ -140,6 +165,12 @@ impl From<Value> for Payload {
     fn from(value: Value) -> Payload {
         Payload::Json(Arc::new(value))
     }
+}
+
+fn terminated(value: &Value) -> Arc<[u8]> {
+    let mut text = serde_json::to_vec(value).expect("a JSON value is writable");
+    text.push(0);
+    text.into()
 }
 
 fn json_error(error: serde_json::Error) -> PayloadError {

@@ -1,6 +1,6 @@
 //! The eventlogs of jobs: collected over a turn, and appended for all jobs in one commit (ADR 2).
 
-use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, planted};
+use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, TxnOp, planted};
 use flux_types::JobId;
 use flux_wire::{Message, Target};
 use serde::Deserialize;
@@ -83,7 +83,7 @@ impl JobExec {
     /// Brings the ends of jobs to disk, and forgets what was only of use until then.
     pub(super) fn sync_ends(&mut self, cx: &mut Cx<'_>) {
         let ended: Vec<&Job> = self.jobs.values().filter(|job| job.phase == Phase::Syncing && !job.syncing).collect();
-        let ops: Vec<Value> = ended.iter().map(|job| kvs::unlink(job.guest_key("exec.taken"))).collect();
+        let ops: Vec<TxnOp> = ended.iter().map(|job| TxnOp::unlink(job.guest_key("exec.taken"))).collect();
         let ids: Vec<JobId> = ended.iter().map(|job| job.id).collect();
         if ids.is_empty() {
             return;
@@ -126,7 +126,7 @@ impl JobExec {
 
     /// Acknowledges the last events of these shells and forgets the jobs, but for those with lines that could not be stored the
     /// first time. Answers what is of no use any more.
-    fn settle_stored(&mut self, cx: &mut Cx<'_>, ids: &[JobId]) -> Vec<Value> {
+    fn settle_stored(&mut self, cx: &mut Cx<'_>, ids: &[JobId]) -> Vec<TxnOp> {
         let mut useless = Vec::new();
         for id in ids {
             let Some(job) = self.jobs.get_mut(id) else { continue };
@@ -134,7 +134,7 @@ impl JobExec {
                 self.syncs_at = Some(cx.now.mono.after(RETRY_PAUSE));
                 continue;
             }
-            useless.push(kvs::unlink(job.guest_key("exec.taken")));
+            useless.push(TxnOp::unlink(job.guest_key("exec.taken")));
             for part in &mut job.parts {
                 part.acknowledge(cx, *id, part.stored);
             }
@@ -195,10 +195,10 @@ impl Part {
 }
 
 /// Appends to the job's eventlogs. With them, in the same commit, goes what must be known to take no event twice after a restart.
-fn operations(job: &Job, lines: &Lines, recoverable: bool, ops: &mut Vec<Value>) {
+fn operations(job: &Job, lines: &Lines, recoverable: bool, ops: &mut Vec<TxnOp>) {
     for (name, text) in [("exec.eventlog", &lines.exec), ("output", &lines.output), ("input", &lines.input)] {
         if !text.is_empty() {
-            ops.push(kvs::append(job.guest_key(name), text.as_bytes()));
+            ops.push(TxnOp::append(job.guest_key(name), text.as_bytes()));
         }
     }
     // A shell's last event counts when the job's end is stored: a leader that restarts before has to hear of it again.
@@ -206,6 +206,6 @@ fn operations(job: &Job, lines: &Lines, recoverable: bool, ops: &mut Vec<Value>)
     let taken: Vec<u64> = job.parts.iter().map(known).collect();
     if recoverable && taken.iter().any(|taken| *taken > 0) && !planted(Plant::TakenNotStored) {
         let key = job.guest_key("exec.taken");
-        ops.push(kvs::put(key, json!(taken).to_string().as_bytes()));
+        ops.push(TxnOp::put(key, json!(taken).to_string().into_bytes()));
     }
 }

@@ -9,14 +9,16 @@ mod spec;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
 use flux_types::{FluidError, FluidGenerator, JobId, Urgency};
 use flux_wire::{Errno, Message, Payload, Target};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::inside::{NewJob, NewJobs};
 use crate::limits::{SUBMIT_BATCH_MAX, SUBMITS_WAITING_MAX};
 use crate::state::JobFlags;
 use flux_sign::Mechanism;
@@ -32,10 +34,10 @@ struct Checked {
     flags: u32,
     t_submit: f64,
     /// Without its environment.
-    jobspec: Value,
+    jobspec: Arc<Value>,
     /// As JSON text.
     environment: Option<Box<str>>,
-    signed: String,
+    signed: Arc<str>,
 }
 
 /// Where ids come from.
@@ -228,9 +230,9 @@ impl JobIngest {
             urgency: body.urgency,
             flags,
             t_submit: cx.now.wall.timestamp(),
-            jobspec,
+            jobspec: Arc::new(jobspec),
             environment,
-            signed: body.signed,
+            signed: body.signed.into(),
         };
         self.enter(cx, job);
         Ok(())
@@ -250,11 +252,11 @@ impl JobIngest {
             while jobs.len() < SUBMIT_BATCH_MAX {
                 let Some((id, checked)) = self.next_job(cx) else { break };
                 who.push((id, checked.request.clone()));
-                jobs.push(job_body(id, checked));
+                jobs.push(new_job(id, checked));
             }
             if !jobs.is_empty() {
                 self.sent_len += who.len();
-                let tag = cx.request("job-manager.submit", Target::Any, json!({"jobs": jobs}));
+                let tag = cx.request("job-manager.submit", Target::Any, Payload::local(NewJobs(jobs)));
                 self.sent.insert(tag, who);
             }
         }
@@ -305,19 +307,18 @@ impl JobIngest {
     }
 }
 
-fn job_body(id: JobId, checked: Checked) -> Value {
-    let mut job = Map::with_capacity(8);
-    job.insert("id".into(), id.0.into());
-    job.insert("userid".into(), checked.request.cred.userid.into());
-    job.insert("urgency".into(), checked.urgency.into());
-    job.insert("t_submit".into(), checked.t_submit.into());
-    job.insert("flags".into(), checked.flags.into());
-    job.insert("jobspec".into(), checked.jobspec);
-    if let Some(environment) = checked.environment {
-        job.insert("environment".into(), String::from(environment).into());
+/// What the manager is told.
+fn new_job(id: JobId, checked: Checked) -> NewJob {
+    NewJob {
+        id,
+        userid: checked.request.cred.userid,
+        urgency: checked.urgency,
+        t_submit: checked.t_submit,
+        flags: checked.flags,
+        jobspec: checked.jobspec,
+        environment: checked.environment,
+        signed: Some(checked.signed),
     }
-    job.insert("J".into(), checked.signed.into());
-    Value::Object(job)
 }
 
 fn on_submitted(cx: &mut Cx<'_>, jobs: &[(JobId, Message)], reply: &Message) {

@@ -4,6 +4,7 @@
 //! overtake it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use flux_service::{Completion, Cx, Fault, Outcome, Tag};
 use flux_wire::{Errno, Message, Target};
@@ -25,6 +26,8 @@ struct Under {
 #[derive(Debug, Default)]
 pub(super) struct Pipeline {
     steps: Vec<Step>,
+    /// The last jobspec that was found valid: jobs come in rows of equal ones.
+    valid: Option<Arc<Value>>,
     /// By the place of their step.
     workers: BTreeMap<usize, Worker>,
     /// Programs of an earlier configuration, until they have answered.
@@ -56,6 +59,7 @@ impl Pipeline {
         };
         self.workers = steps.iter().enumerate().filter_map(program).collect();
         self.steps = steps;
+        self.valid = None;
         // What waited for a step of before goes through all of now.
         self.under.values_mut().for_each(|under| under.at = usize::MAX);
     }
@@ -97,13 +101,16 @@ impl JobIngest {
         let done: Outcome = match step {
             Step::Defaults | Step::Constraints => {
                 let change = if *step == Step::Defaults { defaults::apply } else { defaults::constrain_to_queue };
-                change(&cx.node.config, std::mem::take(&mut job.jobspec)).map(|jobspec| job.jobspec = jobspec)
+                let jobspec = Arc::unwrap_or_clone(std::mem::take(&mut job.jobspec));
+                change(&cx.node.config, jobspec).map(|jobspec| job.jobspec = Arc::new(jobspec))
             }
-            Step::Jobspec { version } => rules::check_environment(job.environment.as_deref())
-                .and_then(|()| rules::check_jobspec(&job.jobspec, *version)),
+            Step::Jobspec { version } => {
+                let version = *version;
+                rules::check_environment(job.environment.as_deref()).and_then(|()| self.check(&mut job, version))
+            }
             Step::RequireInstance(min) => rules::check_instance(&job.jobspec, *min),
             Step::Feasibility => {
-                let body = info(&job, job.jobspec.clone());
+                let body = info(&job, (*job.jobspec).clone());
                 let number = self.hold(job, at);
                 let tag = cx.request("feasibility.check", Target::Any, body);
                 self.pipeline.feasibility.insert(tag, number);
@@ -117,6 +124,18 @@ impl JobIngest {
             }
         };
         done.map_err(|fault| (job.request.clone(), fault)).map(|()| Some(job))
+    }
+
+    /// RFC 14 and 25; what is equal to the last valid one is valid, and the same.
+    fn check(&mut self, job: &mut Checked, version: Option<u32>) -> Outcome {
+        match &self.pipeline.valid {
+            Some(valid) if *valid == job.jobspec => job.jobspec = valid.clone(),
+            _ => {
+                rules::check_jobspec(&job.jobspec, version)?;
+                self.pipeline.valid = Some(job.jobspec.clone());
+            }
+        }
+        Ok(())
     }
 
     fn hold(&mut self, job: Checked, at: usize) -> u64 {
@@ -154,8 +173,9 @@ impl JobIngest {
             Ok(data) => {
                 let changes = matches!(self.pipeline.steps.get(at), Some(Step::Program { changes: true, .. }));
                 if let Some(jobspec) = data.filter(|_| changes) {
-                    job.jobspec = jobspec;
-                    job.environment = spec::take_environment(&mut job.jobspec);
+                    let mut jobspec = jobspec;
+                    job.environment = spec::take_environment(&mut jobspec);
+                    job.jobspec = Arc::new(jobspec);
                 }
                 self.go_on(cx, job, at.wrapping_add(1));
             }

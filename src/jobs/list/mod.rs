@@ -10,17 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
-use flux_types::eventlog::Entry;
 use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Cred, Errno, Message, Target, role};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::WireId;
+use crate::inside::Told;
 use crate::limits::{LIST_CHUNK, LIST_DEFERRED_MAX, LIST_WAITERS_MAX, WATCHERS_MAX};
 use attrs::Wanted;
 use filter::{Filter, Match};
-use record::{Pool, Record};
+use record::{Outlines, Pool, Record};
 use stats::Stats;
 
 /// Changes of the statistics are told together.
@@ -46,6 +46,7 @@ pub struct JobList {
     /// Last ended first, then newest.
     inactive: BTreeSet<(Reverse<u64>, Reverse<JobId>)>,
     pool: Pool,
+    outlines: Outlines,
     stats: Stats,
     watchers: Vec<Message>,
     stats_due: Option<Mono>,
@@ -84,25 +85,6 @@ struct ListId {
     state: u32,
 }
 
-/// What the journal tells of one job, read where it is.
-struct Journal<'a> {
-    id: WireId,
-    events: &'a [Value],
-    jobspec: Option<&'a Value>,
-    resources: Option<&'a Value>,
-}
-
-impl<'a> Journal<'a> {
-    fn read(body: &'a Value) -> Option<Journal<'a>> {
-        Some(Journal {
-            id: WireId::deserialize(body.get("id")?).ok()?,
-            events: body.get("events")?.as_array()?,
-            jobspec: body.get("jobspec"),
-            resources: body.get("R"),
-        })
-    }
-}
-
 #[derive(Deserialize)]
 struct Purged {
     jobs: Vec<u64>,
@@ -139,8 +121,11 @@ impl Service for JobList {
             self.ask_again_at = Some(cx.now.mono.after(ASK_AGAIN_AFTER));
             return;
         }
+        if let Some(told) = reply.payload.as_local::<Told>() {
+            return self.on_told(cx, told);
+        }
         match reply.payload.value() {
-            Ok(body) => match Journal::read(&body) {
+            Ok(body) => match Told::read(&body) {
                 Some(told) => self.on_told(cx, &told),
                 None => cx.log(LogLevel::Err, "job-manager.events-journal: malformed response"),
             },
@@ -226,8 +211,8 @@ impl JobList {
         Ok(())
     }
 
-    fn on_told(&mut self, cx: &mut Cx<'_>, told: &Journal<'_>) {
-        if told.id.0 == WireId::ANY {
+    fn on_told(&mut self, cx: &mut Cx<'_>, told: &Told) {
+        let Some(id) = told.id else {
             self.ready = true;
             for request in std::mem::take(&mut self.deferred) {
                 let row =
@@ -237,8 +222,7 @@ impl JobList {
                 }
             }
             return;
-        }
-        let id = told.id.id();
+        };
         let mut job = match self.jobs.remove(&id) {
             Some(job) => {
                 self.unlist(&job);
@@ -246,18 +230,18 @@ impl JobList {
             }
             None => Record::new(id),
         };
-        if let Some(jobspec) = told.jobspec {
-            job.set_jobspec(&mut self.pool, jobspec);
+        if let Some(jobspec) = &told.jobspec {
+            job.set_jobspec(&mut self.pool, self.outlines.of(jobspec), jobspec);
         }
-        for entry in told.events.iter().filter_map(|event| Entry::from_value(event.clone()).ok()) {
+        for entry in &told.events {
             if entry.name == "invalidate" {
                 return; // It was never there.
             }
             // In a backlog R comes along from the beginning, but it counts from the allocation on.
-            if let (Some(resources), "alloc") = (told.resources, entry.name.as_str()) {
+            if let (Some(resources), "alloc") = (&told.resources, entry.name.as_str()) {
                 job.set_resources(&mut self.pool, resources);
             }
-            job.apply(&mut self.pool, &entry);
+            job.apply(&mut self.pool, entry);
         }
         self.enlist(cx, job);
     }

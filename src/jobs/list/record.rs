@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flux_types::eventlog::Entry;
-use flux_types::jobspec::TasksPer;
+use flux_types::jobspec::{Summary, TasksPer};
 use flux_types::{IdsetFormat, JobId, JobResult, JobState, Jobspec, ResourceSet, StateSet};
 use serde_json::{Map, Value};
 
@@ -31,6 +31,42 @@ impl Pool {
     /// Drops what no job uses any more.
     pub(super) fn sweep(&mut self) {
         self.0.retain(|text| Arc::strong_count(text) > 1);
+    }
+}
+
+/// What a jobspec says as a whole; nothing if it is none.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    name: Option<Box<str>>,
+    duration: f64,
+    summary: Option<Summary>,
+}
+
+/// The last outline: equal jobs come one after another.
+#[derive(Debug, Default)]
+pub(super) struct Outlines {
+    of: Option<Arc<Value>>,
+    outline: Outline,
+}
+
+impl Outlines {
+    pub(super) fn of(&mut self, jobspec: &Arc<Value>) -> &Outline {
+        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, jobspec)) {
+            self.outline = Outline::read(jobspec);
+            self.of = Some(jobspec.clone());
+        }
+        &self.outline
+    }
+}
+
+impl Outline {
+    fn read(jobspec: &Value) -> Outline {
+        let Ok(parsed) = Jobspec::from_value(jobspec.clone()) else { return Outline::default() };
+        Outline {
+            name: Some(parsed.name().into()),
+            duration: parsed.duration().unwrap_or(0.0),
+            summary: parsed.summary().ok(),
+        }
     }
 }
 
@@ -119,16 +155,16 @@ impl Record {
     }
 
     /// Takes the request over: what is listed of it.
-    pub(super) fn set_jobspec(&mut self, pool: &mut Pool, jobspec: &Value) {
+    pub(super) fn set_jobspec(&mut self, pool: &mut Pool, outline: &Outline, jobspec: &Value) {
         let system = |key: &str| jobspec.pointer("/attributes/system")?.get(key)?.as_str();
         self.cwd = pool.maybe(system("cwd"));
         self.queue = pool.maybe(system("queue"));
         self.project = pool.maybe(system("project"));
         self.bank = pool.maybe(system("bank"));
-        if let Ok(parsed) = Jobspec::from_value(jobspec.clone()) {
-            self.name = Some(pool.get(parsed.name()));
-            self.duration = Some(parsed.duration().unwrap_or(0.0));
-            if let Ok(summary) = parsed.summary() {
+        if let Some(name) = &outline.name {
+            self.name = Some(pool.get(name));
+            self.duration = Some(outline.duration);
+            if let Some(summary) = &outline.summary {
                 (self.ntasks, self.nnodes, self.ncores) = (summary.ntasks, summary.nnodes, summary.ncores);
                 self.tasks_per = summary.tasks_per;
             }

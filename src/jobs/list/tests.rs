@@ -226,7 +226,8 @@ fn old_clients_without_constraints_are_understood() {
 fn record() -> Record {
     let mut pool = Pool::default();
     let mut job = Record::new(JobId(5));
-    job.set_jobspec(&mut pool, &jobspec_with("queue", json!("child")));
+    let jobspec = std::sync::Arc::new(jobspec_with("queue", json!("child")));
+    job.set_jobspec(&mut pool, super::record::Outlines::default().of(&jobspec), &jobspec);
     let events = [
         (1.0, "submit", json!({"userid": 42, "urgency": 16, "flags": 0, "version": 1})),
         (2.0, "validate", json!({})),

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, planted};
+use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, TxnOp, planted};
 use flux_types::{JobId, JobState, ResourceSet};
 use flux_wire::{Errno, Message, RouteId, Target};
 use serde::Deserialize;
@@ -162,7 +162,7 @@ impl JobManager {
         let known = job.bypasses();
         let text = resources.to_string();
         job.resources = Some(Arc::new(resources));
-        self.events.batch.puts.push(kvs::put(kvs::job_key(id, "R"), text.as_bytes()));
+        self.events.batch.puts.push(TxnOp::put(kvs::job_key(id, "R"), text.into_bytes()));
         if !known {
             self.post(cx, id, "set-flags", context([("flags", json!(["alloc-bypass"]))]));
         }

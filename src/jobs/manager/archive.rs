@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flux_service::{Cx, Fault, LogLevel, Outcome, Wall};
+use flux_service::{Cx, Fault, LogLevel, Outcome, TxnOp, Wall};
 use flux_types::{JobId, JobResult};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::depend::Ended;
 use super::job::Job;
@@ -169,7 +169,7 @@ impl JobManager {
     }
 
     fn remove_inactive(&mut self, cx: &mut Cx<'_>, ids: &[JobId], request: Option<&Message>) {
-        let mut ops: Vec<Value> = ids.iter().map(|id| kvs::unlink(kvs::job_key(*id, ""))).collect();
+        let mut ops: Vec<TxnOp> = ids.iter().map(|id| TxnOp::unlink(kvs::job_key(*id, ""))).collect();
         if ids.contains(&self.max_id) {
             // The id is known from nowhere else afterwards, and must not be given out again.
             ops.push(self.checkpoint_op());

@@ -4,8 +4,9 @@
 //! turn of the loop go to the KVS in one commit (ADR 2: synced with a `submit` or `finish` among them, else written).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use flux_service::{Cx, Fault, LogLevel, Mono, Plant, planted};
+use flux_service::{Cx, Fault, LogLevel, Mono, Plant, TxnOp, planted};
 use flux_types::eventlog::Entry;
 use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Message, Target};
@@ -22,7 +23,7 @@ const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Posted {
     id: JobId,
-    entry: Entry,
+    entry: Arc<Entry>,
     /// Into the eventlog; otherwise only listeners hear of it.
     logged: bool,
 }
@@ -31,7 +32,7 @@ pub(super) struct Posted {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Whole values: J, jobspec, checkpoints.
-    pub(super) puts: Vec<Value>,
+    pub(super) puts: Vec<TxnOp>,
     /// Lines to append, by job.
     pub(super) lines: BTreeMap<JobId, String>,
     /// Logs that are written whole, because a commit with lines of theirs was lost.
@@ -75,7 +76,7 @@ pub(super) struct Events {
     stale: BTreeSet<JobId>,
     /// Logs of jobs that are gone already, of a failed commit.
     orphans: BTreeMap<JobId, String>,
-    lost_puts: Vec<Value>,
+    lost_puts: Vec<TxnOp>,
     pub(super) retry_at: Option<Mono>,
     /// The newest time stamp, in microseconds since the epoch.
     last_us: u64,
@@ -91,7 +92,7 @@ pub(super) fn context<const N: usize>(pairs: [(&str, Value); N]) -> Option<Map<S
 impl JobManager {
     /// Posts an event with the time of now.
     pub(super) fn post(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, context: Option<Map<String, Value>>) {
-        let entry = Entry { timestamp: self.stamp(cx), name: name.to_owned(), context };
+        let entry = Arc::new(Entry { timestamp: self.stamp(cx), name: name.to_owned(), context });
         self.post_entry(cx, Posted { id, entry, logged: true });
     }
 
@@ -110,7 +111,7 @@ impl JobManager {
         name: &str,
         context: Option<Map<String, Value>>,
     ) {
-        let entry = Entry { timestamp: self.stamp(cx), name: name.to_owned(), context };
+        let entry = Arc::new(Entry { timestamp: self.stamp(cx), name: name.to_owned(), context });
         self.post_entry(cx, Posted { id, entry, logged: false });
     }
 
@@ -125,7 +126,8 @@ impl JobManager {
     ) {
         let given_us = (timestamp.clamp(0.0, cx.now.wall.timestamp()) * 1e6).round() as u64;
         self.events.last_us = self.events.last_us.max(given_us);
-        self.post_entry(cx, Posted { id, entry: Entry { timestamp, name: name.to_owned(), context }, logged: true });
+        let entry = Arc::new(Entry { timestamp, name: name.to_owned(), context });
+        self.post_entry(cx, Posted { id, entry, logged: true });
     }
 
     fn post_entry(&mut self, cx: &mut Cx<'_>, posted: Posted) {
@@ -181,7 +183,8 @@ impl JobManager {
             self.tap_event(cx, id, &entry.name, entry.to_value());
         }
         if before != after && after == JobState::Priority {
-            if self.prioritize(cx, id, before, entry.to_value()) {
+            let value = if self.jobtap.is_empty() { Value::Null } else { entry.to_value() };
+            if self.prioritize(cx, id, before, value) {
                 return; // The event that follows decides about its place in line.
             }
         } else if before != after && !self.jobtap.is_empty() {
@@ -297,9 +300,11 @@ impl JobManager {
         for id in &batch.whole {
             let active = self.jobs.get(id).filter(|job| !job.phantom);
             let log = active.map(|job| &job.eventlog).or_else(|| batch.closed.get(id));
-            ops.extend(log.map(|log| kvs::put(kvs::job_key(*id, "eventlog"), log.as_bytes())));
+            ops.extend(log.map(|log| TxnOp::put(kvs::job_key(*id, "eventlog"), log.as_bytes())));
         }
-        ops.extend(batch.lines.iter().map(|(id, lines)| kvs::append(kvs::job_key(*id, "eventlog"), lines.as_bytes())));
+        ops.extend(
+            batch.lines.iter().map(|(id, lines)| TxnOp::append(kvs::job_key(*id, "eventlog"), lines.as_bytes())),
+        );
         if ops.is_empty() {
             self.batch_done(cx, batch);
             return;
@@ -345,10 +350,7 @@ impl JobManager {
         }
         self.events.stale.extend(batch.lines.keys().chain(&batch.whole).filter(|id| !refused.contains(id)));
         self.events.orphans.extend(batch.closed.into_iter().filter(|(id, _)| !refused.contains(id)));
-        let of_refused = |op: &Value| {
-            let key = op.get("key").and_then(Value::as_str).unwrap_or("");
-            refused.iter().any(|id| key.starts_with(&kvs::job_key(*id, "")))
-        };
+        let of_refused = |op: &TxnOp| refused.iter().any(|id| op.key.starts_with(&kvs::job_key(*id, "")));
         self.events.lost_puts.extend(batch.puts.into_iter().filter(|op| !of_refused(op)));
         self.events.batch.answers.extend(batch.answers);
         self.events.retry_at.get_or_insert(cx.now.mono.after(RETRY_AFTER));
@@ -386,7 +388,7 @@ impl JobManager {
         self.events.stale.remove(&id);
         self.events.batch.lines.remove(&id);
         // A later commit, under way already, may have stored something of it.
-        self.events.batch.puts.push(kvs::unlink(kvs::job_key(id, "")));
+        self.events.batch.puts.push(TxnOp::unlink(kvs::job_key(id, "")));
         if job.shells || job.has_resources {
             job.phantom = true;
             self.raise(cx, id, &Exception::new("submit", 0, "the job could not be stored"));
@@ -399,7 +401,7 @@ impl JobManager {
     /// Removes a job that was never valid, and tells listeners (RFC 21 `invalidate`).
     pub(super) fn discard(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.dequeue(id);
-        let entry = Entry { timestamp: cx.now.wall.timestamp(), name: "invalidate".to_owned(), context: None };
+        let entry = Arc::new(Entry::new(cx.now.wall.timestamp(), "invalidate"));
         self.tell_journal(cx, id, &entry);
         self.events.batch.lines.remove(&id);
         self.release_environment(id);

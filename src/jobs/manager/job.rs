@@ -25,7 +25,9 @@ pub(super) struct Job {
     pub(super) t_submit: f64,
     pub(super) state: JobState,
     /// The jobspec without its environment, as text: a parsed one would take ten times the memory.
-    pub(super) jobspec: Box<str>,
+    pub(super) jobspec: Arc<str>,
+    /// As a value, until listeners have heard of the job.
+    pub(super) told: Option<Arc<Value>>,
     /// As the user gave it; empty if not.
     pub(super) name: Box<str>,
     pub(super) queue: Option<Arc<str>>,
@@ -79,8 +81,8 @@ pub(super) struct Birth {
 }
 
 impl Job {
-    /// `jobspec` is redacted here: the environment is dropped.
-    pub(super) fn new(birth: &Birth, jobspec: &Value) -> Job {
+    /// `text` is what [`redact`] makes of the jobspec.
+    pub(super) fn new(birth: &Birth, jobspec: &Value, text: Arc<str>) -> Job {
         let system = jobspec.get("attributes").and_then(|attributes| attributes.get("system"));
         let queue = system.and_then(|system| system.get("queue")?.as_str()).map(Arc::from);
         Job {
@@ -91,7 +93,8 @@ impl Job {
             priority: priority::NONE,
             t_submit: birth.t_submit,
             state: JobState::New,
-            jobspec: redact(jobspec).into(),
+            jobspec: text,
+            told: None,
             name: name_of(jobspec).into(),
             queue,
             environment: Environment::Stored,
@@ -313,8 +316,25 @@ fn final_release(entry: &Entry) -> Result<bool, Fault> {
     entry.get("final").and_then(Value::as_bool).ok_or_else(|| bad("final"))
 }
 
+/// The last jobspec and its text: equal jobs come one after another, and share one.
+#[derive(Debug, Default)]
+pub(super) struct Texts(Option<(Arc<Value>, Arc<str>)>);
+
+impl Texts {
+    pub(super) fn of(&mut self, jobspec: &Arc<Value>) -> Arc<str> {
+        if let Some((last, text)) = &self.0
+            && Arc::ptr_eq(last, jobspec)
+        {
+            return text.clone();
+        }
+        let text: Arc<str> = redact(jobspec).into();
+        self.0 = Some((jobspec.clone(), text.clone()));
+        text
+    }
+}
+
 /// The jobspec as text, without `attributes.system.environment`.
-fn redact(jobspec: &Value) -> String {
+pub(super) fn redact(jobspec: &Value) -> String {
     let has_environment = jobspec.pointer("/attributes/system/environment").is_some();
     if !has_environment {
         return jobspec.to_string();

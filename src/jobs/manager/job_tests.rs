@@ -29,7 +29,7 @@ fn entry(name: &str) -> Entry {
 /// A job that has come to `state` on the straight way.
 fn job_in(state: JobState) -> Job {
     let birth = Birth { id: JobId(1), userid: 0, urgency: 0, flags: JobFlags(0), t_submit: 0.0 };
-    let mut job = Job::new(&birth, &json!({"attributes": {"system": {}}}));
+    let mut job = Job::new(&birth, &json!({"attributes": {"system": {}}}), "{}".into());
     for name in ["submit", "validate", "depend", "priority", "alloc", "finish", "clean"] {
         if job.state == state && job.submitted {
             break;
@@ -125,7 +125,7 @@ fn the_first_fatal_event_is_what_ended_the_job() {
 fn the_environment_is_not_kept_with_the_job() {
     let birth = Birth { id: JobId(1), userid: 0, urgency: 0, flags: JobFlags(0), t_submit: 0.0 };
     let spec = json!({"resources": [], "attributes": {"system": {"cwd": "/", "environment": {"A": "b"}}, "user": {}}});
-    let job = Job::new(&birth, &spec);
+    let job = Job::new(&birth, &spec, super::job::redact(&spec).into());
     let want: Value = json!({"resources": [], "attributes": {"system": {"cwd": "/"}, "user": {}}});
     assert_eq!(&*job.jobspec, want.to_string());
 }

@@ -1,15 +1,17 @@
 //! `job-manager.events-journal`: every event of every job, as it happens.
 
+use std::sync::Arc;
+
 use flux_service::{Cx, Fault, Outcome};
 use flux_types::JobId;
 use flux_types::eventlog::{self, Entry};
-use flux_wire::{Errno, Message};
+use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::JobManager;
-use super::job::Job;
 use crate::body::{Matchtag, truth};
+use crate::inside::Told;
 use crate::limits::JOURNAL_LISTENERS_MAX;
 
 /// Which events a listener wants, by name.
@@ -40,9 +42,6 @@ pub(super) struct Journal {
     pub(super) listeners: Vec<Listener>,
 }
 
-/// The `id` that says "the past is told, now comes the present".
-const SENTINEL: i64 = -1;
-
 impl JobManager {
     pub(super) fn events_journal(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let filter: Filter = if request.payload.is_none() { Filter::default() } else { request.decode()? };
@@ -53,16 +52,20 @@ impl JobManager {
             return Err(Fault::new(Errno::EAGAIN, format!("more than {JOURNAL_LISTENERS_MAX} listeners")));
         }
         for job in self.jobs.values() {
-            let events = events_of(&job.eventlog, &filter);
-            let jobspec = Some(job.jobspec_value());
-            cx.respond(request, backlog(job.id, events, jobspec, job.resources.as_deref().cloned()));
+            let told = Told {
+                id: Some(job.id),
+                events: events_of(&job.eventlog, &filter),
+                jobspec: Some(Arc::new(job.jobspec_value())),
+                resources: job.resources.clone(),
+            };
+            cx.respond(request, Payload::local(told));
         }
         let full = filter.full;
         self.journal.listeners.push(Listener { request: request.clone(), filter });
         if full {
             self.tell_archive(cx, request);
         } else {
-            cx.respond(request, json!({"id": SENTINEL, "events": []}));
+            cx.respond(request, Payload::local(Told::END));
         }
         Ok(())
     }
@@ -79,22 +82,28 @@ impl JobManager {
     ) {
         let same = |l: &&Listener| l.request.matchtag() == request.matchtag() && l.request.sender() == request.sender();
         if let Some(listener) = self.journal.listeners.iter().find(same) {
-            cx.respond(request, backlog(id, events_of(log, &listener.filter), jobspec, r));
+            let events = events_of(log, &listener.filter);
+            let told = Told { id: Some(id), events, jobspec: jobspec.map(Arc::new), resources: r.map(Arc::new) };
+            cx.respond(request, Payload::local(told));
         }
     }
 
     pub(super) fn tell_past_end(&self, cx: &mut Cx<'_>, request: &Message) {
-        cx.respond(request, json!({"id": SENTINEL, "events": []}));
+        cx.respond(request, Payload::local(Told::END));
     }
 
-    pub(super) fn tell_journal(&mut self, cx: &mut Cx<'_>, id: JobId, entry: &Entry) {
+    pub(super) fn tell_journal(&mut self, cx: &mut Cx<'_>, id: JobId, entry: &Arc<Entry>) {
         if !self.journal.listeners.iter().any(|listener| listener.filter.wants(&entry.name)) {
             return;
         }
-        let job = self.jobs.get(&id);
-        let jobspec = job.filter(|_| entry.name == "submit").map(Job::jobspec_value);
-        let resources = job.filter(|_| entry.name == "alloc").and_then(|job| job.resources.as_deref().cloned());
-        let body: flux_wire::Payload = backlog(id, vec![entry.to_value()], jobspec, resources).into();
+        let job = self.jobs.get_mut(&id);
+        let (mut jobspec, mut resources) = (None, None);
+        match (entry.name.as_str(), job) {
+            ("submit", Some(job)) => jobspec = job.told.take().or_else(|| Some(Arc::new(job.jobspec_value()))),
+            ("alloc", Some(job)) => resources = job.resources.clone(),
+            _ => {}
+        }
+        let body = Payload::local(Told { id: Some(id), events: vec![entry.clone()], jobspec, resources });
         for listener in self.journal.listeners.iter().filter(|listener| listener.filter.wants(&entry.name)) {
             cx.respond(&listener.request, body.clone());
         }
@@ -117,20 +126,7 @@ impl JobManager {
     }
 }
 
-fn backlog(id: JobId, events: Vec<Value>, jobspec: Option<Value>, resources: Option<Value>) -> Value {
-    let mut body = Map::new();
-    body.insert("id".into(), id.0.into());
-    body.insert("events".into(), Value::Array(events));
-    if let Some(jobspec) = jobspec {
-        body.insert("jobspec".into(), jobspec);
-    }
-    if let Some(resources) = resources {
-        body.insert("R".into(), resources);
-    }
-    Value::Object(body)
-}
-
-fn events_of(log: &str, filter: &Filter) -> Vec<Value> {
+fn events_of(log: &str, filter: &Filter) -> Vec<Arc<Entry>> {
     let entries = eventlog::entries(log).filter_map(|entry| entry.ok()?.to_entry().ok());
-    entries.filter(|entry| filter.wants(&entry.name)).map(|entry| entry.to_value()).collect()
+    entries.filter(|entry| filter.wants(&entry.name)).map(Arc::new).collect()
 }

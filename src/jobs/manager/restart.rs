@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use flux_service::{Cx, Fault, LogLevel, Mono, Wall};
+use flux_service::{Cx, Fault, LogLevel, Mono, TxnOp, Wall};
 use flux_types::{JobId, JobState, StateSet, eventlog};
 use flux_wire::{Errno, Message};
 use serde_json::{Value, json};
 
-use super::job::{Birth, Job};
+use super::job::{Birth, Job, redact};
 use super::lookup::parse_redacted;
 use super::{JobManager, Pending};
 use crate::kvs::{self, Durability};
@@ -226,8 +226,8 @@ impl JobManager {
     /// The unreadable job's directory moves aside, for somebody to look at.
     pub(super) fn on_lost(&mut self, cx: &mut Cx<'_>, id: JobId, reply: &Message) {
         let Ok(object) = kvs::treeobj(reply) else { return };
-        let aside = kvs::put_object(format!("job-lost+found.job.{id}"), object);
-        let tag = kvs::commit(cx, vec![aside, kvs::unlink(kvs::job_key(id, ""))], Durability::Synced);
+        let aside = TxnOp::object(format!("job-lost+found.job.{id}"), object);
+        let tag = kvs::commit(cx, vec![aside, TxnOp::unlink(kvs::job_key(id, ""))], Durability::Synced);
         self.pending.insert(tag, Pending::Ignore);
     }
 
@@ -264,9 +264,9 @@ impl JobManager {
         }
     }
 
-    pub(super) fn checkpoint_op(&self) -> Value {
+    pub(super) fn checkpoint_op(&self) -> TxnOp {
         let value = json!({"version": 1, "max_jobid": self.max_id.0, "queue": self.queues.save()});
-        kvs::put(CHECKPOINT.to_owned(), value.to_string().as_bytes())
+        TxnOp::put(CHECKPOINT.to_owned(), value.to_string().into_bytes())
     }
 
     /// Stores the queues' states and the newest id with the next commit.
@@ -347,7 +347,7 @@ fn released(job: &Job) -> bool {
 fn replay(id: JobId, log: &str, jobspec: Option<&Value>, resources: Option<Value>) -> Result<(Job, Wall), Fault> {
     let birth = Birth { id, userid: 0, urgency: 0, flags: JobFlags(0), t_submit: 0.0 };
     let empty = json!({});
-    let mut job = Job::new(&birth, jobspec.unwrap_or(&empty));
+    let mut job = Job::new(&birth, jobspec.unwrap_or(&empty), redact(jobspec.unwrap_or(&empty)).into());
     job.resources = resources.map(std::sync::Arc::new);
     let mut last = 0.0;
     for entry in eventlog::entries(log) {

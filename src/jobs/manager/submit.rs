@@ -3,65 +3,36 @@
 //! A request's jobs may carry the signed request `J`; then nothing of them is in the KVS yet, and one commit stores J, jobspec and
 //! the first events together (ADR 2). Without `J` the sender has stored both. The answer waits for the commit.
 
-use flux_service::{Cx, Fault, LogLevel, Outcome};
+use flux_service::{Cx, Fault, LogLevel, Outcome, TxnOp};
 use flux_types::{JobId, ResourceSet};
 use flux_wire::{Errno, Message, Payload};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::JobManager;
 use super::event::{Submitted, context};
 use super::job::{Birth, Job};
-use crate::body::WireId;
+use crate::inside::{NewJob, NewJobs};
 use crate::kvs;
 use crate::limits::{ACTIVE_JOBS_MAX, SUBMIT_BATCH_MAX};
 use crate::state::JobFlags;
 
-/// One job of a request. Jobspecs are large: they are read where they are.
-#[derive(Deserialize)]
-struct NewJob<'a> {
-    id: WireId,
-    userid: u32,
-    urgency: i64,
-    t_submit: f64,
-    flags: u32,
-    #[serde(skip, default = "absent")]
-    jobspec: &'a Value,
-    #[serde(skip)]
-    signed: Option<&'a str>,
-    /// As JSON text, if it is not in the jobspec.
-    #[serde(skip)]
-    environment: Option<&'a str>,
-}
-
-fn absent() -> &'static Value {
-    &Value::Null
-}
-
-impl<'a> NewJob<'a> {
-    fn read(body: &'a Value) -> Result<NewJob<'a>, Fault> {
-        let malformed = |why: String| Fault::new(Errno::EPROTO, format!("malformed payload: {why}"));
-        let mut job = NewJob::deserialize(body).map_err(|error| malformed(error.to_string()))?;
-        job.jobspec = body.get("jobspec").ok_or_else(|| malformed("missing field `jobspec`".into()))?;
-        job.signed = body.get("J").and_then(Value::as_str);
-        job.environment = body.get("environment").and_then(Value::as_str);
-        Ok(job)
-    }
-}
-
 impl JobManager {
     pub(super) fn submit(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let body = request.payload.value()?;
-        let jobs = body.get("jobs").and_then(Value::as_array);
-        let jobs = jobs.ok_or_else(|| Fault::new(Errno::EPROTO, "malformed payload: missing field `jobs`"))?;
+        let read;
+        let NewJobs(jobs) = match request.payload.as_local::<NewJobs>() {
+            Some(jobs) => jobs,
+            None => {
+                read = NewJobs::read(&*request.payload.value()?)?;
+                &read
+            }
+        };
         if jobs.len() > SUBMIT_BATCH_MAX {
             return Err(Fault::new(Errno::E2BIG, format!("more than {SUBMIT_BATCH_MAX} jobs in one request")));
         }
-        let jobs = jobs.iter().map(NewJob::read).collect::<Result<Vec<NewJob<'_>>, Fault>>()?;
         let request = Message { payload: Payload::None, ..request.clone() };
         let mut submitted = Submitted { request, accepted: Vec::new(), errors: Vec::new() };
         for new in jobs {
-            let id = new.id.id();
+            let id = new.id;
             match self.accept(cx, new) {
                 Ok(()) => submitted.accepted.push(id),
                 Err(fault) => submitted.errors.push(json!([id.0, fault.message()])),
@@ -71,8 +42,8 @@ impl JobManager {
         Ok(())
     }
 
-    fn accept(&mut self, cx: &mut Cx<'_>, new: NewJob<'_>) -> Result<(), Fault> {
-        let id = new.id.id();
+    fn accept(&mut self, cx: &mut Cx<'_>, new: &NewJob) -> Result<(), Fault> {
+        let id = new.id;
         if self.jobs.len() >= ACTIVE_JOBS_MAX {
             return Err(Fault::new(Errno::EAGAIN, format!("more than {ACTIVE_JOBS_MAX} jobs are active")));
         }
@@ -81,15 +52,17 @@ impl JobManager {
         }
         let queue = new.jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
         self.queues.may_submit(queue)?;
-        self.policy.check(new.jobspec, queue)?;
+        self.policy.check(&new.jobspec, queue)?;
         let flags = JobFlags(new.flags);
         let birth = Birth { id, userid: new.userid, urgency: new.urgency, flags, t_submit: new.t_submit };
-        let mut job = Job::new(&birth, new.jobspec);
+        let mut job = Job::new(&birth, &new.jobspec, self.texts.of(&new.jobspec));
         job.unacknowledged = true;
-        job.environment = match new.environment {
+        job.environment = match &new.environment {
             Some(text) => self.environments.keep_text(text),
-            None => self.environments.keep(new.jobspec),
+            None => self.environments.keep(&new.jobspec),
         };
+        // Listeners get the value that is at hand, unless the environment is in it.
+        job.told = new.environment.is_some().then(|| new.jobspec.clone());
         self.jobs.insert(id, job);
         let first = context([
             ("userid", new.userid.into()),
@@ -98,18 +71,17 @@ impl JobManager {
             ("version", 1.into()),
         ]);
         self.post_at(cx, id, new.t_submit, "submit", first);
-        if let Err(fault) = self.admit(cx, id, new.jobspec) {
+        if let Err(fault) = self.admit(cx, id, &new.jobspec) {
             self.discard(cx, id);
             if new.signed.is_none() {
-                self.events.batch.puts.push(kvs::unlink(kvs::job_key(id, "")));
+                self.events.batch.puts.push(TxnOp::unlink(kvs::job_key(id, "")));
             }
             return Err(fault);
         }
-        if let Some(signed) = new.signed {
+        if let (Some(signed), Some(job)) = (&new.signed, self.jobs.get(&id)) {
             // The environment is in J already.
-            let jobspec = self.jobs.get(&id).map_or("", |job| &job.jobspec);
-            self.events.batch.puts.push(kvs::put(kvs::job_key(id, "J"), signed.as_bytes()));
-            self.events.batch.puts.push(kvs::put(kvs::job_key(id, "jobspec"), jobspec.as_bytes()));
+            self.events.batch.puts.push(TxnOp::put(kvs::job_key(id, "J"), signed.clone()));
+            self.events.batch.puts.push(TxnOp::put(kvs::job_key(id, "jobspec"), job.jobspec.clone()));
         }
         self.max_id = self.max_id.max(id);
         self.wait.waitables += usize::from(flags.has(JobFlags::WAITABLE));
