@@ -26,7 +26,12 @@ struct PublicFile {
 }
 
 fn exact<const N: usize>(text: &str) -> Option<[u8; N]> {
-    base64::decode(text, Variant::Original).ok()?.try_into().ok()
+    decode64(text)?.try_into().ok()
+}
+
+/// Strict: padded, and no stray bits.
+pub fn decode64(text: &str) -> Option<Vec<u8>> {
+    base64::decode(text, Variant::Original).ok()
 }
 
 pub(crate) fn encode64(bytes: &[u8]) -> String {

@@ -1,9 +1,13 @@
 use super::*;
 use crate::casign::{metadata, uuid};
 use crate::config::CaConfig;
-use crate::j::{Mechanism, SignError, parse};
+use crate::j::{self, Mechanism, SignError, Signed};
 use crate::verify::{Authority, Rules, verify_curve};
 use crate::wrap::{secret_to_toml, wrap_curve};
+
+fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
+    j::parse(signed, decode64)
+}
 
 const NOW: i64 = 1_800_000_000;
 

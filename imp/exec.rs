@@ -1,6 +1,6 @@
 //! `flux-imp exec SHELL ARGS...`: runs the job shell as the user who signed the request, if all rules allow it (RFC 15).
 
-use crate::cert::Cert;
+use crate::cert::{Cert, decode64};
 use crate::child::collect;
 use crate::config::{self, IMP_CONFIG_DIR, ImpConfig, SIGN_CONFIG_DIR, SecurityConfig, read_trusted};
 use crate::input::Request;
@@ -32,7 +32,7 @@ pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) 
     let frame = collect(|| become_caller(ids), max, -1, |out| reader::produce(helper, environment, out))?;
     let request = Request::from_frame(&frame)?;
     drop(frame);
-    let signed = j::parse(&request.j).map_err(|error| error.to_string())?;
+    let signed = j::parse(&request.j, decode64).map_err(|error| error.to_string())?;
     let user = verified(&signed, &security, ids.ruid)?;
     let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment)?;
     let cgroup = own_cgroup();

@@ -2,7 +2,6 @@
 
 use crate::kv::Kv;
 use crate::limits::{HEADER_LEN_MAX, SIGNED_REQUEST_LEN_MAX};
-use sodiumoxide::base64::{self, Variant};
 use std::fmt;
 
 /// How a request is signed.
@@ -88,11 +87,11 @@ pub struct Signed<'a> {
     pub userid: u32,
 }
 
-/// Takes a signed request apart, strictly: three parts, canonical base64, a well-formed header of version 1.
+/// Takes a signed request apart, strictly: three parts, canonical base64 (which `base64` decodes), a well-formed header of version 1.
 ///
 /// # Errors
 /// The first of [`SignError`] that applies.
-pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
+pub fn parse(signed: &str, base64: fn(&str) -> Option<Vec<u8>>) -> Result<Signed<'_>, SignError> {
     let malformed = |what: &str| SignError::Malformed(what.into());
     let (len, max) = (signed.len(), SIGNED_REQUEST_LEN_MAX);
     refuse!(len > max, SignError::TooLong { len, max });
@@ -101,9 +100,7 @@ pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
         return Err(malformed("it is not HEADER.PAYLOAD.SIGNATURE"));
     };
     refuse!(parts.next().is_some() && enforced!("three-parts"), malformed("it is not HEADER.PAYLOAD.SIGNATURE"));
-    let decode = |part, text: &str| {
-        base64::decode(text, Variant::Original).map_err(|()| malformed(&format!("{part} is not base64")))
-    };
+    let decode = |part, text| base64(text).ok_or_else(|| malformed(&format!("{part} is not base64")));
     refuse!(header.len() > HEADER_LEN_MAX * 4 / 3, malformed("malformed header"));
     let signed_part = &signed[..header.len() + 1 + payload.len()];
     let header = Kv::decode(&decode("HEADER", header)?).ok_or(malformed("malformed header"))?;

@@ -1,6 +1,10 @@
 use super::*;
-use crate::cert::{Cert, encode64};
+use crate::cert::{Cert, decode64, encode64};
 use crate::wrap::{header, wrap_none};
+
+fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
+    super::parse(signed, decode64)
+}
 
 fn wrap(header: &[u8], payload: &[u8], signature: &str) -> String {
     format!("{}.{}.{signature}", encode64(header), encode64(payload))

@@ -5,8 +5,11 @@
 
 mod keys;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 pub use flux_imp::config::{SIGN_CONFIG_DIR, SecurityConfig, SignConfig};
-pub use flux_imp::j::{Mechanism, SignError, Signed, parse};
+pub use flux_imp::j::{Mechanism, SignError, Signed};
 pub use flux_imp::limits::SIGNED_REQUEST_LEN_MAX;
 pub use flux_imp::munge::SOCKET as MUNGE_SOCKET;
 pub use flux_imp::verify::{Authority, Rules, verify_curve};
@@ -15,6 +18,14 @@ pub use keys::{KeyError, KeyPair, key_path};
 
 /// How long a request without a configured `max-ttl` is good, in seconds: two weeks, as flux-security recommends.
 pub const TTL_DEFAULT: i64 = 1_209_600;
+
+/// Takes a signed request apart, as the IMP does, but with a decoder that is quick: the IMP's takes the same time for all texts.
+///
+/// # Errors
+/// The first of [`SignError`] that applies.
+pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
+    flux_imp::j::parse(signed, |text| STANDARD.decode(text).ok())
+}
 
 /// The site's `[sign]` table; `None` where flux-security is not configured.
 ///

@@ -45,3 +45,20 @@ fn a_sent_request_must_be_whole_and_in_time() {
     let (_, tail) = other.rsplit_once('.').expect("three parts");
     assert_eq!(check_sent(&format!("{head}.{tail}"), 1_800_000_000), Err(SignError::BadSignature));
 }
+
+#[test]
+fn our_decoder_takes_what_the_imps_takes() {
+    let signed = crate::wrap_none(1000, b"{\"version\":1}");
+    // Every byte replaced, and every end cut off: either both decoders refuse it or both read the same.
+    let strict = |text: &str| flux_imp::j::parse(text, flux_imp::cert::decode64).map(|it| (it.header, it.payload));
+    let ours = |text: &str| crate::parse(text).map(|it| (it.header, it.payload));
+    for at in 0..signed.len() {
+        for byte in *b"Aaz09+/=-_. \n" {
+            let mut bytes = signed.clone().into_bytes();
+            bytes[at] = byte;
+            let text = String::from_utf8(bytes).expect("ASCII");
+            assert_eq!(ours(&text), strict(&text), "{text:?}");
+        }
+        assert_eq!(ours(&signed[..at]), strict(&signed[..at]));
+    }
+}
