@@ -16,6 +16,7 @@ mod kvs;
 pub mod limits;
 pub mod list;
 pub mod manager;
+mod policy;
 pub mod state;
 
 pub use exec::JobExec;

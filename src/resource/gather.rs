@@ -77,7 +77,16 @@ impl Resource {
                     cx.log(LogLevel::Warning, text);
                 }
             }
-            None => {}
+            None if self.ready => {
+                for rank in set.ranks().iter() {
+                    self.compare(cx, &set.copy_ranks(&Idset::range(rank, rank)));
+                }
+            }
+            None => {
+                for rank in set.ranks().iter() {
+                    self.reports.insert(rank, set.copy_ranks(&Idset::range(rank, rank)));
+                }
+            }
         }
         Ok(())
     }
@@ -112,7 +121,7 @@ impl Resource {
                 format!("resources of ranks {missing} are not known, and will not be used: they did not come in time");
             cx.log(LogLevel::Warning, text);
         }
-        self.inventory_known(cx, Inventory { set, method: Method::DynamicDiscovery });
+        self.inventory_known(cx, Inventory::new(set, Method::DynamicDiscovery));
     }
 
     pub(crate) fn members_changed(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {

@@ -32,6 +32,14 @@ impl Method {
 pub struct Inventory {
     pub set: ResourceSet,
     pub method: Method,
+    /// What the enclosing job was given, if this instance is a job.
+    pub given: Option<ResourceSet>,
+}
+
+impl Inventory {
+    pub fn new(set: ResourceSet, method: Method) -> Inventory {
+        Inventory { set, method, given: None }
+    }
 }
 
 /// Why a `[resource]` table is refused.

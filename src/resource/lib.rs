@@ -4,9 +4,11 @@
 //! in the order of their priority (RFC 27).
 #![forbid(unsafe_code)]
 
+mod conf;
 mod drain;
 mod gather;
 mod inventory;
+mod known;
 mod ledger;
 pub mod limits;
 mod log;

@@ -12,6 +12,7 @@ use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::conf::Conf;
 use crate::drain::{DrainContext, Drains, Overwrite};
 use crate::inventory::{Inventory, Method, from_config};
 use crate::limits::{JOURNAL_MAX, REASON_MAX, WATCHERS_MAX};
@@ -26,6 +27,8 @@ pub(crate) enum Waiting {
     ConfigFile,
     /// The resources of an earlier run.
     OldResources,
+    /// The file that `resource.scheduling` names.
+    Scheduling,
     /// The eventlog of an earlier run.
     OldLog,
     /// The event is in the KVS.
@@ -68,13 +71,16 @@ pub struct Resource {
     pub(crate) set: ResourceSet,
     pub(crate) method: Method,
     pub(crate) online: Idset,
-    excluded: Idset,
-    drains: Drains,
     /// What jobs run on.
     pub(crate) claims: Claims,
+    pub(crate) excluded: Idset,
+    pub(crate) drains: Drains,
+    pub(crate) conf: Conf,
+    /// What nodes have told before the inventory was known.
+    pub(crate) reports: BTreeMap<u32, ResourceSet>,
     log: EventLog,
     journal: Vec<Message>,
-    journal_max: usize,
+    pub(crate) journal_max: usize,
     acquire: Option<Message>,
     /// What the scheduler was last told is up.
     told_up: Idset,
@@ -108,18 +114,18 @@ impl Service for Resource {
     ];
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
-        if let Some(max) = cx.node.config_at("resource.journal-max").and_then(Value::as_u64) {
-            self.journal_max = max as usize;
-        }
+        self.configure(cx)?;
         if self.size > 1 {
             self.follow_members(cx);
         }
         if let Some(entries) = cx.node.config_at("resource.config") {
             let set = from_config(entries).map_err(|error| Fault::new(Errno::EINVAL, error.to_string()))?;
-            self.inventory_known(cx, Inventory { set, method: Method::Configuration });
+            self.inventory_known(cx, Inventory::new(set, Method::Configuration));
         } else if let Some(path) = cx.node.config_at("resource.path").and_then(Value::as_str) {
             let tag = cx.file(FileOp::Read { path: path.to_owned() });
             self.waiting.insert(tag, Waiting::ConfigFile);
+        } else if let Some(inventory) = self.of_the_parent(cx).filter(|_| !self.conf.rediscover) {
+            self.inventory_known(cx, inventory);
         } else if self.size > 1 {
             self.begin_gathering(cx);
         } else {
@@ -167,6 +173,9 @@ impl Service for Resource {
 
     fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
         let waiting = self.waiting.remove(&tag);
+        if let Some(Waiting::Scheduling) = waiting {
+            return self.scheduling_known(cx, completion);
+        }
         let set = match completion {
             Completion::File(bytes) => std::str::from_utf8(&bytes)
                 .map_err(|error| error.to_string())
@@ -176,11 +185,11 @@ impl Service for Resource {
         };
         match (waiting, set) {
             (Some(Waiting::ConfigFile), Ok(set)) => {
-                self.inventory_known(cx, Inventory { set, method: Method::Configuration });
+                self.inventory_known(cx, Inventory::new(set, Method::Configuration));
             }
             (Some(Waiting::ConfigFile), Err(why)) => {
                 cx.log(LogLevel::Crit, format!("resource.path: {why}; the instance has no resources"));
-                self.inventory_known(cx, Inventory { set: ResourceSet::new(), method: Method::Configuration });
+                self.inventory_known(cx, Inventory::new(ResourceSet::new(), Method::Configuration));
             }
             (Some(Waiting::Reload(request)), Ok(set)) => self.reload_set(cx, &request, set),
             (Some(Waiting::Reload(request)), Err(why)) => {
@@ -191,6 +200,7 @@ impl Service for Resource {
     }
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        self.configure(cx)?;
         let excluded = self.configured_exclusion(cx)?;
         self.set_excluded(cx, excluded);
         Ok(())
@@ -219,6 +229,8 @@ impl Resource {
             excluded: Idset::new(),
             drains: Drains::default(),
             claims: Claims::default(),
+            conf: Conf::default(),
+            reports: BTreeMap::new(),
             log: EventLog::default(),
             journal: Vec::new(),
             journal_max: JOURNAL_MAX,
@@ -229,14 +241,6 @@ impl Resource {
             waiting: BTreeMap::new(),
             ready: false,
         }
-    }
-
-    pub(crate) fn inventory_known(&mut self, cx: &mut Cx<'_>, inventory: Inventory) {
-        self.set = inventory.set;
-        self.method = inventory.method;
-        let body = json!({"key": "resource.eventlog", "namespace": "primary", "flags": 0});
-        let tag = cx.request("kvs.lookup", Target::Any, body);
-        self.waiting.insert(tag, Waiting::OldLog);
     }
 
     /// Drains outlive a restart: the log of the last run says what they were.
@@ -256,6 +260,7 @@ impl Resource {
         let restart = self.event(cx, "restart", restart);
         let define = self.event(cx, "resource-define", json!({"method": self.method.name()}));
         self.commit(cx, &[restart, define], true, Waiting::Ignored);
+        self.compare_all(cx);
         let me = Idset::range(cx.node.rank.0, cx.node.rank.0);
         let here = if self.size > 1 { self.members.clone() } else { me };
         self.went_online(cx, &here);
@@ -423,14 +428,7 @@ impl Resource {
             let text = format!("rank(s) {already} already drained; use --update or --force to change the reason");
             return Err(Fault::new(Errno::EEXIST, text));
         }
-        let mut context = Map::new();
-        context.insert("idset".into(), ranks.to_string().into());
-        context.insert("nodelist".into(), nodelist(&self.set, &ranks).into());
-        if let Some(reason) = &body.reason {
-            context.insert("reason".into(), reason.clone().into());
-        }
-        context.insert("overwrite".into(), mode.number().into());
-        let event = self.event(cx, "drain", Value::Object(context));
+        let event = self.drain_event(cx, &ranks, body.reason.as_deref(), mode);
         self.drains.drain(&ranks, event.timestamp, body.reason.as_deref(), mode.number());
         self.commit(cx, &[event], false, Waiting::Commit(request.clone()));
         self.tell_scheduler(cx);

@@ -18,9 +18,9 @@ use flux_resource::{Inventory, Method};
 use flux_service::Recovered;
 use flux_sys::process::Pid;
 use flux_sys::signal::Name as Signal;
-use flux_types::HashKind;
 use flux_types::resource_set::{self, ResourceSet};
-use flux_wire::Rank;
+use flux_types::{HashKind, JobId};
+use flux_wire::{Rank, Target};
 use serde_json::Value;
 
 use self::args::{Args, ArgsError, HELP};
@@ -218,7 +218,7 @@ struct Given<'a> {
 fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> Result<NodeSetup, BootError> {
     let Given { args, mut attrs, config, config_path, env, hostname } = given;
     let (rank, size) = (place.rank, place.tree.size());
-    complete(&mut attrs, &env, (dirs, rank), config_path.as_deref());
+    let given = complete(&mut attrs, &env, (dirs, rank), config_path.as_deref());
     let text = |path: &Path| {
         let text = path.to_str().ok_or_else(|| BootError::Dir(DirError::NotText { path: path.to_owned() }));
         text.map(str::to_owned)
@@ -226,8 +226,9 @@ fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> R
     let program = if rank == 0 { program(&args.program, &attrs, &env) } else { None };
     let hash = attrs.get("content.hash").unwrap_or("sha1");
     let scheduler = Scheduler::choose(&config, variable(&env, "FLUX_SCHED_MODULE")).map_err(BootError::Start)?;
-    let composed =
-        compose(hash, found_here(&hostname, rank)?, (rank, size), recovered, scheduler).map_err(BootError::Start)?;
+    let restricted = config.pointer("/resource/norestrict") != Some(&Value::Bool(true));
+    let found = Inventory { given, ..found_here(&hostname, rank, restricted)? };
+    let composed = compose(hash, found, (rank, size), recovered, scheduler).map_err(BootError::Start)?;
     Ok(NodeSetup {
         rank: Rank(rank),
         size,
@@ -248,44 +249,58 @@ fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> R
     })
 }
 
-/// The cores and GPUs of this machine that this process may use (RFC 20).
-fn found_here(hostname: &str, rank: u32) -> Result<Inventory, BootError> {
-    let found =
-        flux_topo::scan(&flux_topo::Allowed::OfThisProcess).map_err(|error| BootError::Start(error.to_string()))?;
+/// The cores and GPUs of this machine that this process may use (RFC 20), or all there are (`resource.norestrict`).
+fn found_here(hostname: &str, rank: u32, restricted: bool) -> Result<Inventory, BootError> {
+    let allowed = if restricted { flux_topo::Allowed::OfThisProcess } else { flux_topo::Allowed::All };
+    let found = flux_topo::scan(&allowed).map_err(|error| BootError::Start(error.to_string()))?;
     let cores = found.cores.iter().map(|core| core.id).collect();
     let gpus = found.gpus.iter().map(|gpu| gpu.id).collect();
     let mut set = ResourceSet::new();
     set.insert(rank, resource_set::Node::new(hostname, cores, gpus))
         .map_err(|error| BootError::Start(error.to_string()))?;
-    Ok(Inventory { set, method: Method::DynamicDiscovery })
+    Ok(Inventory::new(set, Method::DynamicDiscovery))
 }
 
-/// Attributes that only the process knows.
-fn complete(attrs: &mut Attrs, env: &[(String, String)], (dirs, rank): (&Dirs, u32), config_path: Option<&str>) {
+/// Attributes that only the process knows. Returns what the enclosing job was given, if this is rank 0 of one.
+fn complete(
+    attrs: &mut Attrs,
+    env: &[(String, String)],
+    (dirs, rank): (&Dirs, u32),
+    config_path: Option<&str>,
+) -> Option<ResourceSet> {
     attrs.set("broker.pid", std::process::id().to_string());
     attrs.set_default("local-uri", format!("local://{}", dirs.socket_path(rank).display()));
     if let Some(path) = config_path {
         attrs.set("config.path", path);
     }
-    describe_parent(attrs, env);
+    describe_parent(attrs, env, rank == 0)
 }
 
 /// Only an instance that is a job has a parent.
-fn describe_parent(attrs: &mut Attrs, env: &[(String, String)]) {
-    let Some(jobid) = variable(env, "FLUX_JOB_ID") else { return };
+fn describe_parent(attrs: &mut Attrs, env: &[(String, String)], asks_for_r: bool) -> Option<ResourceSet> {
+    let jobid = variable(env, "FLUX_JOB_ID")?;
     attrs.set("jobid", jobid);
     if let Some(namespace) = variable(env, "FLUX_KVS_NAMESPACE") {
         attrs.set("parent-kvs-namespace", namespace);
     }
-    let Some(uri) = variable(env, "FLUX_URI") else { return };
+    let uri = variable(env, "FLUX_URI")?;
     attrs.set("parent-uri", uri);
-    let path = Handle::open_uri(uri).and_then(|mut parent| {
+    let parent = Handle::open_uri(uri).and_then(|mut parent| {
         parent.set_timeout(Some(PARENT_TIMEOUT));
-        parent.attr("jobid-path")
+        Ok((parent.attr("jobid-path")?, parent))
     });
-    match path {
-        Ok(path) => attrs.set("jobid-path", format!("{}/{jobid}", path.trim_end_matches('/'))),
-        Err(error) => stderr::line(&format!("flux-broker: jobid-path: the instance at {uri}: {error}")),
+    match parent {
+        Ok((path, mut parent)) => {
+            attrs.set("jobid-path", format!("{}/{jobid}", path.trim_end_matches('/')));
+            let id = JobId::parse(jobid).ok().filter(|_| asks_for_r)?;
+            let body = serde_json::json!({"id": id.0, "keys": ["R"], "flags": 0});
+            let reply = parent.call("job-info.lookup", Target::Any, body).ok()?;
+            ResourceSet::parse(reply.get("R")?.as_str()?).ok()
+        }
+        Err(error) => {
+            stderr::line(&format!("flux-broker: jobid-path: the instance at {uri}: {error}"));
+            None
+        }
     }
 }
 

@@ -84,7 +84,6 @@ impl Doom {
 
 fn how(wait_status: i32) -> String {
     match (wait_status & 0x7f, wait_status >> 8 & 0xff) {
-        (0, 0) => String::new(),
         (0, code) => format!(" (Exit {code})"),
         (signal, _) => format!(" (signal {signal})"),
     }

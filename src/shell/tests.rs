@@ -245,7 +245,7 @@ fn statuses_become_exit_codes_as_shells_know_them() {
     assert_eq!(failed.unwrap(), "app: task rank 1 on host n0 failed (Exit 3) and exit-on-error is set");
     assert_eq!(doom.at_once("app", 1, "n0", 0), None);
     let overdue = doom.overdue("app", 0, "n0", 0);
-    assert_eq!(overdue, "app: task rank 0 on host n0 exited and exit-timeout=30s has expired");
+    assert_eq!(overdue, "app: task rank 0 on host n0 exited (Exit 0) and exit-timeout=30s has expired");
 }
 
 /// Goal: every event is taken exactly once and in order, whatever is lost on the way.

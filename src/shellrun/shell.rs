@@ -500,7 +500,8 @@ impl Shell {
             match (alarm, self.first_exit) {
                 (Alarm::Doom, Some((rank, status))) if self.phase != Phase::Finished => {
                     let note = self.plan.doom.overdue(&self.plan.name, rank, &self.plan.node.host, status);
-                    self.raise_with("exec", &note, Some(status));
+                    // That of a task that succeeded is no status for a job that fails.
+                    self.raise_with("exec", &note, Some(if status == 0 { exits::shell_status(1) } else { status }));
                 }
                 (Alarm::Doom, _) => {}
                 (Alarm::Warning, _) => {

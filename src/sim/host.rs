@@ -96,7 +96,7 @@ impl World {
         let mut set = ResourceSet::new();
         let cores = Cores::new(&hostname(rank), Idset::below(scenario.cores), Idset::new());
         set.insert(rank, cores).expect("the first of its rank");
-        let found = Inventory { set, method: Method::DynamicDiscovery };
+        let found = Inventory::new(set, Method::DynamicDiscovery);
         let recovered = self.hosts[at].disk.recover();
         let composed = compose("sha1", found, (rank, size), recovered, scenario.scheduler).expect("a known algorithm");
         let mut attrs = Attrs::default();

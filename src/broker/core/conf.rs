@@ -151,7 +151,7 @@ impl Node {
                         self.log(LogLevel::Err, "config", &format!("the old configuration was refused too: {again}"));
                     }
                 }
-                return Err(Fault::new(fault.errno, format!("{name}: {}", fault.message())));
+                return Err(Fault::new(fault.errno, format!("error updating {name}: {}", fault.message())));
             }
         }
         crate::tbon::resettle(&mut self.attrs, &self.info.config)?;

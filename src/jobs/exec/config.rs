@@ -5,7 +5,7 @@ use std::time::Duration;
 use flux_service::Fault;
 use flux_types::parse_fsd;
 use flux_wire::Errno;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How jobs are ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,12 @@ pub(super) struct Config {
     pub job_shell: Option<String>,
     /// How long a node may be away before it counts as failed; where brokers keep no state, it does at once.
     pub node_grace: Duration,
+    /// How long shells that are ready wait for the others; `None`: for ever.
+    pub barrier_timeout: Option<Duration>,
+    /// How long shells may go on after the first one has ended; `None`: for ever.
+    pub shell_exit_timeout: Option<Duration>,
+    /// Of a job's duration; who starts later gets the time back.
+    pub max_start_delay_percent: f64,
 }
 
 /// Signals that a site may name; others go by number.
@@ -45,6 +51,9 @@ impl Default for Config {
             imp: None,
             job_shell: None,
             node_grace: Duration::from_secs(10),
+            barrier_timeout: Some(Duration::from_secs(30 * 60)),
+            shell_exit_timeout: Some(Duration::from_secs(30)),
+            max_start_delay_percent: 25.0,
         }
     }
 }
@@ -72,6 +81,19 @@ impl Config {
             config.node_grace = span;
         }
         config.max_kill_timeout = duration(table, "max-kill-timeout")?;
+        if let Some(span) = duration(table, "barrier-timeout")? {
+            config.barrier_timeout = Some(span).filter(|span| !span.is_zero());
+        }
+        if table.get("shell-exit-timeout").is_some_and(|value| value == "none") {
+            config.shell_exit_timeout = None;
+        } else if let Some(span) = duration(table, "shell-exit-timeout")? {
+            config.shell_exit_timeout = Some(span).filter(|span| !span.is_zero());
+        }
+        if let Some(value) = table.get("max-start-delay-percent") {
+            config.max_start_delay_percent =
+                value.as_f64().ok_or_else(|| bad("max-start-delay-percent", "a number"))?;
+        }
+        check_service(table)?;
         let guests = table.pointer("/testexec/allow-guests");
         config.testexec_guests = match guests {
             None => false,
@@ -80,6 +102,23 @@ impl Config {
         config.imp = path(table, "imp")?;
         config.job_shell = path(table, "job-shell")?;
         Ok(config)
+    }
+
+    /// For `flux module stats job-exec`.
+    pub(super) fn stats(&self) -> Value {
+        let seconds = |span: Option<Duration>| span.map_or(0.0, |span| span.as_secs_f64());
+        let mut stats = json!({
+            "exec_service": "rexec",
+            "default_barrier_timeout": seconds(self.barrier_timeout),
+            "shell_exit_timeout": seconds(self.shell_exit_timeout),
+            "max_start_delay_percent": self.max_start_delay_percent,
+        });
+        for (key, path) in [("default_job_shell", &self.job_shell), ("flux_imp_path", &self.imp)] {
+            if let Some(path) = path {
+                stats[key] = Value::from(path.as_str());
+            }
+        }
+        stats
     }
 
     /// How long after the first signal the last attempt comes.
@@ -94,6 +133,31 @@ impl Config {
         }
         total
     }
+}
+
+/// There is one way here to start shells; who asks for another one must hear of it.
+fn check_service(table: &Value) -> Result<(), Fault> {
+    let text = |key: &'static str| match table.get(key) {
+        None => Ok(None),
+        Some(value) => value.as_str().map(Some).ok_or_else(|| bad(key, "a string")),
+    };
+    if let Some(method) = text("method")?.filter(|method| !["bulk-exec", "bgexec"].contains(method)) {
+        return Err(Fault::new(Errno::EINVAL, format!("unknown exec.method '{method}': it is bulk-exec or bgexec")));
+    }
+    text("service")?;
+    for key in ["sdexec-stop-timer-sec", "sdexec-stop-timer-signal"] {
+        if table.get(key).is_some_and(|value| value.as_u64().is_none()) {
+            return Err(bad(key, "a whole number"));
+        }
+    }
+    if table.get("sdexec-constrain-resources").is_some_and(|value| !value.is_boolean()) {
+        return Err(bad("sdexec-constrain-resources", "true or false"));
+    }
+    let strings = |value: &Value| value.as_object().is_some_and(|table| table.values().all(Value::is_string));
+    if table.get("sdexec-properties").is_some_and(|value| !strings(value)) {
+        return Err(bad("sdexec-properties", "a table of strings"));
+    }
+    Ok(())
 }
 
 fn bad(key: &str, expected: &str) -> Fault {

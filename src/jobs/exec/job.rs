@@ -130,6 +130,12 @@ pub(super) struct Job {
     pub expiration: Option<f64>,
     /// When that is on our clock; `None` also once it has passed.
     pub limit: Option<Mono>,
+    /// By when all shells must be in the first barrier.
+    pub barrier_by: Option<Mono>,
+    /// `exit-timeout`: when it passes, the shell of the first task that ended, its wait status, and why the job ends then.
+    pub exit_by: Option<(Mono, usize, i32, String)>,
+    /// By when the other shells must have ended, as the first one has.
+    pub shells_by: Option<Mono>,
     pub phase: Phase,
     /// The manager knows that it runs.
     pub announced: bool,

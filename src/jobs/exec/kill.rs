@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use flux_service::{Cx, LogLevel, Mono, Outcome};
-use flux_types::{Idset, IdsetFormat, JobId};
+use flux_service::{Cx, Mono, Outcome};
+use flux_types::{Idset, JobId};
 use flux_wire::{Message, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::JobExec;
 use super::config::KILL_PAUSE_MAX;
 use super::job::{Job, Killing, Phase};
-use super::{JobExec, Pending};
 use crate::body::WireId;
 
 const SIGALRM: i32 = 14;
@@ -43,7 +43,8 @@ impl Job {
     pub(super) fn next_timer(&self) -> Option<Mono> {
         let killing = self.killing.map(|killing| killing.next);
         let mock = self.mock.as_ref().and_then(|mock| mock.ends);
-        killing.into_iter().chain(mock).chain(self.limit).min()
+        let late = [self.limit, self.barrier_by, self.exit_by.as_ref().map(|(at, ..)| *at), self.shells_by];
+        killing.into_iter().chain(mock).chain(late.into_iter().flatten()).min()
     }
 }
 
@@ -100,6 +101,7 @@ impl JobExec {
                 self.raise(cx, id, 0, "timeout", "resource allocation expired", None);
             }
             self.ring_mock(cx, id);
+            self.ring_late(cx, id);
             let killing = self.jobs.get(&id).and_then(|job| job.killing);
             if let Some(killing) = killing.filter(|killing| killing.next <= now) {
                 self.kill_step(cx, id, killing);
@@ -136,12 +138,7 @@ impl JobExec {
         let Some(job) = self.jobs.get(&id) else { return };
         let left = job.parts.iter().enumerate().filter(|(_, part)| part.status.is_none());
         let (shells, ranks): (Vec<usize>, Idset) = left.map(|(shell, part)| (shell, part.rank.0)).unzip();
-        let targets = ranks.encode(IdsetFormat::RANGE);
-        let reason = format!("unkillable user processes for job {id}");
-        cx.log(LogLevel::Err, format!("job-exec: draining {targets}: {reason}"));
-        let body = json!({"targets": targets, "reason": reason, "mode": "update"});
-        let tag = cx.request("resource.drain", Target::Any, body);
-        self.pending.insert(tag, Pending::Drain);
+        self.drain(cx, &ranks, &format!("unkillable user processes for job {id}"));
         for shell in shells {
             self.shell_ended(cx, id, shell, self.config.kill_signal);
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::job::{Barrier, Job, Lines, Part, Phase};
+use super::late::FIRST_BARRIER;
 use super::record::entry;
 use super::{JobExec, Pending};
 use crate::body::WireId;
@@ -68,6 +69,9 @@ impl JobExec {
                 return Ok(());
             }
         };
+        if !job.reattach {
+            job.forgive_delay(cx.now.wall.timestamp(), self.config.max_start_delay_percent);
+        }
         job.set_limit(cx);
         let (reattach, is_found, mock) = (job.reattach, job.is_found, super::mock::asked(job.jobspec()));
         self.jobs.insert(id, job);
@@ -114,6 +118,9 @@ impl JobExec {
             parts,
             expiration: expiration.filter(|at| *at > 0.0),
             limit: None,
+            barrier_by: None,
+            exit_by: None,
+            shells_by: None,
             phase: Phase::Launching,
             announced: false,
             lines: Lines::default(),
@@ -286,6 +293,10 @@ impl JobExec {
                 let is_exit = line.contains("\"name\":\"shell.task-exit\"");
                 if !is_exit || !std::mem::replace(&mut job.task_exit_told, true) {
                     job.lines.exec.push_str(line);
+                    if is_exit && job.parts.len() > 1 {
+                        let line = line.to_owned();
+                        self.time_exit(cx, id, shell, &line);
+                    }
                 }
             }
             (Some("output"), Some(line)) => job.lines.output.push_str(line),
@@ -354,6 +365,10 @@ impl JobExec {
             return self.ended_beyond(cx, id, name);
         }
         if barrier.here.count() < job.parts.len() {
+            if name == FIRST_BARRIER && barrier.here.count() == 1 {
+                let by = self.time_barrier(cx.now.mono, &self.jobs[&id]);
+                self.jobs.get_mut(&id).expect("just found").barrier_by = by;
+            }
             return;
         }
         let Barrier { data, .. } = job.barriers.remove(name).expect("just entered");
@@ -387,6 +402,9 @@ impl JobExec {
 
     fn release_barrier(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str, data: Map<String, Value>) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        if name == FIRST_BARRIER {
+            job.barrier_by = None;
+        }
         job.released.truncate(BARRIERS_KEPT - 1);
         job.released.push_front((name.to_owned(), data.clone()));
         let ranks: Vec<Rank> = job.parts.iter().map(|part| part.rank).collect();
@@ -436,6 +454,7 @@ impl JobExec {
             let mut context = json!({"rank": rank.0, "wait_status": status});
             if !left.is_empty() {
                 context["active_ranks"] = left.encode(IdsetFormat::RANGE).into();
+                job.shells_by = super::late::shell_deadline(&self.config, job, cx.now.mono).filter(|_| !killed);
             }
             self.note(cx, id, "shell-exit", Some(context));
         }

@@ -9,6 +9,7 @@ mod config;
 mod guest;
 mod job;
 mod kill;
+mod late;
 mod leader;
 mod mock;
 mod node;
@@ -234,6 +235,7 @@ impl Service for JobExec {
             "effective-max-kill-timeout": self.config.effective_max_kill_timeout().as_secs_f64(),
             "jobs": jobs,
             "shells": self.shells.len(),
+            "config": self.config.stats(),
         })
     }
 

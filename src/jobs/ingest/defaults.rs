@@ -19,25 +19,6 @@ fn queue<'a>(config: &'a Value, name: &str) -> Option<&'a Value> {
     config.get("queues")?.get(name)
 }
 
-/// # Errors
-/// EINVAL if a default makes no sense: the configuration is refused.
-pub(super) fn check(config: &Value) -> Result<(), Fault> {
-    let queues = config.get("queues").and_then(Value::as_object);
-    let holders = std::iter::once(config).chain(queues.into_iter().flat_map(Map::values));
-    for system in holders.filter_map(|holder| defaults(Some(holder))) {
-        if let Some(duration) = system.get("duration") {
-            seconds(duration)?;
-        }
-        if let Some(name) = system.get("queue") {
-            let known = name.as_str().is_some_and(|name| queue(config, name).is_some());
-            if !known {
-                return Err(invalid(format!("policy.jobspec.defaults.system.queue {name} is not configured")));
-            }
-        }
-    }
-    Ok(())
-}
-
 fn seconds(duration: &Value) -> Result<f64, Fault> {
     let seconds = match duration {
         Value::String(text) => parse_fsd(text),

@@ -10,24 +10,24 @@ fn system(config: &Value, given: Value) -> Value {
 fn a_queue_s_defaults_come_before_its_parent_s_and_those_before_the_instance_s() {
     let policy = |system: Value| json!({"jobspec": {"defaults": {"system": system}}});
     let config = json!({
-        "policy": policy(json!({"queue": "batch", "duration": "1h", "bank": "all"})),
+        "policy": policy(json!({"queue": "batch", "duration": "1h"})),
         "queues": {
             "batch": {"policy": policy(json!({"duration": "10m"})), "requires": ["b"]},
-            "standby": {"parent": "batch", "policy": policy(json!({"project": "idle"}))},
+            "standby": {"parent": "batch", "policy": policy(json!({}))},
             "debug": {"hosts": "h[0-3]"},
         },
     });
-    check(&config).expect("a good configuration");
+    crate::policy::check(&config).expect("a good configuration");
     let rows = [
-        (json!({}), json!({"queue": "batch", "duration": 600.0, "bank": "all", "constraints": {"properties": ["b"]}})),
+        (json!({}), json!({"queue": "batch", "duration": 600.0, "constraints": {"properties": ["b"]}})),
         (
             json!({"queue": "standby", "duration": 0}),
-            json!({"queue": "standby", "duration": 600.0, "project": "idle", "bank": "all",
+            json!({"queue": "standby", "duration": 600.0, 
                    "constraints": {"properties": ["b"]}}),
         ),
         (
             json!({"queue": "debug", "duration": 5}),
-            json!({"queue": "debug", "duration": 5, "bank": "all", "constraints": {"properties": ["+debug"]}}),
+            json!({"queue": "debug", "duration": 5, "constraints": {"properties": ["+debug"]}}),
         ),
     ];
     for (given, want) in rows {
@@ -58,6 +58,6 @@ fn nothing_is_added_where_nothing_is_configured() {
     let bad = [json!({"duration": "soon"}), json!({"duration": []}), json!({"queue": "none"})];
     for system in bad {
         let config = json!({"policy": {"jobspec": {"defaults": {"system": system}}}});
-        assert!(check(&config).is_err(), "{config}");
+        assert!(crate::policy::check(&config).is_err(), "{config}");
     }
 }

@@ -169,7 +169,7 @@ impl Service for JobIngest {
 
 impl JobIngest {
     fn configure(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
-        defaults::check(&cx.node.config)?;
+        crate::policy::check(&cx.node.config)?;
         let steps = rules::steps(&cx.node.config)?;
         self.pipeline.configure(cx, steps);
         Ok(())

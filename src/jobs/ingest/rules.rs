@@ -95,6 +95,7 @@ fn argument<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
 /// # Errors
 /// EINVAL and the key that makes no sense: the configuration is refused.
 pub(super) fn steps(config: &Value) -> Result<Vec<Step>, Fault> {
+    check_sizes(config)?;
     let mut steps = Vec::new();
     let frobnicator = Table::of(config, "frobnicator")?;
     if !frobnicator.disabled()? {
@@ -123,6 +124,26 @@ pub(super) fn steps(config: &Value) -> Result<Vec<Step>, Fault> {
         return Err(invalid(format!("ingest: more than {INGEST_STEPS_MAX} plugins")));
     }
     Ok(steps)
+}
+
+/// `batch-count` and `buffer-size` are read as flux-core reads them; batches and buffers here follow from what comes in.
+fn check_sizes(config: &Value) -> Result<(), Fault> {
+    let Some(table) = config.get("ingest") else { return Ok(()) };
+    if !table.is_object() {
+        return Err(invalid("ingest must be a table"));
+    }
+    if table.get("batch-count").is_some_and(|count| count.as_u64().is_none()) {
+        return Err(invalid("ingest.batch-count must be an integer >= 0"));
+    }
+    match table.get("buffer-size") {
+        None => Ok(()),
+        Some(Value::String(text)) => {
+            let number = text.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G']).unwrap_or(text);
+            let is_size = number.parse::<f64>().is_ok_and(|size| size.is_finite() && size >= 0.0);
+            if is_size { Ok(()) } else { Err(invalid(format!("ingest.buffer-size: Invalid buffer-size: '{text}'"))) }
+        }
+        Some(_) => Err(invalid("ingest.buffer-size must be a string such as \"10M\"")),
+    }
 }
 
 fn program(table: &Table<'_>, name: &str, args: &[String], changes: bool) -> Result<Step, Fault> {

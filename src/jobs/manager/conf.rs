@@ -63,11 +63,12 @@ impl JobManager {
 
     /// Takes over `cx.node.config`; all of it or nothing.
     pub(super) fn configure(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        crate::policy::check(&cx.node.config)?;
         let conf = Conf::read(&cx.node.config)?;
         let policy = Policy::read(&cx.node.config)?;
         let perilog = super::perilog::Conf::read(&cx.node.config)?;
         let housekeeping = super::housekeeping::Conf::read(&cx.node.config)?;
-        self.queues.configure(cx.node.config.get("queues"))?;
+        self.queues.configure(cx.node.config.get("queues"));
         self.policy = policy;
         self.perilog.set_conf(perilog);
         self.housekeeping.set_conf(housekeeping);

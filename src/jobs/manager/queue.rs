@@ -71,35 +71,18 @@ impl Queues {
         }
     }
 
-    /// Takes over the `queues` table. Queues that stay keep their state; jobs of removed ones stay where they are.
-    ///
-    /// # Errors
-    /// EINVAL and why the table is refused; then nothing has changed.
-    pub(super) fn configure(&mut self, table: Option<&Value>) -> Result<(), Fault> {
-        let empty = Map::new();
-        let table = match table {
-            None => &empty,
-            Some(table) => table.as_object().ok_or_else(|| invalid("queues: configuration must be a table"))?,
-        };
+    /// Takes over the `queues` table, which has been checked. Queues that stay keep their state; jobs of removed ones
+    /// stay where they are.
+    pub(super) fn configure(&mut self, table: Option<&Value>) {
         let mut parents = BTreeMap::new();
-        for (name, entry) in table {
-            let entry =
-                entry.as_object().ok_or_else(|| invalid(format!("queue {name}: configuration must be a table")))?;
-            let parent = match entry.get("parent") {
-                None => None,
-                Some(Value::String(parent)) => Some(parent.as_str()),
-                Some(_) => return Err(invalid(format!("queue '{name}': 'parent' must be a string"))),
-            };
-            if let Some(parent) = parent {
-                check_parent(table, name, parent)?;
-            }
+        for (name, entry) in table.and_then(Value::as_object).into_iter().flatten() {
+            let parent = entry.get("parent").and_then(Value::as_str);
             parents.insert(Arc::<str>::from(name.as_str()), parent.map(Arc::<str>::from));
         }
         self.named.retain(|name, _| parents.contains_key(name));
         for (name, parent) in parents {
             self.named.entry(name).or_insert_with(|| Queue::new(None, false)).parent = parent;
         }
-        Ok(())
     }
 
     /// May jobs come into this queue?
@@ -234,18 +217,6 @@ impl Queues {
             queue.stop_reason = Some(reason.to_owned());
         }
     }
-}
-
-fn check_parent(table: &Map<String, Value>, name: &str, parent: &str) -> Result<(), Fault> {
-    if parent == name {
-        return Err(invalid(format!("queue '{name}': parent queue is itself")));
-    }
-    let entry = table.get(parent);
-    let entry = entry.ok_or_else(|| invalid(format!("queue '{name}': parent queue '{parent}' does not exist")))?;
-    if entry.get("parent").is_some() {
-        return Err(invalid(format!("queue '{name}': parent queue '{parent}' is a virtual queue")));
-    }
-    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -33,7 +33,7 @@ impl Bench {
             attrs: [].into(),
             config: Arc::new(config),
         };
-        let service = Resource::new(Inventory { set, method: Method::DynamicDiscovery }, 1);
+        let service = Resource::new(Inventory::new(set, Method::DynamicDiscovery), 1);
         let now = Now { mono: Mono::default(), wall: Wall(Duration::from_secs(100)) };
         let mut bench = Bench { service, out: Outbox::default(), node, now };
         let effects = bench.run(|service, cx| Service::start(service, cx).unwrap());

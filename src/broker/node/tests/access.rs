@@ -99,7 +99,7 @@ const FOR_GUESTS: &[&str] = &[
 fn whole_node(config: Value) -> Node {
     let set = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": "0-3"}}],
                      "nodelist": ["host"], "starttime": 0, "expiration": 0}});
-    let found = Inventory { set: ResourceSet::from_value(&set).expect("well-formed"), method: Method::Configuration };
+    let found = Inventory::new(ResourceSet::from_value(&set).expect("well-formed"), Method::Configuration);
     let composed = crate::compose("sha1", found, (0, 1), flux_service::Recovered::default(), crate::Scheduler::Fluxion)
         .expect("known");
     let mut setup = setup_with(None);
