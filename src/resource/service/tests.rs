@@ -170,7 +170,7 @@ fn found_again(stored_hosts: &str) -> Option<Value> {
         [("hostlist".to_owned(), "n[0-1]".to_owned()), ("broker.quorum".to_owned(), "1".to_owned())].into();
     let mut found = ResourceSet::new();
     found.insert(0, Node::new("n0", Idset::below(2), Idset::new())).unwrap();
-    bench.service = Resource::new(Inventory { set: found, method: Method::DynamicDiscovery }, 2);
+    bench.service = Resource::new(Inventory::new(found, Method::DynamicDiscovery), 2);
     let effects = bench.run(|service, cx| Service::start(service, cx).unwrap());
     bench.request("resource.acquire", 9, json!({}));
     let lookup_of = |effects: &[Effect]| match effects.iter().rev().find_map(|effect| match effect {
