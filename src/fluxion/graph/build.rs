@@ -49,7 +49,7 @@ impl Graph {
         self.by_type.entry(new.kind).or_default().push(at);
         self.by_rank.entry(new.rank).or_default().push(at);
         self.by_path = None;
-        self.rankings.clear();
+        self.clear_rankings();
         self.node_index = None;
         self.is_scored = false;
         if new.kind == TypeId::NODE && new.status == Status::Up {
@@ -114,7 +114,7 @@ impl Graph {
             kinds.push(kind);
         }
         self.orders.forget(source);
-        self.rankings.clear();
+        self.clear_rankings();
         Ok(at)
     }
 
@@ -154,7 +154,7 @@ impl Graph {
                 list.retain(|other| other != at);
             }
         }
-        self.rankings.clear();
+        self.clear_rankings();
         self.node_index = None;
         self.roots.retain(|_, root| !gone.contains(root));
         self.by_path = None;

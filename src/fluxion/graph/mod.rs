@@ -1,6 +1,7 @@
 //! The resource graph: vertices are resource pools, edges are relations in subsystems (RFC 4).
 
 mod build;
+mod holders;
 mod mark;
 mod nodes;
 mod order;
@@ -11,6 +12,7 @@ mod shape;
 mod vertex;
 
 pub(crate) use build::NewVertex;
+pub(crate) use holders::{SlotShape, is_ahead};
 pub(crate) use mark::{Mark, Marks};
 pub(crate) use nodes::{Near, NodeIndex};
 pub(crate) use prune::PruneTypes;

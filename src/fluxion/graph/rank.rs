@@ -141,7 +141,7 @@ impl Graph {
 
     /// Scores have changed.
     pub(crate) fn forget_rankings(&mut self) {
-        self.rankings.clear();
+        self.clear_rankings();
         self.orders.forget_all();
     }
 
@@ -150,6 +150,7 @@ impl Graph {
         if self.rankings.len() >= RANKING_COUNT_MAX {
             self.rankings.clear();
         }
+        self.trim_holders();
     }
 
     fn make_ranking(&self, key: RankKey, policy: &MatchPolicy, subsystem: Subsystem) -> Ranking {
@@ -241,6 +242,9 @@ impl Graph {
 
     /// What is held at or below a vertex has changed.
     pub(crate) fn refresh_room(&mut self, at: VertexId) {
+        if !self.holders.is_empty() {
+            self.note_holders(at);
+        }
         if self.rankings.is_empty() {
             return;
         }

@@ -1,7 +1,7 @@
 //! Dense storage and the indices over it.
 
 use super::vertex::{Status, Vertex};
-use super::{Marks, nodes::NodeIndex, order::Orders, rank::Ranking};
+use super::{Marks, holders::Holders, nodes::NodeIndex, order::Orders, rank::Ranking};
 use crate::intern::{Names, Subsystem, TypeId};
 use std::collections::BTreeMap;
 
@@ -37,6 +37,7 @@ pub struct Graph {
     pub marks: Marks,
     pub orders: Orders,
     pub(super) rankings: Vec<Ranking>,
+    pub(super) holders: Vec<Holders>,
     /// All vertices have the score that a match policy in Lua makes of them.
     pub(crate) is_scored: bool,
     pub(super) node_index: Option<Box<NodeIndex>>,

@@ -5,7 +5,7 @@ use super::explore::Tally;
 use super::request::Request;
 use super::score::{Group, Scores};
 use super::select::Search;
-use crate::graph::{EdgeId, RankKey, Ranked, VertexId};
+use crate::graph::{EdgeId, RankKey, Ranked, SlotShape, VertexId, is_ahead};
 use crate::intern::TypeId;
 use crate::matcher::Preference;
 use std::cmp::Ordering;
@@ -33,6 +33,9 @@ impl Search<'_> {
     /// Finds candidates for a request anywhere below `root`, the best first.
     pub(super) fn expand_ranked(&mut self, root: VertexId, request: &Request, requests: &[Request], here: &mut Scores) {
         let is_slot = request.kind == TypeId::SLOT;
+        if let Some(holders) = self.holders_for(request) {
+            return self.expand_holders(root, holders, request, requests, here);
+        }
         let key = match is_slot {
             true => RankKey::Holding(request.with.iter().map(|with| with.kind).collect()),
             false => RankKey::Kind(request.kind),
@@ -73,6 +76,63 @@ impl Search<'_> {
             }
         }
         here.reorder(dominant, request.kind, &discovered);
+        self.above = self.policy.factor(self.graph.vertex(root));
+        self.is_inside = false;
+    }
+
+    /// Where slots can be made now, the best first, if it is known beforehand what each will score.
+    fn holders_for(&mut self, request: &Request) -> Option<usize> {
+        let is_fixed = |with: &Request| with.count.min() == with.count.best_of_all() && with.rounds.is_empty();
+        let is_known = request.kind == TypeId::SLOT
+            && self.meta.is_now
+            && self.near.is_none()
+            && !self.policy.is_node_centric
+            && request.rounds.is_empty()
+            && request.with.iter().all(is_fixed);
+        if !is_known {
+            return None;
+        }
+        let shape: SlotShape = request.with.iter().map(|with| (with.kind, with.count.min())).collect();
+        let holders = self.graph.holders(shape, self.policy, self.dominant())?;
+        self.graph.refresh_holders(holders);
+        Some(holders)
+    }
+
+    /// Makes slots at the best holders first, until no other can make a better one.
+    fn expand_holders(
+        &mut self,
+        root: VertexId,
+        holders: usize,
+        request: &Request,
+        requests: &[Request],
+        here: &mut Scores,
+    ) {
+        let dominant = self.dominant();
+        let wanted = request.count.best_of_all();
+        let mut may_pass: BTreeMap<VertexId, bool> = BTreeMap::new();
+        let mut aside = Vec::new();
+        let mut discovered: Vec<u32> = Vec::new();
+        self.is_inside = true;
+        while let Some(holder) = self.graph.best_holder(holders) {
+            let next = (holder.score.saturating_add(1), holder.position);
+            if here.total(dominant, TypeId::SLOT) >= wanted {
+                let groups = here.get(dominant, TypeId::SLOT).map_or(&[][..], |candidates| &candidates.groups);
+                let found = groups.iter().zip(&discovered).map(|(group, position)| (group.score, *position as usize));
+                if found.filter(|mine| is_ahead(self.policy, *mine, next)).count() >= wanted as usize {
+                    break;
+                }
+            }
+            self.graph.set_holder_aside(holders, holder);
+            aside.push(holder);
+            if let Some(edge) = self.way_from(root, holder.at, requests, &mut may_pass) {
+                self.above = self.factors_above(holder.at);
+                self.try_child(edge, requests, true, false, here);
+                let count = here.get(dominant, TypeId::SLOT).map_or(0, |candidates| candidates.groups.len());
+                discovered.resize(count, holder.position as u32);
+            }
+        }
+        aside.into_iter().for_each(|holder| self.graph.put_holder_back(holders, holder));
+        here.reorder(dominant, TypeId::SLOT, &discovered);
         self.above = self.policy.factor(self.graph.vertex(root));
         self.is_inside = false;
     }
