@@ -221,11 +221,16 @@ fn by_size(nodes_in_all: u32, policy: &str) -> [f64; 4] {
     ];
     let mut first = 1;
     jobs.map(|job| {
-        // The first builds what is kept.
-        matches(&mut engine, MatchOp::Allocate, &job, first, 1);
-        let (count, time) = matches(&mut engine, MatchOp::Allocate, &job, first + 1, 3);
-        first += 4;
-        time.as_secs_f64() * 1e6 / count.max(1) as f64
+        // The first builds what is kept. Of the others the shortest time: nothing else ran meanwhile.
+        let times = (0..4).map(|_| {
+            let began = Instant::now();
+            let mut writer = Writer::new(Format::Rv1Nosched);
+            let found = engine.match_job(MatchOp::Allocate, first, &job, 0, &mut writer);
+            first += u64::from(found.is_ok());
+            let _ = writer.finish();
+            began.elapsed()
+        });
+        times.min().unwrap_or_default().as_secs_f64() * 1e6
     })
 }
 

@@ -66,6 +66,7 @@ impl Graph {
             size: new.size,
             status: new.status,
             is_removed: false,
+            leads_to_nodes: new.kind == TypeId::NODE,
             properties: new.properties,
             paths: new.paths,
             out: Vec::new(),

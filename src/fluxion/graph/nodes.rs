@@ -20,7 +20,7 @@ pub(crate) struct Near {
 }
 
 impl Near {
-    /// Edges from `parent` to such nodes.
+    /// Edges from `parent` to such nodes, and to what is above them.
     pub(crate) fn edges(&self, parent: VertexId) -> &[EdgeId] {
         self.edges.get(&parent).map_or(&[], Vec::as_slice)
     }
@@ -75,10 +75,25 @@ impl Graph {
             return None;
         }
         let mut edges: BTreeMap<VertexId, Vec<EdgeId>> = BTreeMap::new();
-        for edge in nodes.iter().filter_map(|node| self.parent_edge(*node, subsystem)) {
-            edges.entry(self.edge(edge).source).or_default().push(edge);
+        for node in &nodes {
+            let mut at = *node;
+            while let Some(edge) = self.parent_edge(at, subsystem) {
+                at = self.edge(edge).source;
+                let list = edges.entry(at).or_default();
+                // The way on from here is known if something else came by it.
+                let is_known = !list.is_empty();
+                if list.last() != Some(&edge) {
+                    list.push(edge);
+                }
+                if is_known {
+                    break;
+                }
+            }
         }
-        edges.values_mut().for_each(|list| list.sort_unstable());
+        for list in edges.values_mut() {
+            list.sort_unstable();
+            list.dedup();
+        }
         Some(Near { nodes, edges })
     }
 }

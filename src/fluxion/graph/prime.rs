@@ -28,6 +28,7 @@ impl Graph {
             return Err(GraphError::Missing(format!("subsystem {}", self.names.subsystem_name(subsystem))));
         };
         self.begin_marks();
+        self.kinds_above_nodes.clear();
         let mut total = Amounts::new();
         self.prime_below(subsystem, prune, root, 1, &mut total)?;
         let is_lost = |edge: &Edge| edge.subsystem == subsystem && !self.marks.is_seen(edge.source);
@@ -64,6 +65,7 @@ impl Graph {
             return Ok(());
         }
         let mut below = Amounts::new();
+        let mut leads_to_nodes = true;
         for index in 0..self.vertex(at).out.len() {
             let id = self.vertex(at).out[index];
             let edge = self.edge(id);
@@ -75,6 +77,11 @@ impl Graph {
                 }
                 self.prime_below(subsystem, prune, edge.target, depth + 1, &mut below)?;
             }
+            leads_to_nodes &= edge.subsystem == subsystem && self.vertex(edge.target).leads_to_nodes;
+        }
+        self.vertex_mut(at).leads_to_nodes = leads_to_nodes || kind == TypeId::NODE;
+        if self.vertex(at).is_above_nodes() && !self.kinds_above_nodes.contains(&kind) {
+            self.kinds_above_nodes.push(kind);
         }
         for (kind, amount) in &below {
             if prune.has(*kind) {

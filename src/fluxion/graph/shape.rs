@@ -40,6 +40,8 @@ pub struct Graph {
     pub(super) holders: Vec<Holders>,
     /// All vertices have the score that a match policy in Lua makes of them.
     pub(crate) is_scored: bool,
+    /// Types of vertices that nothing but nodes is below.
+    pub(crate) kinds_above_nodes: Vec<TypeId>,
     pub(super) node_index: Option<Box<NodeIndex>>,
 }
 

@@ -45,6 +45,8 @@ pub struct Vertex {
     pub size: u32,
     pub status: Status,
     pub(super) is_removed: bool,
+    /// A node, or something that has nothing below it but what leads to nodes.
+    pub(super) leads_to_nodes: bool,
     pub(super) properties: BTreeMap<String, String>,
     pub(super) paths: Vec<(Subsystem, Box<str>)>,
     pub(super) out: Vec<EdgeId>,
@@ -76,6 +78,11 @@ impl Vertex {
     /// Whether all edges lead to nodes.
     pub fn has_only_nodes(&self) -> bool {
         self.child_kinds == [TypeId::NODE]
+    }
+
+    /// Whether nothing can be found below but nodes and what leads to them.
+    pub(crate) fn is_above_nodes(&self) -> bool {
+        self.leads_to_nodes && self.kind != TypeId::NODE
     }
 
     /// Whether an edge leads to a vertex of this type, in whichever subsystem.

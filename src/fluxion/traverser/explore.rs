@@ -3,7 +3,7 @@
 use super::request::Request;
 use super::score::{Group, Offer, Offers, Scores};
 use super::select::{Found, Search};
-use crate::graph::{EdgeId, VertexId};
+use crate::graph::{EdgeId, Near, VertexId};
 use crate::intern::{Subsystem, TypeId};
 
 /// How far the children seen so far go towards whole shares of one type.
@@ -74,7 +74,7 @@ impl<'s> Search<'s> {
         if !is_pristine && self.is_direct(at, requests) {
             return self.explore_by_preference(at, requests, is_exclusive, here, shares);
         }
-        if let Some(edges) = self.near_edges(at) {
+        if let Some(edges) = self.near_edges(at, requests) {
             for edge in edges {
                 self.try_child(*edge, requests, is_pristine, is_exclusive, here);
             }
@@ -87,8 +87,16 @@ impl<'s> Search<'s> {
     }
 
     /// The edges worth following from a vertex that has only nodes below it, if a constraint allows few of them.
-    pub(super) fn near_edges(&self, at: VertexId) -> Option<&'s [EdgeId]> {
-        self.near.filter(|_| self.graph.vertex(at).has_only_nodes()).map(|near| near.edges(at))
+    pub(super) fn near_edges(&self, at: VertexId, requests: &[Request]) -> Option<&'s [EdgeId]> {
+        let vertex = self.graph.vertex(at);
+        let is_above = |kind: TypeId| self.graph.kinds_above_nodes.contains(&kind);
+        let is_asked = |request: &Request| match request.kind {
+            TypeId::SLOT => request.with.iter().any(|with| is_above(with.kind)),
+            kind => is_above(kind),
+        };
+        let is_near =
+            |_: &&Near| vertex.has_only_nodes() || (vertex.is_above_nodes() && !requests.iter().any(is_asked));
+        self.near.filter(is_near).map(|near| near.edges(at))
     }
 
     fn explore_until_enough(
@@ -106,7 +114,7 @@ impl<'s> Search<'s> {
         let dominant = self.dominant();
         let mut tallies: Vec<(TypeId, Tally)> =
             requests.iter().map(|request| (request.kind, Tally::new(request.count.best_of_all()))).collect();
-        let near = self.near_edges(at).map(|edges| self.graph.ordered(edges));
+        let near = self.near_edges(at, requests).map(|edges| self.graph.ordered(edges));
         let order = if near.is_some() { Vec::new() } else { self.graph.take_order(at) };
         for edge in near.as_ref().unwrap_or(&order) {
             let kind = self.graph.vertex(self.graph.edge(*edge).target).kind;

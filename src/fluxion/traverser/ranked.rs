@@ -243,7 +243,7 @@ impl Search<'_> {
         let dominant = self.dominant();
         let mut tallies: Vec<(TypeId, Tally)> =
             requests.iter().map(|request| (request.kind, Tally::new(request.count.best_of_all()))).collect();
-        let near = self.near_edges(at).map(|edges| self.graph.preferred(edges, self.policy));
+        let near = self.near_edges(at, requests).map(|edges| self.graph.preferred(edges, self.policy));
         let is_large = near.is_none() && self.graph.out_edges(at).len() >= RANKED_CHILD_COUNT_MIN;
         let ranking = if is_large { self.graph.ranking(RankKey::Children(at), self.policy, dominant) } else { None };
         let cores = match requests {
