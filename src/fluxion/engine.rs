@@ -168,7 +168,7 @@ impl Engine {
         writer: &mut Writer,
     ) -> Result<Matched, MatchError> {
         let hold = if matched.is_reserved { Hold::Reserved } else { Hold::Allocated };
-        let job = JobHold { hold, at: matched.at, duration: matched.duration, touches: Vec::new() };
+        let job = JobHold { hold, at: matched.at, duration: matched.duration, overhead: 0.0, touches: Vec::new() };
         let take = if op.takes() { Take::All } else { Take::Nothing };
         let (is_taken, job) = self.take(&matched, job, take, now, writer);
         if let Some(queue) = queue {

@@ -14,6 +14,7 @@ use crate::matcher::{MatchPolicy, Script, parse_policy};
 use crate::reader::Reader;
 use crate::traverser::{Hold, MatchOp};
 use crate::writer::{Format, Writer};
+use flux_service::stopwatch;
 use flux_types::ResourceSet;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -68,6 +69,8 @@ pub struct Allocation {
     pub is_reserved: bool,
     /// How long the jobspec asks for, in seconds; 0 for as long as there is.
     pub duration: f64,
+    /// Seconds that the match took.
+    pub overhead: f64,
 }
 
 /// A scheduler: one graph and the jobs on it.
@@ -177,17 +180,21 @@ impl Fluxion {
         now: i64,
     ) -> Result<Allocation, MatchError> {
         let mut writer = Writer::new(self.format);
-        let visits = self.engine.visit_count;
+        let (visits, began) = (self.engine.visit_count, stopwatch());
         let matched = self.engine.match_job(op, id, jobspec, now, &mut writer);
+        let overhead = stopwatch() - began;
         if op != MatchOp::Satisfiability {
-            self.counts.note(matched.is_ok(), id, self.engine.visit_count - visits);
+            self.counts.note(matched.is_ok(), id, self.engine.visit_count - visits, overhead);
+        }
+        if let Some(job) = self.engine.jobs.get_mut(&id) {
+            job.overhead = overhead;
         }
         let matched = matched?;
         if jobspec.duration == 0.0 && !self.has_expiration {
             writer.times(matched.at, 0); // RFC 14: allocated without expiration.
         }
         let r = writer.finish().map_err(MatchError::Invalid)?.unwrap_or(Value::Null);
-        Ok(Allocation { r, at: matched.at, is_reserved: matched.at > now, duration: jobspec.duration })
+        Ok(Allocation { r, at: matched.at, is_reserved: matched.at > now, duration: jobspec.duration, overhead })
     }
 
     /// Whether the jobspec could run if everything were up and free.

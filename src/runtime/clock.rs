@@ -1,8 +1,15 @@
 //! The one place of the broker that asks what time it is.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flux_service::{Mono, Now, Wall};
+
+/// Seconds since this was first asked.
+fn seconds() -> f64 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed().as_secs_f64()
+}
 
 /// Makes [`Now`]; zero of its monotonic time is when it was made.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +19,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Clock {
+        flux_service::set_stopwatch(seconds);
         Clock { start: Instant::now() }
     }
 

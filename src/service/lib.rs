@@ -13,6 +13,7 @@ mod handler;
 pub mod limits;
 mod plant;
 mod rng;
+mod stopwatch;
 mod txn;
 
 pub use clock::{Mono, Now, Wall};
@@ -27,4 +28,5 @@ pub use handler::{AnyService, Handler, HandlerInfo, Outcome, Service};
 pub use plant::choose;
 pub use plant::{Plant, planted};
 pub use rng::Rng;
+pub use stopwatch::{set_stopwatch, stopwatch};
 pub use txn::{Change, Durability, Transaction, TxnOp};

@@ -40,7 +40,7 @@ fn r_says_where_and_until_when() {
     let got = fluxion.match_job(MatchOp::Allocate, 1, &cores(1, 2, 60.5), NOW).expect("room");
     let want = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": "0-1"}}],
         "nodelist": ["n0"], "starttime": NOW, "expiration": NOW + 61}});
-    assert_eq!(got, Allocation { r: want, at: NOW, is_reserved: false, duration: 60.5 });
+    assert_eq!(got, Allocation { r: want, at: NOW, is_reserved: false, duration: 60.5, overhead: 0.0 });
     let got = fluxion.match_job(MatchOp::Allocate, 2, &nodes(2, 0.0), NOW).expect("room");
     assert_eq!(got.r["execution"]["R_lite"], json!([{"rank": "1-2", "children": {"core": "0-3", "gpu": "0"}}]));
     assert_eq!(got.r["execution"]["expiration"], 0, "no duration, no expiration");

@@ -7,7 +7,7 @@ use crate::limits::NOTIFY_COUNT_MAX;
 use crate::matcher::{Script, is_script};
 use crate::reader::Reader;
 use flux_sched::Acquired;
-use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Outcome, Service, Tag};
+use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Outcome, Service, Tag, stopwatch};
 use flux_types::Idset;
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Map, Value, json};
@@ -114,10 +114,11 @@ impl Service for FluxionResource {
             _ => return,
         };
         let reader = self.config.load_format.unwrap_or(Reader::Rv1exec);
+        let began = stopwatch();
         let loaded = text
             .and_then(|text| Fluxion::from_document(reader, &text, &self.config).map_err(|error| error.to_string()));
         match loaded {
-            Ok(fluxion) => self.loaded(cx, fluxion, acquired),
+            Ok(fluxion) => self.loaded(cx, fluxion, acquired, stopwatch() - began),
             Err(why) => cx.log(LogLevel::Err, format!("load-file: {why}")),
         }
     }
@@ -193,8 +194,9 @@ impl FluxionResource {
                 self.load = Some((tag, acquired));
                 return Ok(());
             }
+            let began = stopwatch();
             let fluxion = Fluxion::from_r(resources, &self.config, seconds(cx)).map_err(|error| error.to_string())?;
-            self.loaded(cx, fluxion, acquired);
+            self.loaded(cx, fluxion, acquired, stopwatch() - began);
             return Ok(());
         }
         self.up.extend_from(&acquired.up);
@@ -221,9 +223,9 @@ impl FluxionResource {
         Ok(())
     }
 
-    fn loaded(&mut self, cx: &mut Cx<'_>, mut fluxion: Fluxion, acquired: Acquired) {
+    fn loaded(&mut self, cx: &mut Cx<'_>, mut fluxion: Fluxion, acquired: Acquired, load_time: f64) {
         fluxion.set_down(&fluxion.ranks().subtract(&acquired.up));
-        fluxion.counts_from(seconds(cx));
+        fluxion.counts_from(seconds(cx), load_time);
         *self.shared.slot() = Some(fluxion);
         (self.resources, self.up) = (acquired.resources, acquired.up);
         for (request, _) in &self.notified {

@@ -35,8 +35,7 @@ fn answer(id: i64, op: MatchOp, allocation: &Allocation) -> Value {
         (true, false) => "ALLOCATED",
         (true, true) => "RESERVED",
     };
-    // What a match costs in time is not known in here: a service has no clock.
-    json!({"jobid": id, "status": status, "overhead": 0.0, "R": written(&allocation.r), "at": allocation.at})
+    json!({"jobid": id, "status": status, "overhead": allocation.overhead, "R": written(&allocation.r), "at": allocation.at})
 }
 
 fn written(r: &Value) -> String {

@@ -43,9 +43,11 @@ impl FluxionResource {
 
     pub(super) fn info(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {
         let id = number(&message.decode::<Value>()?, "jobid")?;
-        let (at, _, is_reserved) = self.shared.graph()?.job(id).ok_or_else(|| Fault::from(Errno::ENOENT))?;
+        let fluxion = self.shared.graph()?;
+        let (at, _, is_reserved) = fluxion.job(id).ok_or_else(|| Fault::from(Errno::ENOENT))?;
+        let overhead = fluxion.engine().jobs.get(&id).map_or(0.0, |job| job.overhead);
         let status = if is_reserved { "RESERVED" } else { "ALLOCATED" };
-        cx.respond(message, json!({"jobid": id, "status": status, "at": at, "overhead": 0.0}));
+        cx.respond(message, json!({"jobid": id, "status": status, "at": at, "overhead": overhead}));
         Ok(())
     }
 

@@ -9,10 +9,10 @@ use flux_wire::Message;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Times of single matches are not taken (a service has no clock): they are 0, and the iterations are the vertices seen.
+/// Times are in seconds; the iterations are the vertices seen.
 fn outcomes(of: &Outcomes) -> Value {
     json!({"njobs": of.total, "njobs-reset": of.since_reset, "max-match-jobid": of.longest_job,
-        "max-match-iters": of.longest_visits, "stats": {"min": 0.0, "max": 0.0, "avg": 0.0, "variance": 0.0}})
+        "max-match-iters": of.longest_visits, "stats": {"min": of.least, "max": of.most, "avg": of.mean, "variance": of.variance()}})
 }
 
 /// Ranks by how many vertices they have.
@@ -37,7 +37,7 @@ impl FluxionResource {
         let fluxion = self.shared.graph()?;
         let (graph, counts) = (&fluxion.engine().graph, fluxion.counts());
         let body = json!({"V": graph.vertex_count(), "E": graph.edge_count(), "by_rank": by_rank(&fluxion),
-            "load-time": 0.0, "graph-uptime": now - counts.since, "time-since-reset": now - counts.reset_at,
+            "load-time": counts.load_time, "graph-uptime": now - counts.since, "time-since-reset": now - counts.reset_at,
             "match": {"succeeded": outcomes(&counts.succeeded), "failed": outcomes(&counts.failed)}});
         cx.respond(message, body);
         Ok(())

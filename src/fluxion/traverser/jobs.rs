@@ -38,6 +38,8 @@ pub struct JobHold {
     pub at: i64,
     /// Seconds.
     pub duration: i64,
+    /// Seconds that its match took.
+    pub overhead: f64,
     /// Sorted by vertex.
     pub(crate) touches: Vec<Touch>,
 }

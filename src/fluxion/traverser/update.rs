@@ -37,7 +37,7 @@ impl Engine {
             }
         }
         self.mark_claim(claim)?;
-        let mut job = JobHold { hold, at, duration, touches: Vec::new() };
+        let mut job = JobHold { hold, at, duration, overhead: 0.0, touches: Vec::new() };
         let mut exclusive: Vec<VertexId> = claim.exclusive.clone();
         exclusive.sort_unstable();
         exclusive.dedup();
