@@ -147,7 +147,7 @@ impl Graph {
             let free =
                 children.filter(|child| child.kind == *kind && child.held_units == 0 && child.running_count == 0);
             let mut scored: Vec<(i64, u32)> = free.map(|child| (policy.score(child, inside), child.size)).collect();
-            scored.sort_unstable_by(|a, b| policy.compare_in_slot(a.0, b.0));
+            scored.sort_unstable_by(|a, b| policy.compare(a.0, b.0));
             let mut have = 0u32;
             for (score, size) in scored.into_iter().filter(|(score, _)| *score > 0) {
                 if have >= *count {
@@ -161,7 +161,7 @@ impl Graph {
             }
         }
         match policy.preference {
-            Preference::Low => sum.min(FULL - 1),
+            Preference::Low | Preference::Variation => sum.min(FULL - 1),
             _ => -sum,
         }
     }
@@ -193,7 +193,8 @@ impl Graph {
     pub(crate) fn best_holder(&self, index: usize) -> Option<Holder> {
         let holders = &self.holders[index];
         let (position, value) = holders.best.first()?;
-        let score = if holders.policy.preference == Preference::Low { value } else { -value };
+        let is_low = matches!(holders.policy.preference, Preference::Low | Preference::Variation);
+        let score = if is_low { value } else { -value };
         Some(Holder { at: holders.vertices[position], position, score, value })
     }
 

@@ -57,6 +57,7 @@ impl Graph {
     pub fn set_property(&mut self, at: VertexId, key: &str, value: &str) {
         self.vertex_mut(at).set_property(key, value);
         self.node_index = None;
+        self.clear_rankings();
         self.is_scored = false;
     }
 
@@ -64,6 +65,7 @@ impl Graph {
     pub fn remove_property(&mut self, at: VertexId, key: &str) -> bool {
         self.node_index = None;
         self.is_scored = false;
+        self.clear_rankings();
         self.vertex_mut(at).remove_property(key)
     }
 

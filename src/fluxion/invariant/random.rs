@@ -59,7 +59,8 @@ pub(super) fn random_graph(rng: &mut Rng) -> Value {
             let node = builder.add(Some(&rack), "node", node_id, rank, 1);
             if rng.percent(40) {
                 let key = format!("p{}", rng.below(3));
-                builder.nodes[node.0]["metadata"]["properties"] = json!({key: ""});
+                builder.nodes[node.0]["metadata"]["properties"] =
+                    json!({key: "", "perf_class": rng.below(4).to_string()});
             }
             for socket_id in 0..sockets.max(1) {
                 let parent = match sockets {
@@ -68,7 +69,11 @@ pub(super) fn random_graph(rng: &mut Rng) -> Value {
                 };
                 let mut fill = |kind: &str, count: u64, size: u64| {
                     for id in socket_id * count..(socket_id + 1) * count {
-                        builder.add(Some(&parent), kind, id, rank, size);
+                        let (at, _) = builder.add(Some(&parent), kind, id, rank, size);
+                        if rng.percent(20) {
+                            builder.nodes[at]["metadata"]["properties"] =
+                                json!({"perf_class": rng.below(4).to_string()});
+                        }
                     }
                 };
                 fill("core", cores, 1);

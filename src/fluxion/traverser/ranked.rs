@@ -26,7 +26,9 @@ impl Search<'_> {
     /// The one request that is looked for below the root, if its candidates can be ranked.
     pub(super) fn is_ranked<'r>(&self, requests: &'r [Request]) -> Option<&'r Request> {
         let [request] = requests else { return None };
-        let is_plain = self.ranks_by_id() && self.subsystems.len() == 1 && !self.is_flexible;
+        // The classes of `variation` are a matter of the vertex alone too, but slots are filled with the worst of them.
+        let is_variation = self.policy.preference == Preference::Variation && !self.is_exhaustive;
+        let is_plain = (self.ranks_by_id() || is_variation) && self.subsystems.len() == 1 && !self.is_flexible;
         (is_plain && request.kind != TypeId::XOR_SLOT).then_some(request)
     }
 
