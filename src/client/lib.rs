@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod calls;
+pub mod content;
 mod error;
 mod events;
 mod handle;

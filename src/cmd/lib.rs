@@ -5,11 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod commands;
-pub mod content;
+pub use flux_client::content;
 pub(crate) mod eventlog;
 pub mod format;
 pub mod frame;
-pub mod glob;
+pub use flux_types::glob;
 pub(crate) mod job;
 pub(crate) mod jobid;
 pub(crate) mod jobs;

@@ -49,6 +49,8 @@ pub const EXEC_LINE_MAX_BYTES: usize = 1 << 20;
 pub const OVERLAY_DEPTH_MAX: usize = 64;
 /// Jobs that one `job-manager.explain` request asks about; the manager takes no more.
 pub const EXPLAIN_IDS_PER_REQUEST: usize = 1024;
+/// Levels of a resource shape.
+pub const SHAPE_DEPTH_MAX: usize = 32;
 /// Levels of directories that `flux dump`, `fsck` and `gc` go down; the store has no deeper keys.
 pub const WALK_DEPTH_MAX: usize = 1024;
 /// Requests that `--maxreqs` may ask for.

@@ -11,7 +11,7 @@ use flux_service::{
 };
 use flux_types::eventlog::{self, Entry};
 use flux_types::{JobId, JobIdForm};
-use flux_wire::{Body, Cred, Errno, Flags, Kind, Message, Payload, Rank, Target, role};
+use flux_wire::{Body, Cred, Errno, Flags, Kind, Message, Payload, Target, role};
 use serde_json::{Value, json};
 
 use crate::{JobInfo, JobIngest, JobList, JobManager};
@@ -100,18 +100,7 @@ impl World {
     }
 
     pub(crate) fn with_config(config: Value) -> World {
-        let node = NodeInfo {
-            below: Default::default(),
-            rank: Rank(0),
-            size: 1,
-            hostname: "host".into(),
-            owner: OWNER,
-            uuid: "node".into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: BTreeMap::new(),
-            config: Arc::new(config),
-        };
+        let node = NodeInfo { owner: OWNER, uuid: "node".into(), config: Arc::new(config), ..NodeInfo::sample() };
         let wall = Wall(Duration::from_secs(1_700_000_000));
         let mut world = World {
             now: Now { mono: Mono(Duration::from_secs(1)), wall },

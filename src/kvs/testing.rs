@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use flux_service::{
     AnyService, Completion, Cx, Effect, Fault, LogPosition, NodeInfo, Now, Outbox, Recovered, Rng, StoreOp, Tag,
 };
-use flux_wire::{Cred, Errno, Flags, Message, Payload, Rank, Target, role};
+use flux_wire::{Cred, Errno, Flags, Message, Payload, Target, role};
 use serde_json::{Value, json};
 
 use crate::{Algorithm, Kvs};
@@ -54,18 +54,7 @@ impl Harness {
     /// A node that starts over this disk.
     pub(crate) fn on(disk: Disk) -> Harness {
         let recovered = Recovered { checkpoints: disk.checkpoints.clone(), records: disk.records.clone() };
-        let node = NodeInfo {
-            below: Default::default(),
-            rank: Rank(0),
-            size: 1,
-            hostname: "host".into(),
-            owner: OWNER,
-            uuid: "u".into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: BTreeMap::new(),
-            config: Arc::new(json!({})),
-        };
+        let node = NodeInfo { owner: OWNER, ..NodeInfo::sample() };
         let mut harness = Harness {
             kvs: Kvs::new(Algorithm::Sha1, recovered),
             disk,

@@ -1,5 +1,7 @@
 //! Bounds of this crate.
 
+use std::time::Duration;
+
 /// Small blocks that the event loop keeps for its next allocations.
 pub const SPARE_MEMORY_BYTES: usize = 4 << 20;
 /// Clients connected at once. Guests together have half of these, so that the owner always gets in.
@@ -50,6 +52,9 @@ pub const DATABASE_CACHE_KIB: usize = 2048;
 
 /// Child processes at once.
 pub const PROCESSES_MAX: usize = 64 * 1024;
+/// Before a fork server that could not be started is tried again: the first time, and at most.
+pub const FORK_SERVER_PAUSE: Duration = Duration::from_secs(1);
+pub const FORK_SERVER_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Bytes waiting for the standard input or a channel of one process.
 pub const PROCESS_INPUT_BYTES_MAX: usize = 64 << 20;
 /// How long after a process's end its output is waited for when a descendant keeps the pipe open.

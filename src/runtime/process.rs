@@ -59,6 +59,8 @@ pub(crate) struct Processes {
     fork_server: Option<ForkServer>,
     /// There can be none here.
     no_fork_server: bool,
+    /// It could not be started: when it is tried again, and the pause before that.
+    fork_server_again: Option<(std::time::Instant, Duration)>,
 }
 
 impl Processes {
@@ -72,6 +74,7 @@ impl Processes {
             watched: BTreeSet::new(),
             fork_server: None,
             no_fork_server: false,
+            fork_server_again: None,
         }
     }
 

@@ -32,6 +32,22 @@ pub struct NodeInfo {
 }
 
 impl NodeInfo {
+    /// The only broker of an instance without a `statedir`: for tests, which say what is different with theirs.
+    pub fn sample() -> NodeInfo {
+        NodeInfo {
+            rank: Rank::ROOT,
+            size: 1,
+            below: Arc::default(),
+            hostname: "host".to_owned(),
+            owner: 1000,
+            uuid: "u".into(),
+            rundir: "/run".to_owned(),
+            statedir: None,
+            attrs: BTreeMap::new(),
+            config: Arc::new(Value::Object(serde_json::Map::new())),
+        }
+    }
+
     /// A configuration value by its dotted path.
     pub fn config_at(&self, path: &str) -> Option<&Value> {
         path.split('.').try_fold(&*self.config, |value, key| value.get(key))

@@ -15,6 +15,21 @@ pub enum Affinity {
     Map(Vec<Idset>),
 }
 
+/// How much is said of what tasks get, and whether they get it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    pub verbose: bool,
+    pub dry_run: bool,
+}
+
+/// The words before the option itself: `verbose,` and `dry-run,`, the second of which implies the first.
+pub fn manner(text: Option<&str>) -> Manner {
+    let words: Vec<&str> =
+        text.unwrap_or("").split(',').take_while(|word| ["verbose", "dry-run"].contains(word)).collect();
+    let dry_run = words.contains(&"dry-run");
+    Manner { verbose: dry_run || words.contains(&"verbose"), dry_run }
+}
+
 /// Reads `off`, `on`, `per-task`, `map:A;B;...`; `verbose` and `dry-run` may stand before it.
 ///
 /// # Errors

@@ -98,6 +98,9 @@ pub fn warning_signal(spec: &Jobspec) -> Result<Option<(i32, f64)>, ShellError> 
     const BEFORE: f64 = 60.0;
     let bad = |why: &str| ShellError::Option { name: "signal", why: why.to_owned() };
     let Some(option) = spec.shell_option("signal") else { return Ok(None) };
+    if option.is_string() {
+        return Err(bad("error in shell `signal' option: it must be an object"));
+    }
     let signum = option.get("signum").map_or(Some(SIGUSR1), Value::as_i64);
     let signum = signum.filter(|signum| (1..=64).contains(signum)).ok_or_else(|| bad("signum is not a signal"))?;
     let before = match option.get("timeleft") {

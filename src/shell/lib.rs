@@ -3,6 +3,7 @@
 
 pub mod affinity;
 pub mod bundle;
+mod check;
 pub mod environment;
 mod error;
 pub mod exits;

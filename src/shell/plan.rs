@@ -6,13 +6,13 @@ use flux_types::fileref::FileObject;
 use flux_types::{Idset, JobIdForm, Jobspec, Taskmap};
 use serde_json::Value;
 
-use crate::affinity::{self, Affinity};
+use crate::affinity::{self, Affinity, Manner};
 use crate::bundle::{Allocation, Bundle, Node};
 use crate::exits::{self, Doom};
 use crate::limits::LOCAL_TASKS_MAX;
 use crate::output::{OutputPlan, Route, Sink};
 use crate::template::{Tags, render};
-use crate::{ShellError, environment, layout};
+use crate::{ShellError, check, environment, layout};
 
 /// One task of this shell.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,18 @@ pub enum Input {
     File(String),
 }
 
+/// The option `stage-in`: archives whose files are put where tasks find them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageIn {
+    pub names: Vec<String>,
+    /// Only files that match.
+    pub pattern: Option<String>,
+    /// Instead of the job's temporary directory.
+    pub destination: Option<String>,
+    /// All nodes see the destination: the first shell alone fills it.
+    pub global: bool,
+}
+
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub name: String,
@@ -59,6 +71,10 @@ pub struct Plan {
     pub oom_adjust: Option<i32>,
     pub verbose: u64,
     pub cpu_affinity: Affinity,
+    pub manner: Manner,
+    /// The topology goes to a file for the tasks: `Some(true)` if it is restricted to what the job has.
+    pub topology: Option<bool>,
+    pub stage_in: Option<StageIn>,
     /// For the job's temporary directory.
     pub files: Vec<FileObject>,
 }
@@ -70,6 +86,7 @@ impl Plan {
     /// [`ShellError`]
     pub fn of(bundle: &Bundle, hostfile: &mut dyn FnMut(&str) -> Result<String, String>) -> Result<Plan, ShellError> {
         let spec = bundle.jobspec()?;
+        check::check(&spec)?;
         let allocation = Allocation::parse(&bundle.resources)?;
         if allocation.nodes.len() != bundle.shell_count as usize {
             let (nodes, shells) = (allocation.nodes.len(), bundle.shell_count);
@@ -103,6 +120,9 @@ impl Plan {
             oom_adjust: spec.shell_option("oom.adjust").and_then(Value::as_i64).map(|n| n.clamp(-1000, 1000) as i32),
             verbose: spec.shell_option("verbose").and_then(Value::as_u64).unwrap_or(0),
             cpu_affinity,
+            manner: affinity::manner(spec.shell_option("cpu-affinity").and_then(Value::as_str)),
+            topology: is_set(&spec, "hwloc.xmlfile").then(|| is_set(&spec, "hwloc.restrict")),
+            stage_in: stage_in(&spec, &tags)?,
             files: files(&spec)?,
             map,
             node,
@@ -133,6 +153,9 @@ impl Plan {
             oom_adjust: None,
             verbose: 0,
             cpu_affinity: Affinity::Off,
+            manner: Manner::default(),
+            topology: None,
+            stage_in: None,
             files: Vec::new(),
         }
     }
@@ -229,6 +252,27 @@ fn pty_ranks(spec: &Jobspec, ntasks: usize) -> Result<Option<Idset>, ShellError>
         _ => Idset::below(ntasks as u32),
     };
     Ok(Some(ranks))
+}
+
+fn stage_in(spec: &Jobspec, tags: &Tags<'_>) -> Result<Option<StageIn>, ShellError> {
+    if !is_set(spec, "stage-in") {
+        return Ok(None);
+    }
+    let bad = |why: String| ShellError::Option { name: "stage-in", why };
+    let text = |key: &str| match spec.shell_option(&format!("stage-in.{key}")) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(bad(format!("{key} must be text"))),
+    };
+    let names = text("names")?.unwrap_or("main").split(',').map(str::to_owned).collect();
+    let destination = text("destination")?;
+    let (global, path) = match destination {
+        Some(text) if text.starts_with("global:") => (true, text.strip_prefix("global:")),
+        Some(text) => (false, Some(text.strip_prefix("local:").unwrap_or(text))),
+        None => (false, None),
+    };
+    let destination = path.map(|path| render(path, tags));
+    Ok(Some(StageIn { names, pattern: text("pattern")?.map(str::to_owned), destination, global }))
 }
 
 fn files(spec: &Jobspec) -> Result<Vec<FileObject>, ShellError> {

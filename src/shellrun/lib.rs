@@ -9,6 +9,7 @@ mod forkserver;
 mod limits;
 mod link;
 mod poll;
+mod prepare;
 mod record;
 mod serve;
 mod shell;

@@ -16,5 +16,7 @@ pub(crate) const KILL_AFTER: Duration = Duration::from_secs(5);
 pub(crate) const READ_BYTES: usize = 64 << 10;
 /// How long events wait for company while others are under way to the broker.
 pub(crate) const COALESCE: Duration = Duration::from_millis(20);
+/// Blobs of a file that are under way when it is staged in.
+pub(crate) const BLOBS_AHEAD: usize = 8;
 /// Barriers that a shell remembers having left, for shells that were away then.
 pub(crate) const BARRIERS_KEPT: usize = 4;

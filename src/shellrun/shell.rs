@@ -25,7 +25,10 @@ use crate::task::{Sink, Task};
 /// RFC 5424.
 const EMERG: u8 = 0;
 const ERR: u8 = 3;
-const WARNING: u8 = 4;
+pub(crate) const WARNING: u8 = 4;
+pub(crate) const NOTICE: u8 = 5;
+pub(crate) const DEBUG: u8 = 6;
+pub(crate) const TRACE: u8 = 7;
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 
@@ -58,7 +61,7 @@ pub(crate) struct Shell {
     pub record: Option<Record>,
     pub tasks: Vec<Task>,
     pub files: Files,
-    cpus: Cpus,
+    pub cpus: Cpus,
     pmi: Option<pmi::Server>,
     phase: Phase,
     /// The largest exit code so far.
@@ -188,6 +191,9 @@ impl Shell {
                 let note = format!("cannot extract {} into the job's directory: {error}", file.path);
                 return self.start_failed(&StartFailure { note, code: 1 });
             }
+        }
+        if let Err(failure) = self.prepare() {
+            return self.start_failed(&failure);
         }
         for task in self.plan.tasks.clone() {
             let Shell { bundle, plan, files, cpus, .. } = self;
@@ -398,10 +404,14 @@ impl Shell {
         task.pmi = None;
         let (rank, local, pid) = (task.rank, task.local, task.pid.0);
         self.code = self.code.max(exits::exit_code(status));
+        if self.plan.verbose > 0 {
+            self.log(DEBUG, &format!("task {rank} complete status={}", exits::exit_code(status)));
+        }
         if self.first_exit.is_none() {
             self.first_exit = Some((rank, status));
             self.tell_exec("shell.task-exit", &exits::task_exit(local, rank, pid, status));
             if let Some(note) = self.plan.doom.at_once(&self.plan.name, rank, &self.plan.node.host, status) {
+                self.log(EMERG, &format!("task-exit: {note}"));
                 self.raise_with("exec", &note, Some(status));
             } else if let Some(seconds) = self.plan.doom.timeout {
                 self.alarms.push((self.now + Duration::from_secs_f64(seconds), Alarm::Doom));
@@ -416,6 +426,9 @@ impl Shell {
             return;
         }
         self.tell_volume();
+        if self.plan.verbose > 0 {
+            self.log(DEBUG, &format!("exit {}", self.code));
+        }
         if std::fs::remove_dir(&self.plan.tmpdir).is_err() {
             let _ = std::fs::remove_dir_all(&self.plan.tmpdir); // Most tasks leave nothing in it.
         }
@@ -434,7 +447,7 @@ impl Shell {
             if dropped > 0 {
                 let (name, limit) = (stream.name(), self.plan.output.limit_bytes);
                 let total = limit + dropped;
-                self.log(WARNING, &format!("{name}: {dropped} of {total} bytes truncated"));
+                self.log(WARNING, &format!("output.kvs: {name}: {dropped} of {total} bytes truncated"));
             }
         }
     }
@@ -500,12 +513,15 @@ impl Shell {
             match (alarm, self.first_exit) {
                 (Alarm::Doom, Some((rank, status))) if self.phase != Phase::Finished => {
                     let note = self.plan.doom.overdue(&self.plan.name, rank, &self.plan.node.host, status);
+                    self.log(EMERG, &format!("task-exit: {note}"));
                     // That of a task that succeeded is no status for a job that fails.
                     self.raise_with("exec", &note, Some(if status == 0 { exits::shell_status(1) } else { status }));
                 }
                 (Alarm::Doom, _) => {}
                 (Alarm::Warning, _) => {
-                    if let Some((signum, _)) = self.plan.warning {
+                    if let Some((signum, before)) = self.plan.warning {
+                        let name = flux_sys::signal::name(signum);
+                        self.log(NOTICE, &format!("signal: job will expire in {before:.1}s, sending {name} to job"));
                         self.kill_tasks(signum);
                     }
                 }
@@ -558,9 +574,14 @@ impl Shell {
 
     fn tell_output(&mut self, stream: Stream, rank: u32, piece: &[u8]) {
         let (sent, dropped) = &mut self.volume[usize::from(stream == Stream::Stderr)];
-        let room = self.plan.output.limit_bytes.saturating_sub(*sent).min(piece.len() as u64);
+        let limit = self.plan.output.limit_bytes;
+        let room = limit.saturating_sub(*sent).min(piece.len() as u64);
+        let is_first = *dropped == 0 && room < piece.len() as u64;
         *sent += room;
         *dropped += piece.len() as u64 - room;
+        if is_first {
+            self.log(WARNING, &format!("output.kvs: {} will be truncated, {limit} limit exceeded", stream.name()));
+        }
         if room > 0 {
             let line = output::data(self.timestamp(), stream.name(), &rank.to_string(), &piece[..room as usize]);
             self.tell(json!({"type": "output", "entry": line}));
@@ -635,7 +656,7 @@ impl Shell {
         self.tell(event);
     }
 
-    fn log(&mut self, level: u8, message: &str) {
+    pub(crate) fn log(&mut self, level: u8, message: &str) {
         let line = output::log(self.timestamp(), self.bundle.shell_rank, level, message);
         self.tell(json!({"type": "output", "entry": line}));
     }

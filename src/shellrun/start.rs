@@ -103,7 +103,10 @@ impl Starter<'_> {
         }
         let (stdin, feed) = match &self.plan.input {
             Input::File(path) => {
-                let file = std::fs::File::open(path).map_err(|error| named(path, &error))?;
+                let file = std::fs::File::open(path).map_err(|error| {
+                    let why = flux_wire::Errno(error.raw_os_error().unwrap_or(5));
+                    io::Error::other(format!("error opening input file '{path}': {why}"))
+                })?;
                 (file.into(), None)
             }
             Input::Service => {

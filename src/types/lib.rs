@@ -7,6 +7,7 @@ pub mod dependency;
 pub mod duration;
 pub mod eventlog;
 pub mod fileref;
+pub mod glob;
 pub mod hostlist;
 pub mod idset;
 pub mod job_events;

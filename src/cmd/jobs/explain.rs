@@ -9,6 +9,7 @@ use flux_types::JobId;
 use flux_types::json::to_spaced_string;
 use serde_json::{Value, json};
 
+use super::info::{JobInfo, Shared};
 use crate::frame::args::{flag, texts, words};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
@@ -28,7 +29,32 @@ pub(crate) fn ask(flux: &mut Handle, ids: &[JobId]) -> Result<Vec<Value>, Client
             out.extend(list);
         }
     }
+    add_failures(flux, &mut out)?;
     Ok(out)
+}
+
+/// The manager forgets how a job failed; who lists jobs knows it.
+fn add_failures(flux: &mut Handle, answers: &mut [Value]) -> Result<(), ClientError> {
+    const ATTRS: [&str; 7] = [
+        "state",
+        "result",
+        "waitstatus",
+        "exception_occurred",
+        "exception_severity",
+        "exception_type",
+        "exception_note",
+    ];
+    let shared = Shared::new(false);
+    for job in answers.iter_mut().filter(|job| job["text"] == "has failed") {
+        let body = json!({"id": job["id"], "attrs": ATTRS});
+        let Ok(mut found) = flux.call("job-list.list-id", Target::Any, body) else { continue };
+        let failure = JobInfo::new(found["job"].take(), &shared).and_then(|info| info.failure());
+        if let Some(failure) = failure {
+            job["text"] = Value::from(format!("has failed: {failure}"));
+            job["failure"] = Value::from(failure);
+        }
+    }
+    Ok(())
 }
 
 /// The sentences by job. A manager that has none to give leaves it empty.

@@ -71,7 +71,19 @@ const FIELDS: &[(&str, &str, &[&str])] = &[
             "exception_note",
         ],
     ),
-    ("explain", "EXPLAIN", &["state"]),
+    (
+        "explain",
+        "EXPLAIN",
+        &[
+            "state",
+            "result",
+            "waitstatus",
+            "exception_occurred",
+            "exception_severity",
+            "exception_type",
+            "exception_note",
+        ],
+    ),
     // RFC 27 names these.
     ("annotations.sched.t_estimate", "T_ESTIMATE", &["annotations"]),
     ("annotations.sched.reason_pending", "REASON", &["annotations"]),

@@ -253,6 +253,23 @@ impl JobInfo {
         }
     }
 
+    /// Why the job failed, as the end of a sentence; `None` if it did not.
+    pub(crate) fn failure(&self) -> Option<String> {
+        if self.result() != Some(JobResult::Failed) {
+            return None;
+        }
+        let occurred = self.fields.get("exception_occurred").and_then(Json::as_bool) == Some(true);
+        let (kind, note) = (self.text("exception_type"), self.text("exception_note"));
+        if occurred && self.bits("exception_severity") == Some(0) {
+            return Some(if note.is_empty() { format!("an exception of type {kind}") } else { note.to_owned() });
+        }
+        let reason = self.inactive_reason();
+        Some(match reason.strip_prefix("Exit ") {
+            Some(code) => format!("its exit code is {code}"),
+            None => format!("{reason} (exit code {})", Value::from(self.returncode())),
+        })
+    }
+
     fn state_emoji(&self) -> &'static str {
         let Some(state) = self.state() else { return "" };
         if !self.shared.utf8 {

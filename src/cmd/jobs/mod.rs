@@ -331,13 +331,18 @@ impl Listing {
 
 /// Why the jobs that wait do so.
 fn explain_pending(flux: &mut Handle, jobs: &mut [JobInfo]) {
+    for job in jobs.iter_mut() {
+        job.explain = job.failure().map(|why| format!("has failed: {why}"));
+    }
     let waits = |job: &JobInfo| job.state().is_some_and(|state| StateSet::PENDING.contains(state));
     let ids: Vec<JobId> = jobs.iter().filter(|job| waits(job)).map(JobInfo::id).collect();
     if ids.is_empty() {
         return;
     }
     let mut sentences = explain::sentences(flux, &ids);
-    jobs.iter_mut().for_each(|job| job.explain = sentences.remove(&job.id()));
+    for job in jobs.iter_mut() {
+        job.explain = sentences.remove(&job.id()).or(job.explain.take());
+    }
 }
 
 fn query(matches: &ArgMatches, count: u32, cx: &mut Context) -> Result<Query, CmdError> {

@@ -92,6 +92,17 @@ const RESOURCES: &[(&str, char, &str, &str)] = &[
     ("gpus-per-node", ' ', "N", "Request a number of GPUs per node with --nodes"),
 ];
 
+/// Of all that submit: instead of the other resource options.
+const SHAPES: &[(&str, char, &str, &str)] = &[
+    (
+        "resources-shape",
+        ' ',
+        "SHAPE",
+        "Provide an RFC 46 jobspec shape on the command line. Any other resource arguments will be ignored.",
+    ),
+    ("resources-json", ' ', "FILE", "Provide a JSON file specifying the `resources` section of a jobspec."),
+];
+
 const BULK: &[(&str, char, &str, &str)] = &[
     ("cc", ' ', "IDSET", "Replicate job for each ID in IDSET. (FLUX_JOB_CC=ID will be set for each job submitted)"),
     ("bcc", ' ', "IDSET", "Like --cc, but FLUX_JOB_CC is not set"),
@@ -170,7 +181,7 @@ pub(super) fn submission(command: Command) -> Command {
     let verbose = Arg::new("verbose").short('v').long("verbose").action(ArgAction::Count);
     common(command)
         .arg(single(&taskmap))
-        .args(RESOURCES.iter().map(|row| single(row).help_heading("Resource options")))
+        .args(RESOURCES.iter().chain(SHAPES).map(|row| single(row).help_heading("Resource options")))
         .arg(exclusive().help_heading("Resource options"))
         .arg(verbose.help("Increase verbosity on stderr (multiple use OK)"))
         .arg(words("COMMAND", "Job command and arguments"))
@@ -185,7 +196,7 @@ pub(super) fn bulk(command: Command) -> Command {
 pub(super) fn nest(command: Command, words_name: &'static str, words_help: &'static str) -> Command {
     let dump = Arg::new("dump").long("dump").value_name("FILE").num_args(0..=1).require_equals(true);
     common(command)
-        .args(NEST.iter().map(single))
+        .args(NEST.iter().chain(SHAPES).map(single))
         .args(NEST_MULTIPLE.iter().map(|row| valued(row, ArgAction::Append)))
         .mut_arg("broker-opts", |arg| arg.alias("broker-opt"))
         .arg(dump.default_missing_value("flux-{{jobid}}-dump.tgz").help("Archive KVS on exit"))
@@ -207,7 +218,7 @@ pub(super) fn event(matches: &ArgMatches) -> Option<String> {
 pub(super) fn request(matches: &ArgMatches) -> Request {
     let mut request = Request::default();
     request.command = strings(matches, "command");
-    let tables = [SINGLE, MULTIPLE, RESOURCES, BULK, NEST, NEST_MULTIPLE];
+    let tables = [SINGLE, MULTIPLE, RESOURCES, SHAPES, BULK, NEST, NEST_MULTIPLE];
     for (name, ..) in tables.into_iter().flatten() {
         match *name {
             "env" | "env-remove" | "env-file" | "begin-time" | "dependency" | "wait-event" => {}
@@ -227,6 +238,12 @@ pub(super) fn request(matches: &ArgMatches) -> Request {
         .chain(["exclusive"])
         .filter(|name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true))))
         .collect();
+    if SHAPES.iter().any(|(name, ..)| request.get(name).is_some()) {
+        for (name, ..) in RESOURCES.iter().chain(NEST) {
+            request.set(name, Vec::new());
+        }
+        request.set("nodes", vec!["1".to_owned()]); // The resources are replaced later.
+    }
     request
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod progress;
 pub(crate) mod request;
 mod rlimit;
 pub(crate) mod run;
+mod shape;
 pub(crate) mod sign;
 pub(crate) mod single;
 pub(crate) mod sinks;

@@ -7,7 +7,7 @@ use flux_types::jobspec::{NestShape, SubmitOptions, SubmitShape};
 use flux_types::{Dependency, Idset, Jobspec, parse_fsd};
 use serde_json::{Value, json};
 
-use super::{env, files, rlimit};
+use super::{env, files, rlimit, shape};
 use crate::limits::JOB_FILE_BYTES_MAX;
 
 type Result<T> = std::result::Result<T, String>;
@@ -125,7 +125,23 @@ impl Request {
         let text = |error: flux_types::JobspecError| error.to_string();
         let mut spec = Jobspec::from_command(self.command.clone(), &shape).map_err(text)?;
         spec.apply(&self.options(caller)?).map_err(text)?;
-        Ok(spec)
+        self.reshape(spec)
+    }
+
+    /// With the resources that `--resources-shape` or `--resources-json` says.
+    fn reshape(&self, spec: Jobspec) -> Result<Jobspec> {
+        let resources = match (self.get("resources-shape"), self.get("resources-json")) {
+            (None, None) => return Ok(spec),
+            (Some(text), None) => shape::parse(text)?,
+            (None, Some(path)) => shape::read(path)?,
+            (Some(_), Some(_)) => {
+                let text = "`--resources-shape` and `--resources-json` are mutually exclusive arguments. Use only one.";
+                return Err(text.to_owned());
+            }
+        };
+        let mut value = spec.to_value();
+        value["resources"] = resources;
+        Jobspec::from_value(value).map_err(|error| error.to_string())
     }
 
     /// The jobspec of `flux alloc` or `flux batch`, whose broker runs `command`.
@@ -157,7 +173,7 @@ impl Request {
         options.nest_files.extend(conf.map(|conf| ("conf.json".to_owned(), files::json_object(&conf))));
         options.nest_files.extend(script.map(|text| ("script".to_owned(), files::text_object(&text, 0o700))));
         spec.apply_nest(&options).map_err(text)?;
-        Ok(spec)
+        self.reshape(spec)
     }
 
     fn options(&self, caller: &Caller) -> Result<SubmitOptions> {

@@ -4,7 +4,7 @@ use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flux_service::{Effect, NodeInfo, Now, Outbox, Rng, Service, Tag};
-use flux_wire::{Body, Cred, Message, Rank, Target};
+use flux_wire::{Body, Cred, Message, Target};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -36,18 +36,7 @@ fn sent(effects: &[Effect], topic: &str) -> Message {
 }
 
 fn node(config: Value) -> NodeInfo {
-    NodeInfo {
-        below: Default::default(),
-        rank: Rank(0),
-        size: 1,
-        hostname: "n0".into(),
-        owner: 1000,
-        uuid: "u".into(),
-        rundir: "/run".into(),
-        statedir: None,
-        attrs: [].into(),
-        config: Arc::new(config),
-    }
+    NodeInfo { hostname: "n0".into(), config: Arc::new(config), ..NodeInfo::sample() }
 }
 
 impl Bench {

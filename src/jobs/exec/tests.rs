@@ -49,16 +49,10 @@ struct World {
 impl World {
     fn new(statedir: bool) -> World {
         let node = NodeInfo {
-            below: Default::default(),
-            rank: Rank(0),
-            size: 1,
             hostname: "node0".into(),
             owner: OWNER,
-            uuid: "u".into(),
-            rundir: "/run".into(),
             statedir: statedir.then(|| "/state".into()),
-            attrs: BTreeMap::new(),
-            config: Arc::new(json!({})),
+            ..NodeInfo::sample()
         };
         let now = Now { mono: Mono(Duration::ZERO), wall: Wall(Duration::from_secs(1_700_000_000)) };
         let mut world = World {

@@ -1,7 +1,6 @@
 //! Brokers above rank 0, each with the one below it, and rank 0 with its disk.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use flux_service::{AnyService, Cx, Effect, NodeInfo, Now, Outbox, Rng};
@@ -27,16 +26,11 @@ struct Below {
 impl Below {
     fn new(rank: u32) -> Below {
         let node = NodeInfo {
-            below: Default::default(),
             rank: Rank(rank),
             size: 3,
-            hostname: "host".into(),
             owner: OWNER,
             uuid: format!("broker-{rank}").into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: BTreeMap::new(),
-            config: Arc::new(json!({})),
+            ..NodeInfo::sample()
         };
         Below {
             service: KvsFollower::new(Algorithm::Sha256),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use flux_service::{AnyService, Effect, Mono, NodeInfo, Now, Outbox, Rng, Wall};
 use flux_types::resource_set::Node;
-use flux_wire::{Body, Cred, Flags, Payload, Rank};
+use flux_wire::{Body, Cred, Flags, Payload};
 
 use super::*;
 
@@ -21,18 +21,7 @@ impl Bench {
         for rank in 0..4 {
             set.insert(rank, Node::new(&format!("n{rank}"), Idset::below(2), Idset::new())).unwrap();
         }
-        let node = NodeInfo {
-            below: Default::default(),
-            rank: Rank(0),
-            size: 4,
-            hostname: "n0".into(),
-            owner: 1000,
-            uuid: "u".into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: [].into(),
-            config: Arc::new(config),
-        };
+        let node = NodeInfo { size: 4, hostname: "n0".into(), config: Arc::new(config), ..NodeInfo::sample() };
         let service = Resource::new(Inventory::new(set, Method::DynamicDiscovery), 1);
         let now = Now { mono: Mono::default(), wall: Wall(Duration::from_secs(100)) };
         let mut bench = Bench { service, out: Outbox::default(), node, now };

@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flux_service::{AnyService, Effect, NodeInfo, Now, Outbox, Rng};
 use flux_types::resource_set::Node;
-use flux_wire::{Body, Cred, Rank};
+use flux_wire::{Body, Cred};
 
 use super::*;
 
@@ -27,18 +25,7 @@ fn resources(nodes: u32, cores: u32) -> ResourceSet {
 impl Bench {
     /// A scheduler that has shaken hands; `running` are the jobs it is told of, with their R.
     fn new(nodes: u32, cores: u32, running: &[(u64, ResourceSet)]) -> (Bench, Vec<Effect>) {
-        let node = NodeInfo {
-            below: Default::default(),
-            rank: Rank(0),
-            size: 1,
-            hostname: "n0".into(),
-            owner: 1000,
-            uuid: "u".into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: [].into(),
-            config: Arc::new(json!({})),
-        };
+        let node = NodeInfo { hostname: "n0".into(), ..NodeInfo::sample() };
         let mut bench =
             Bench { sched: SchedSimple::new(FitMode::First), out: Outbox::default(), node, stored: String::new() };
         let acquire = sent(&bench.run(|sched, cx| Service::start(sched, cx).unwrap()), "resource.acquire");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
 
 use flux_service::{ProcessEvent, SpawnSpec, StdStream};
 use flux_sys::process::{Child, Pid};
@@ -12,7 +13,7 @@ use mio::{Interest, Registry, Token};
 
 use super::pipe::{Got, Pipe};
 use super::{Input, Key, Part, Process, Processes, report};
-use crate::limits::PROCESSES_MAX;
+use crate::limits::{FORK_SERVER_PAUSE, FORK_SERVER_PAUSE_MAX, PROCESSES_MAX};
 use crate::tokens::Tokens;
 
 /// Its descriptor 3, as the first channel of a process is.
@@ -62,14 +63,28 @@ impl Processes {
     /// Orders a copy of the fork server, which is started if there is none. `false`: there can be none.
     pub(super) fn order_copy(&mut self, registry: &Registry, tokens: &mut Tokens, key: Key, spec: &SpawnSpec) -> bool {
         let Some(stdin) = &spec.stdin else { return false };
-        if self.fork_server.is_none() && self.no_fork_server {
+        let now = Instant::now();
+        if self.fork_server.is_none() && (self.no_fork_server || self.fork_server_again.is_some_and(|(at, _)| now < at))
+        {
             return false;
         }
         if self.fork_server.is_none() {
             match self.start_server(registry, tokens, spec) {
-                Ok(server) => self.fork_server = Some(server),
+                Ok(server) => {
+                    self.fork_server = Some(server);
+                    self.fork_server_again = None;
+                }
                 Err(errno) => {
-                    crate::stderr::line(&format!("flux-broker: starting the fork server of job shells: {errno}"));
+                    // Said once; shells are started one by one meanwhile.
+                    let pause = match self.fork_server_again {
+                        None => {
+                            let text = format!("flux-broker: starting the fork server of job shells: {errno}");
+                            crate::stderr::line(&text);
+                            FORK_SERVER_PAUSE
+                        }
+                        Some((_, pause)) => (pause * 2).min(FORK_SERVER_PAUSE_MAX),
+                    };
+                    self.fork_server_again = Some((now + pause, pause));
                     return false;
                 }
             }

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use flux_wire::{Body, Cred, Flags, Payload, Rank, Target};
+use flux_wire::{Body, Cred, Flags, Payload, Target};
 use serde_json::json;
 
 use super::*;
@@ -46,18 +45,7 @@ impl Counter {
 }
 
 fn deliver(service: &mut Counter, message: &Message) -> (bool, Vec<Effect>) {
-    let node = NodeInfo {
-        below: Default::default(),
-        rank: Rank(0),
-        size: 1,
-        hostname: "host".into(),
-        owner: 1000,
-        uuid: "u".into(),
-        rundir: "/run".into(),
-        statedir: None,
-        attrs: BTreeMap::new(),
-        config: Arc::new(json!({})),
-    };
+    let node = NodeInfo::sample();
     let (mut rng, mut out) = (Rng::new(1), Outbox::default());
     let mut cx = Cx { now: Now::default(), node: &node, rng: &mut rng, out: &mut out };
     let found = service.dispatch(&mut cx, message);

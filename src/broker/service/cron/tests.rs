@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use flux_service::{Effect, NodeInfo, Now, Outbox, Rng, Wall};
@@ -22,18 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let node = NodeInfo {
-            below: Default::default(),
-            rank: Rank(0),
-            size: 1,
-            hostname: "host".into(),
-            owner: 1000,
-            uuid: "u".into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: BTreeMap::new(),
-            config: Arc::new(json!({})),
-        };
+        let node = NodeInfo::sample();
         let now = Now { mono: Mono(Duration::ZERO), wall: Wall(Duration::from_secs_f64(START)) };
         let cron = Cron { sync_event: None, ..Cron::default() };
         Bench { cron, out: Outbox::default(), node, now, runs: Vec::new(), logs: Vec::new() }

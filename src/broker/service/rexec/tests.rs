@@ -1,5 +1,5 @@
 use flux_service::{Effect, NodeInfo, Now, Outbox, Rng};
-use flux_wire::{Body, Cred, Flags, Rank, Target};
+use flux_wire::{Body, Cred, Flags, Target};
 
 use super::*;
 
@@ -11,18 +11,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let node = NodeInfo {
-            below: Default::default(),
-            rank: Rank(0),
-            size: 1,
-            hostname: "host".into(),
-            owner: 1000,
-            uuid: "u".into(),
-            rundir: "/run".into(),
-            statedir: None,
-            attrs: [("local-uri".to_owned(), "local:///x".to_owned())].into(),
-            config: Arc::new(json!({})),
-        };
+        let node = NodeInfo { attrs: [("local-uri".to_owned(), "local:///x".to_owned())].into(), ..NodeInfo::sample() };
         Bench { rexec: Rexec::default(), out: Outbox::default(), node }
     }
 

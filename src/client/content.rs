@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use flux_client::{ClientError, Errno, Fault, Handle, Payload, Rank, Target, Ticket};
+use crate::{ClientError, Errno, Fault, Handle, Payload, Rank, Target, Ticket};
 use flux_types::{Blobref, HashKind};
 
 /// Stores blobs. Call [`ContentWriter::settle`] before something refers to them.
