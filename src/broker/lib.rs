@@ -21,6 +21,7 @@ mod service;
 mod startlog;
 mod state;
 pub mod tbon;
+mod trace;
 
 pub use attr::{AttrFlags, Attrs};
 pub use compose::{Composed, Scheduler, compose};

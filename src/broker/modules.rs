@@ -67,6 +67,13 @@ impl Slot {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_some()
     }
+
+    /// The module that a message concerns: one slot may stand for several of flux-core's.
+    pub(crate) fn name_for(&self, message: &Message) -> String {
+        let service = if message.kind() == Kind::Event { "" } else { message.service() };
+        let known = |name: &&String| name.as_str() == service && !SERVICE_ONLY.contains(&name.as_str());
+        self.names.iter().find(known).map_or_else(|| self.service.name().to_owned(), String::clone)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -233,6 +240,11 @@ impl Node {
         let mods: Vec<Value> =
             own.into_iter().chain(self.slots.values().flat_map(list)).chain(self.core.externals.rows()).collect();
         Ok(Some(json!({"mods": mods}).into()))
+    }
+
+    pub(crate) fn module_disconnect(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {
+        self.end_traces(request);
+        Ok(None)
     }
 
     pub(crate) fn module_debug(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {

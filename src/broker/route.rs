@@ -9,6 +9,7 @@ use crate::disconnect::Disconnects;
 use crate::event::Subscriptions;
 use crate::limits::SERVICES_PER_CLIENT_MAX;
 use crate::node::{Client, ConnId, Hop, Node, Output, Owner};
+use crate::trace::Way;
 
 /// Who answers for a service name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,7 @@ impl Node {
             && let Some(slot) = self.slots.get_mut(&owner)
         {
             slot.counts.sent(message.kind());
+            self.trace_module(owner, Way::Sent, &message);
         }
         match message.body {
             Body::Request { target, .. } => self.route_request(from, target, message),
@@ -185,6 +187,7 @@ impl Node {
     fn deliver_to_slot(&mut self, owner: Owner, message: &Message) {
         let Some(slot) = self.slots.get_mut(&owner) else { return };
         slot.counts.received(message.kind());
+        self.trace_module(owner, Way::Received, message);
         let found = self.call(owner, |service, cx| service.dispatch(cx, message)) == Some(true);
         if found || self.standard_method(owner, message) {
             return;
@@ -231,6 +234,7 @@ impl Node {
                     if let Some(slot) = self.slots.get_mut(&owner) {
                         slot.counts.received(Kind::Response);
                     }
+                    self.trace_module(owner, Way::Received, &message);
                     let tag = flux_service::Tag(message.matchtag());
                     self.call(owner, |service, cx| service.on_reply(cx, tag, &message));
                 }
@@ -278,6 +282,7 @@ impl Node {
             let delivered = self.call_if_event(owner, subscribed, message);
             if delivered && let Some(slot) = self.slots.get_mut(&owner) {
                 slot.counts.received(Kind::Event);
+                self.trace_module(owner, Way::Received, message);
             }
         }
     }

@@ -57,6 +57,8 @@ pub const WALK_DEPTH_MAX: usize = 1024;
 pub const MAXREQS_MAX: usize = 1 << 16;
 /// Blobs that `flux gc` marks with one request; the store takes no more than 16384.
 pub const MARK_BLOBS_PER_REQUEST: usize = 1000;
+/// Clients of the socket over which a test session is driven.
+pub const START_CLIENTS_MAX: usize = 64;
 /// Levels of directories that `flux archive create` goes down.
 pub const ARCHIVE_DEPTH_MAX: usize = 512;
 /// Blobs of a file that `flux archive` has under way.

@@ -19,6 +19,7 @@ use crate::log::{LogConfig, LogRing};
 use crate::node::{ConnId, Node, NodeSetup, Output, Owner};
 use crate::route::Endpoint;
 use crate::state::State;
+use crate::trace::Traces;
 
 #[derive(Deserialize)]
 pub(crate) struct TopicBody {
@@ -82,7 +83,9 @@ const TABLE: &[CoreRow] = &[
     user("module.list", Node::module_list),
     owner("module.debug", Node::module_debug),
     owner("module.status", Node::module_status),
-    owner("module.disconnect", |_, _| Ok(None)),
+    owner("module.trace", Node::module_trace),
+    owner("module.disconnect", Node::module_disconnect),
+    owner("module.cancel", Node::module_disconnect),
     user("config.get", Node::config_get),
     owner("config.load", Node::config_load),
     owner("config.reload", Node::config_reload),
@@ -94,6 +97,7 @@ const TABLE: &[CoreRow] = &[
     user("overlay.topology", Node::overlay_topology),
     user("overlay.stats-get", Node::overlay_stats),
     owner("overlay.monitor", Node::overlay_monitor),
+    owner("overlay.trace", Node::overlay_trace),
     owner("overlay.disconnect", Node::overlay_disconnect),
     owner("overlay.disconnect-parent", Node::overlay_disconnect_parent),
     owner("overlay.disconnect-subtree", Node::overlay_disconnect_subtree),
@@ -152,6 +156,7 @@ pub(crate) struct Core {
     pub(crate) config_path: Option<String>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) waiting: BTreeMap<Tag, Waiting>,
+    pub(crate) traces: Traces,
     pub(crate) externals: Externals,
     pub(crate) outbox: Outbox,
     pub(crate) state: State,
@@ -170,6 +175,7 @@ impl Core {
             env: setup.env.into_iter().collect(),
             waiting: BTreeMap::new(),
             externals: Externals::default(),
+            traces: Traces::default(),
             outbox: Outbox::default(),
             state: State::new(setup.program, setup.interactive, now),
         }

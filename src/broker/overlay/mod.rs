@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::limits::UPWARD_MAX;
 use crate::node::{Hop, Node, Output};
+use crate::trace::Way;
 
 /// A connection to another broker, named by the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,7 +153,9 @@ impl Node {
         let Some(Link { side, peer, heard, .. }) = self.links.links.get_mut(&link) else { return };
         let side = *side;
         *heard = self.now.mono;
-        let Some((rank, uuid)) = peer.clone() else {
+        let peer = peer.clone();
+        self.trace_link(peer.as_ref().map(|(rank, _)| *rank), Way::Received, &message);
+        let Some((rank, uuid)) = peer else {
             return match (side, message.kind()) {
                 (Side::Parent, Kind::Response) => self.route_response(message),
                 (Side::Child, Kind::Request) if message.topic() == "overlay.hello" => self.knocked(link, message),
@@ -334,6 +337,8 @@ impl Node {
                 message.push_route(own.clone());
             }
         }
+        let peer = known.peer.as_ref().map(|(rank, _)| *rank);
+        self.trace_link(peer, Way::Sent, &message);
         self.outputs.push(Output::LinkSend { link, message });
     }
 
@@ -366,6 +371,9 @@ impl Node {
 
     /// An event goes on to all children.
     pub(crate) fn send_down(&mut self, event: &Message) {
+        if !self.links.children.is_empty() {
+            self.trace_link(None, Way::Sent, event);
+        }
         let often = matches!(event.body, Body::Event { seq } if seq % 8 == 7);
         for (at, link) in self.links.children.values().enumerate() {
             if planted(Plant::EventNotSent) && often && at == 0 {

@@ -119,6 +119,7 @@ impl Node {
     pub(crate) fn overlay_disconnect(&mut self, request: &Message) -> Answer {
         end_streams(&mut self.links.monitors, request);
         end_streams(&mut self.links.healths, request);
+        self.end_traces(request);
         Ok(None)
     }
 

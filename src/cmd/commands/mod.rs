@@ -38,6 +38,7 @@ pub mod sproc;
 pub mod start;
 pub mod startlog;
 pub mod store;
+mod trace;
 pub mod uptime;
 pub mod uri;
 pub mod version;

@@ -10,6 +10,7 @@ use flux_types::{Hostlist, Idset};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::commands::trace;
 use crate::frame::args::{flag, option, text, verbose, verbosity, word};
 use crate::frame::color::{self, BOLD_BLUE, RED, RESET, YELLOW};
 use crate::frame::context::Context;
@@ -60,6 +61,13 @@ pub fn command() -> Command {
                 .arg(option("parent", Some('r'), "NODEID", "The rank above it"))
                 .arg(word("TARGET", "The rank or host at the subtree's root")),
         )
+        .subcommand(
+            Command::new("trace")
+                .about("Trace messages to and from other brokers")
+                .args(trace::args())
+                .arg(trace::peer())
+                .arg(word("TOPIC-GLOB", "Only messages whose topic matches").required(false)),
+        )
 }
 
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
@@ -69,6 +77,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         Some(("lookup", matches)) => lookup(matches, cx),
         Some(("parentof", matches)) => parentof(matches, cx),
         Some(("disconnect", matches)) => disconnect(matches, cx),
+        Some(("trace", matches)) => trace::overlay(matches, cx),
         _ => unreachable!("clap requires one of the subcommands"),
     }
 }

@@ -1,5 +1,6 @@
 //! `flux start`: becomes the broker of a new instance.
 
+mod control;
 mod session;
 
 use std::ffi::OsString;

@@ -1,7 +1,6 @@
 //! `flux module`: the broker's modules.
 
 mod stats;
-mod trace;
 
 use std::process::ExitCode;
 
@@ -10,8 +9,8 @@ use flux_client::{ClientError, Errno, Handle, Target};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::commands::trace;
 use crate::frame::args::{flag, option, text, texts, word, words};
-use crate::frame::color;
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
 
@@ -54,24 +53,10 @@ pub fn command() -> Command {
             option("clearbit", Some('c'), "MASK", "Set one debug flag to 0"),
             word("MODULE", "Its name"),
         ]))
-        .subcommand(
-            Command::new("trace").about("Trace module messages").args([
-                flag("full", Some('f'), "Show JSON message payload, if any"),
-                option("topic", Some('T'), "GLOB", "Only messages whose topic matches"),
-                Arg::new("type")
-                    .long("type")
-                    .short('t')
-                    .value_name("TYPE,...")
-                    .value_delimiter(',')
-                    .value_parser(["request", "response", "event", "control"])
-                    .action(clap::ArgAction::Append)
-                    .help("Only messages of these types"),
-                color::arg(),
-                flag("human", Some('H'), "Human readable output"),
-                flag("delta", Some('d'), "With --human, show timestamp delta between messages"),
-                words("MODULE", "Names").required(true).num_args(1..),
-            ]),
-        )
+        .subcommand(Command::new("trace").about("Trace module messages").args(trace::args()).args([
+            option("topic", Some('T'), "GLOB", "Only messages whose topic matches"),
+            words("MODULE", "Names").required(true).num_args(1..),
+        ]))
 }
 
 fn stats_command() -> Command {
@@ -108,7 +93,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         Some(("reload", matches)) => reload(matches, cx),
         Some(("stats", matches)) => stats::run(matches, cx),
         Some(("debug", matches)) => debug(matches, cx),
-        Some(("trace", matches)) => trace::run(matches, cx),
+        Some(("trace", matches)) => trace::modules(matches, cx),
         _ => unreachable!("clap requires one of the subcommands"),
     }
 }

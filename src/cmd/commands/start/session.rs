@@ -11,11 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use flux_client::Errno;
 use flux_shell::pmi::{Server, Step};
 use flux_sys::process::{Pid, pidfd_open};
 use flux_sys::signal::SignalQueue;
 use flux_types::{Hostlist, Taskmap};
+use serde_json::{Value, json};
 
+use super::control::{Asked, Control, Order};
 use crate::frame::{CmdError, CmdResult};
 use crate::limits::{PMI_LINE_MAX, TEST_SIZE_MAX};
 
@@ -86,13 +89,21 @@ impl Session {
     }
 }
 
-struct Broker {
+/// A broker that runs.
+struct Running {
     child: Child,
     pidfd: OwnedFd,
     /// Its end of the PMI conversation; `None` when that is over.
     pmi: Option<UnixStream>,
     line: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Broker {
+    running: Option<Running>,
     code: Option<u8>,
+    /// Who waits for its end.
+    waiter: Option<Asked>,
 }
 
 /// All brokers, and what they need of us.
@@ -100,7 +111,12 @@ struct Brokers<'a> {
     session: &'a Session,
     list: Vec<Broker>,
     server: Server,
+    control: Control,
     kill_at: Option<Instant>,
+    /// The code of rank 0, or the highest of all.
+    code: u8,
+    /// Makes the command of a broker.
+    command: &'a dyn Fn(u32) -> Command,
 }
 
 /// Starts the brokers with `options` and has rank 0 run `program`; `command` makes a broker's bare command.
@@ -137,24 +153,28 @@ fn run_in(
     let signals = SignalQueue::new(&[SIGINT, SIGQUIT, SIGTERM]).map_err(failed)?;
     let size = session.size as usize;
     let server = Server::new("flux-start".to_owned(), size, size, &session.mapping()?, None);
-    let mut brokers = Brokers { session, list: Vec::new(), server, kill_at: None };
-    let started = if session.start_leader_only { 1 } else { session.size };
-    for rank in 0..started {
+    let control = Control::new(dir).map_err(|error| CmdError::about(dir.join("start").display(), error))?;
+    let uri = format!("local://{}/start", dir.display());
+    let command = |rank: u32| {
         let mut command = command();
         command.args(options).args(session.own_arguments(dir, rank).iter().map(OsString::from));
+        command.env("FLUX_START_URI", &uri);
         if rank == 0 && !program.is_empty() {
             command.arg("--").args(program);
         }
-        match start(command, rank, session.size) {
-            Ok(broker) => brokers.list.push(broker),
-            Err(error) => {
-                brokers.kill_all();
-                return Err(CmdError::about(format!("broker {rank}"), error));
-            }
+        command
+    };
+    let list = (0..size).map(|_| Broker::default()).collect();
+    let mut brokers = Brokers { session, list, server, control, kill_at: None, code: 0, command: &command };
+    let started = if session.start_leader_only { 1 } else { size };
+    for rank in 0..started {
+        if let Err(error) = brokers.start(rank) {
+            brokers.kill_all();
+            return Err(CmdError::about(format!("broker {rank}"), error));
         }
     }
     brokers.serve(&signals).map_err(failed)?;
-    Ok(ExitCode::from(brokers.code()))
+    Ok(ExitCode::from(brokers.code))
 }
 
 /// A directory of our own in `TMPDIR`.
@@ -172,7 +192,7 @@ fn make_dir() -> Result<PathBuf, CmdError> {
     Err(CmdError::new(format!("{}: no free name for a directory", tmp.display())))
 }
 
-fn start(mut command: Command, rank: u32, size: u32) -> io::Result<Broker> {
+fn start(mut command: Command, rank: u32, size: u32) -> io::Result<Running> {
     let (ours, theirs) = flux_sys::socket::pair()?;
     flux_sys::fd::set_close_on_exec(&theirs, false)?;
     command.env("PMI_FD", std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string());
@@ -184,7 +204,7 @@ fn start(mut command: Command, rank: u32, size: u32) -> io::Result<Broker> {
     }
     let child = command.spawn()?;
     let pidfd = pidfd_open(Pid(child.id() as i32))?;
-    Ok(Broker { child, pidfd, pmi: Some(ours), line: Vec::new(), code: None })
+    Ok(Running { child, pidfd, pmi: Some(ours), line: Vec::new() })
 }
 
 /// What a descriptor is about.
@@ -193,12 +213,21 @@ enum Source {
     Signals,
     Pmi(usize),
     End(usize),
+    /// Somebody connects to the control socket, or (counted from 1) asks something there.
+    Control(usize),
 }
 
 impl Brokers<'_> {
+    fn start(&mut self, rank: usize) -> io::Result<()> {
+        let running = start((self.command)(rank as u32), rank as u32, self.session.size)?;
+        self.list[rank].running = Some(running);
+        self.settle_timeout();
+        Ok(())
+    }
+
     /// Until all have ended.
     fn serve(&mut self, signals: &SignalQueue) -> io::Result<()> {
-        while self.list.iter().any(|broker| broker.code.is_none()) {
+        while self.list.iter().any(|broker| broker.running.is_some()) {
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
                 self.kill_all();
@@ -208,6 +237,8 @@ impl Brokers<'_> {
                     Source::Signals => self.take_signals(signals)?,
                     Source::Pmi(rank) => self.converse(rank),
                     Source::End(rank) => self.ended(rank)?,
+                    Source::Control(0) => self.control.accept(),
+                    Source::Control(at) => self.take_orders(at - 1),
                 }
             }
         }
@@ -217,24 +248,71 @@ impl Brokers<'_> {
     fn wait(&self, signals: &SignalQueue) -> io::Result<Vec<Source>> {
         let mut sources = vec![Source::Signals];
         let mut fds: Vec<(BorrowedFd<'_>, bool)> = vec![(signals.as_fd(), false)];
-        for (rank, broker) in self.list.iter().enumerate() {
-            if let Some(pmi) = &broker.pmi {
+        for (rank, running) in
+            self.list.iter().enumerate().filter_map(|(rank, broker)| Some((rank, broker.running.as_ref()?)))
+        {
+            if let Some(pmi) = &running.pmi {
                 sources.push(Source::Pmi(rank));
                 fds.push((pmi.as_fd(), false));
             }
-            if broker.code.is_none() {
-                sources.push(Source::End(rank));
-                fds.push((broker.pidfd.as_fd(), false));
-            }
+            sources.push(Source::End(rank));
+            fds.push((running.pidfd.as_fd(), false));
         }
+        let from = fds.len();
+        fds.extend(self.control.fds().map(|fd| (fd, false)));
+        // The last first: one that goes moves those after it.
+        sources.extend((0..fds.len() - from).map(Source::Control));
         let left = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u32 + 1);
         match flux_sys::fd::poll(&fds, left) {
             Ok(ready) => {
                 let ready = sources.into_iter().zip(ready).filter(|(_, ready)| ready.readable || ready.hangup);
-                Ok(ready.map(|(source, _)| source).collect())
+                Ok(ready.map(|(source, _)| source).rev().collect())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Vec::new()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What a client of the control socket asks.
+    fn take_orders(&mut self, client: usize) {
+        for (asked, order) in self.control.read(client) {
+            let outcome = match order {
+                Ok(Order::Wait { rank }) => match self.list.get_mut(rank) {
+                    None => Err(Errno::ESRCH),
+                    Some(broker) if broker.waiter.is_some() => Err(Errno::EEXIST),
+                    Some(broker) if broker.running.is_some() => {
+                        broker.waiter = Some(asked);
+                        continue;
+                    }
+                    Some(broker) => Ok(Some(json!({"exit_rc": broker.code.unwrap_or(0)}))),
+                },
+                Ok(order) => self.perform(order),
+                Err(errno) => Err(errno),
+            };
+            self.control.answer(&asked, outcome);
+        }
+    }
+
+    fn perform(&mut self, order: Order) -> Result<Option<Value>, Errno> {
+        match order {
+            Order::Kill { rank, .. } | Order::Run { rank } | Order::Wait { rank } if rank >= self.list.len() => {
+                Err(Errno::ESRCH)
+            }
+            Order::Status => {
+                let pid = |broker: &Broker| broker.running.as_ref().map_or(-1, |running| i64::from(running.child.id()));
+                let procs: Vec<Value> = self.list.iter().map(|broker| json!({"pid": pid(broker)})).collect();
+                Ok(Some(json!({"procs": procs})))
+            }
+            Order::Kill { rank, signum } => {
+                self.signal(rank, signum);
+                Ok(None)
+            }
+            Order::Run { rank } if self.list[rank].running.is_some() => Err(Errno::EEXIST),
+            Order::Run { rank } => {
+                self.start(rank).map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))?;
+                Ok(None)
+            }
+            Order::Wait { .. } => Err(Errno::EPROTO),
         }
     }
 
@@ -249,9 +327,9 @@ impl Brokers<'_> {
     }
 
     fn signal(&self, rank: usize, signum: i32) {
-        let Some(broker) = self.list.get(rank).filter(|broker| broker.code.is_none()) else { return };
+        let Some(running) = self.list.get(rank).and_then(|broker| broker.running.as_ref()) else { return };
         // One that has just ended is no error.
-        let _ = flux_sys::process::pidfd_signal(broker.pidfd.as_fd(), signum);
+        let _ = flux_sys::process::pidfd_signal(running.pidfd.as_fd(), signum);
     }
 
     fn kill_all(&self) {
@@ -261,17 +339,18 @@ impl Brokers<'_> {
     /// Reads what a broker says to the PMI server, and answers.
     fn converse(&mut self, rank: usize) {
         let mut chunk = [0; 4096];
-        let Some(pmi) = &mut self.list[rank].pmi else { return };
+        let Some(running) = &mut self.list[rank].running else { return };
+        let Some(pmi) = &mut running.pmi else { return };
         let got = match pmi.read(&mut chunk) {
             Ok(0) | Err(_) => {
-                self.list[rank].pmi = None;
+                running.pmi = None;
                 return;
             }
             Ok(got) => got,
         };
         let mut lines = Vec::new();
         for byte in &chunk[..got] {
-            let line = &mut self.list[rank].line;
+            let line = &mut running.line;
             match byte {
                 b'\n' => lines.push(String::from_utf8_lossy(&std::mem::take(line)).into_owned()),
                 _ if line.len() < PMI_LINE_MAX => line.push(*byte),
@@ -282,11 +361,15 @@ impl Brokers<'_> {
             let mut answers = Vec::new();
             match self.server.line(rank as u32, &line, &mut answers) {
                 Step::Barrier => self.server.release(Default::default(), &mut answers),
-                Step::Violation(_) | Step::Abort { .. } => self.list[rank].pmi = None,
+                Step::Violation(_) | Step::Abort { .. } => {
+                    if let Some(running) = &mut self.list[rank].running {
+                        running.pmi = None;
+                    }
+                }
                 Step::Answered | Step::Finalized => {}
             }
             for (to, answer) in answers {
-                if let Some(pmi) = &mut self.list[to as usize].pmi {
+                if let Some(pmi) = self.list[to as usize].running.as_mut().and_then(|running| running.pmi.as_mut()) {
                     // A broker that is gone is noticed by its end.
                     let _ = pmi.write_all(answer.as_bytes());
                 }
@@ -296,23 +379,40 @@ impl Brokers<'_> {
 
     fn ended(&mut self, rank: usize) -> io::Result<()> {
         let broker = &mut self.list[rank];
-        let Some(status) = broker.child.try_wait()? else { return Ok(()) };
+        let Some(running) = &mut broker.running else { return Ok(()) };
+        let Some(status) = running.child.try_wait()? else { return Ok(()) };
+        let pid = running.child.id();
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-        broker.code = Some(u8::try_from(code).unwrap_or(u8::MAX));
-        broker.pmi = None;
+        let code = u8::try_from(code).unwrap_or(u8::MAX);
+        broker.running = None;
+        broker.code = Some(code);
+        let waiter = broker.waiter.take();
         if self.session.verbose || code != 0 && rank > 0 {
-            eprintln!("flux-start: {rank} (pid {}) {status}", broker.child.id());
+            eprintln!("flux-start: {rank} (pid {pid}) {status}");
         }
-        let counts = rank == 0 || !self.session.leader_only;
-        let others = self.list.iter().any(|broker| broker.code.is_none());
-        if counts && others && self.kill_at.is_none() {
-            self.kill_at = self.session.exit_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if let Some(asked) = waiter {
+            self.control.answer(&asked, Ok(Some(json!({"exit_rc": code}))));
         }
+        match self.session.leader_only {
+            true if rank == 0 => self.code = code,
+            true => {}
+            false => self.code = self.code.max(code),
+        }
+        self.settle_timeout();
         Ok(())
     }
 
-    fn code(&self) -> u8 {
-        let codes = self.list.iter().filter_map(|broker| broker.code);
-        if self.session.leader_only { codes.take(1).max() } else { codes.max() }.unwrap_or(1)
+    /// Brokers may not outlive the first for long, or rank 0; one that was started again has all the time.
+    fn settle_timeout(&mut self) {
+        let over = |broker: &Broker| broker.running.is_none() && broker.code.is_some();
+        let lonely = match self.session.leader_only {
+            true => over(&self.list[0]),
+            false => self.list.iter().any(over),
+        };
+        if !lonely || !self.list.iter().any(|broker| broker.running.is_some()) {
+            self.kill_at = None;
+        } else if self.kill_at.is_none() {
+            self.kill_at = self.session.exit_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        }
     }
 }
