@@ -191,3 +191,77 @@ fn a_quorum_is_enough_to_run_and_who_comes_later_gets_work_too() {
     let script = "$F run -N4 -n4 true && $F resource list -s up -no {nnodes}";
     assert_eq!(session(&["-s4", "-Sbroker.quorum=1"], script), "4\n");
 }
+
+/// Asks the socket that a session is driven by, as clients of the local connector do.
+fn control(dir: &std::path::Path, topic: &str, body: serde_json::Value) -> Result<serde_json::Value, i32> {
+    use flux_wire::{FrameReader, Message, Target, decode, encode_into, write_frame};
+    use std::io::{Read, Write};
+    let mut stream = std::os::unix::net::UnixStream::connect(dir.join("start")).expect("the session listens");
+    let mut greeting = [1];
+    stream.read_exact(&mut greeting).expect("it greets");
+    assert_eq!(greeting, [0]);
+    let mut frame = Vec::new();
+    let mut request = Message::request(topic, Target::Any, 7, body.into());
+    request.route = Some(Vec::new());
+    write_frame(&mut frame, |out| encode_into(&request, out));
+    stream.write_all(&frame).expect("it reads");
+    let (mut reader, mut chunk) = (FrameReader::default(), [0; 4096]);
+    loop {
+        let got = stream.read(&mut chunk).expect("it answers");
+        assert!(got > 0, "it answers {topic}");
+        reader.push(&chunk[..got]);
+        if let Some(frame) = reader.next_frame().expect("whole frames") {
+            let answer = decode(frame).expect("a message");
+            assert_eq!(answer.matchtag(), 7);
+            return match answer.errno() {
+                Some(errno) => Err(errno.0),
+                None => Ok(answer.payload.value().map_or(serde_json::Value::Null, |value| (*value).clone())),
+            };
+        }
+    }
+}
+
+#[test]
+fn brokers_of_a_session_are_killed_and_started_on_demand_and_late_ones_bring_their_resources() {
+    use serde_json::json;
+    let exe = env!("CARGO_BIN_EXE_flux");
+    let tmp = tempfile::tempdir().unwrap();
+    let path = |name: &str| tmp.path().join(name).display().to_string();
+    assert!(Command::new(exe).args(["keygen", &path("cert")]).status().unwrap().success());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!(
+        "[bootstrap]\ncurve_cert = \"{}\"\ndefault_port = {port}\ndefault_bind = \"tcp://127.0.0.1:%p\"\n\
+         default_connect = \"tcp://127.0.0.1:%p\"\nhosts = [ {{ host = \"h[0-1]\" }} ]\n",
+        path("cert")
+    );
+    std::fs::write(path("conf.toml"), config).unwrap();
+    let rundir = format!("--test-rundir={}", tmp.path().display());
+    let script = "$F run -N1 echo early; while [ \"$($F resource list -s up -no {nnodes})\" != 2 ]; do sleep 0.05; done; \
+        $F run -N2 echo late; while [ -e $D/go ]; do sleep 0.05; done; $F resource list -s down -no {ranks}";
+    std::fs::write(path("go"), "").unwrap();
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "60", exe, "start", "-s2", "--test-hosts=h[0-1]", "--test-start-mode=leader"]);
+    command.args(["--test-exit-mode=leader", "-Sbroker.quorum=1", "-c", &path("conf.toml"), &rundir, script]);
+    command.env("F", exe).env("D", tmp.path()).env("SHELL", "/bin/sh").env_remove("FLUX_URI").env_remove("PMI_FD");
+    let begin = Instant::now();
+    let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    while !tmp.path().join("local-0").exists() {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(1500));
+    let status = control(tmp.path(), "start.status", json!({})).unwrap();
+    assert_eq!(status["procs"][1]["pid"], -1, "{status}");
+    assert_eq!(control(tmp.path(), "start.run", json!({"rank": 1})), Ok(json!(null)));
+    assert_eq!(control(tmp.path(), "start.run", json!({"rank": 1})), Err(17));
+    assert_eq!(control(tmp.path(), "start.run", json!({"rank": 2})), Err(3));
+    assert_eq!(control(tmp.path(), "start.nothing", json!({})), Err(38));
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(control(tmp.path(), "start.kill", json!({"rank": 1, "signum": 9})), Ok(json!(null)));
+    assert_eq!(control(tmp.path(), "start.wait", json!({"rank": 1})), Ok(json!({"exit_rc": 137})));
+    std::thread::sleep(Duration::from_millis(500));
+    std::fs::remove_file(path("go")).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(text(&out.stdout), "early\nlate\nlate\n1\n");
+    assert_eq!(out.status.code(), Some(0));
+}

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use crate::inventory::{Inventory, Method};
 use crate::service::{Resource, Waiting, stored_text};
 
-/// How long brokers beyond the quorum may take to tell what they have.
-const GATHER_WAIT: Duration = Duration::from_secs(30);
+/// How long brokers beyond the quorum may take to tell what they have before the first jobs run.
+const GATHER_WAIT: Duration = Duration::from_millis(500);
+/// Those that come later wait so long for one another: the scheduler begins anew with them.
+const GROW_WAIT: Duration = Duration::from_secs(1);
 
 /// What a broker has, and perhaps those below it, on its way to rank 0.
 #[derive(Deserialize)]
@@ -72,9 +74,10 @@ impl Resource {
             }
             None if self.method == Method::DynamicDiscovery => {
                 let late = set.ranks().subtract(&self.set.ranks());
-                if !late.is_empty() {
-                    let text = format!("ranks {late} came after the resources were settled; their own are not used");
-                    cx.log(LogLevel::Warning, text);
+                let late = set.copy_ranks(&late);
+                if late.nnodes() > 0 {
+                    self.late.append(&late).map_err(|error| Fault::new(Errno::EINVAL, error.to_string()))?;
+                    self.grow_at.get_or_insert(cx.now.mono.after(GROW_WAIT));
                 }
             }
             None if self.ready => {
@@ -117,11 +120,34 @@ impl Resource {
         }
         let missing = Idset::below(cx.node.size).subtract(&set.ranks());
         if !missing.is_empty() {
-            let text =
-                format!("resources of ranks {missing} are not known, and will not be used: they did not come in time");
-            cx.log(LogLevel::Warning, text);
+            cx.log(LogLevel::Info, format!("ranks {missing} have not come yet: their resources are used when they do"));
         }
         self.inventory_known(cx, Inventory::new(set, Method::DynamicDiscovery));
+    }
+
+    /// Brokers that came after the resources were settled: theirs are added, and the scheduler asks again for all.
+    pub(crate) fn grow(&mut self, cx: &mut Cx<'_>) {
+        if self.grow_at.is_none_or(|at| cx.now.mono < at) {
+            return;
+        }
+        self.grow_at = (!self.ready).then(|| cx.now.mono.after(GROW_WAIT));
+        if !self.ready {
+            return;
+        }
+        let late = std::mem::take(&mut self.late);
+        let late = late.copy_ranks(&late.ranks().subtract(&self.set.ranks()));
+        if let Err(error) = self.set.append(&late) {
+            return cx.log(LogLevel::Err, format!("resources of ranks {}: {error}", late.ranks()));
+        }
+        cx.log(LogLevel::Info, format!("the instance has grown by ranks {}", late.ranks()));
+        let define = self.event(cx, "resource-define", json!({"method": self.method.name()}));
+        self.commit(cx, &[define], true, Waiting::Ignored);
+        if let Some(acquire) = self.acquire.take() {
+            cx.respond_error(&acquire, &Fault::new(Errno::ESTALE, "the instance has grown: acquire again"));
+            self.told_up = Idset::new();
+        }
+        let members = self.members.clone();
+        self.went_online(cx, &members);
     }
 
     pub(crate) fn members_changed(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {

@@ -63,6 +63,9 @@ pub struct Resource {
     pub(crate) stored: Option<ResourceSet>,
     /// A quorum has told; when the others are waited for no longer.
     pub(crate) gather_until: Option<Mono>,
+    /// What came after the resources were settled, and when it is added.
+    pub(crate) late: ResourceSet,
+    pub(crate) grow_at: Option<Mono>,
     /// Of several brokers: those that are there.
     pub(crate) members: Idset,
     /// Those that have been silent for too long.
@@ -81,9 +84,9 @@ pub struct Resource {
     log: EventLog,
     journal: Vec<Message>,
     pub(crate) journal_max: usize,
-    acquire: Option<Message>,
+    pub(crate) acquire: Option<Message>,
     /// What the scheduler was last told is up.
-    told_up: Idset,
+    pub(crate) told_up: Idset,
     muted: bool,
     waitup: Vec<(Message, usize)>,
     pub(crate) waiting: BTreeMap<Tag, Waiting>,
@@ -141,13 +144,14 @@ impl Service for Resource {
     }
 
     fn next_timer(&self) -> Option<Mono> {
-        self.gather_until
+        self.gather_until.into_iter().chain(self.grow_at).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
         if self.gather_until.is_some_and(|at| at <= cx.now.mono) {
             self.settle_gathered(cx);
         }
+        self.grow(cx);
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
@@ -222,6 +226,8 @@ impl Resource {
             gathered: None,
             stored: None,
             gather_until: None,
+            late: ResourceSet::new(),
+            grow_at: None,
             members: Idset::new(),
             torpid: Idset::new(),
             size,

@@ -58,6 +58,7 @@ errnos! {
     ECONNREFUSED = 111, "Connection refused";
     EHOSTDOWN = 112, "Host is down";
     EHOSTUNREACH = 113, "No route to host";
+    ESTALE = 116, "Stale file handle";
     ECANCELED = 125, "Operation canceled";
 }
 

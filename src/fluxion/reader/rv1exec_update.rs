@@ -28,15 +28,15 @@ pub(super) fn claim(graph: &mut Graph, text: &str) -> Result<Claim, GraphError> 
         // A node is taken whole if all that R can name of it is taken.
         let counts = |at: &VertexId| *at != node && graph.out_edges(*at).is_empty();
         let is_whole = below.iter().filter(|at| counts(at)).all(|at| held.contains(at));
-        for at in &held {
-            link(graph, root, *at, true, &mut is_linked, &mut claim);
-        }
-        claim.exclusive.extend(held);
+        claim.exclusive.extend(&held);
         match is_whole {
             true => claim.exclusive.push(node),
             false => claim.shared.push(node),
         }
-        link(graph, root, node, true, &mut is_linked, &mut claim);
+        link(graph, root, node, is_whole, &mut is_linked, &mut claim);
+        for at in &held {
+            link(graph, root, *at, true, &mut is_linked, &mut claim);
+        }
     }
     Ok(claim)
 }
@@ -65,8 +65,7 @@ fn link(
         && is_linked.insert(at)
         && let Some(parent) = graph.parent(at, Subsystem::CONTAINMENT)
     {
-        let is_node = graph.vertex(at).kind == TypeId::NODE;
-        claim.edges.push((parent, at, graph.vertex(at).size, is_exclusive || is_node));
+        claim.edges.push((parent, at, graph.vertex(at).size, is_exclusive));
         (at, is_exclusive) = (parent, false);
     }
 }

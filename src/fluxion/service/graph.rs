@@ -93,7 +93,12 @@ impl Service for FluxionResource {
         }
         if let Some(fault) = Fault::of(reply) {
             self.acquire = None;
-            if fault.errno != Errno::ENODATA {
+            if fault.errno == Errno::ESTALE {
+                // There is more now: a graph of it all is a new graph, as after a reload.
+                self.stop(cx);
+                (self.load, self.resources, self.up) = (None, None, Idset::new());
+                self.begin(cx);
+            } else if fault.errno != Errno::ENODATA {
                 cx.log(LogLevel::Err, format!("no resources to schedule: {fault}"));
             }
             return;

@@ -131,7 +131,10 @@ impl SchedSimple {
     fn acquired(&mut self, cx: &mut Cx<'_>, reply: &Message) {
         if let Some(fault) = Fault::of(reply) {
             self.acquire = None;
-            if fault.errno != Errno::ENODATA {
+            if fault.errno == Errno::ESTALE {
+                // There is more now. What waits is kept; what runs is asked for again.
+                self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({})));
+            } else if fault.errno != Errno::ENODATA {
                 cx.log(LogLevel::Err, format!("no resources to schedule: {fault}"));
             }
             return;
@@ -146,6 +149,7 @@ impl SchedSimple {
         if let Some(resources) = &acquired.resources {
             let set = ResourceSet::from_value(resources).map_err(|error| error.to_string())?;
             self.pool = Pool::new(set, acquired.up);
+            self.handshake = Handshake::default();
             self.handshake.begin(cx);
             return Ok(());
         }

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use flux_client::Errno;
-use flux_wire::{FrameReader, Message, Payload, decode, encode_into, write_frame};
+use flux_wire::{Cred, FrameReader, Message, Payload, decode, encode_into, role, write_frame};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -136,10 +136,11 @@ impl Control {
         if !asked.request.wants_response() {
             return;
         }
-        let response = match outcome {
+        let mut response = match outcome {
             Ok(body) => asked.request.response(body.map_or(Payload::None, Payload::from)),
             Err(errno) => asked.request.error_response(errno, ""),
         };
+        response.cred = Cred { userid: flux_sys::ids::Ids::current().euid, rolemask: role::OWNER };
         let Some(client) = self.clients.iter_mut().find(|client| client.id == asked.client) else { return };
         let mut frame = Vec::new();
         write_frame(&mut frame, |out| encode_into(&response, out));
