@@ -500,7 +500,6 @@ impl World {
             let (id, request) = self.sched.waiting.remove(0);
             self.sched.allocated.insert(id);
             let r = World::resources_on(id, self.sched.ranks);
-            self.kvs.keys.insert(format!("{}.R", id.encode(JobIdForm::Kvs)), r.to_string().into_bytes());
             let body =
                 json!({"id": id.0, "type": 0, "R": r, "annotations": {"sched": {"resource_summary": "rank0/core0"}}});
             self.queue.push_back(request.response(body.into()));

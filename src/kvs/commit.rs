@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flux_service::{Cx, Durability, Fault, Outcome, Transaction};
+use flux_service::{Cx, Durability, Fault, Outcome, Plant, Transaction, planted};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -172,9 +172,11 @@ impl Kvs {
             return Ok(());
         }
         self.spaces.check_new(&body.namespace)?;
+        // An alias is a matter of its job, and can be made again; what is put into a namespace of its own cannot.
+        let sync = matches!(shown, NewBody::Root(_)) && !planted(Plant::SpacesNotSynced);
         let item = Item::Create { name: body.namespace.into(), owner, flags: body.flags, body: shown };
         let origin = Origin::Plain { request: request.clone() };
-        self.submit(cx, Mutation { item, origin, flags: 0, name: None, sync: false })
+        self.submit(cx, Mutation { item, origin, flags: 0, name: None, sync })
     }
 
     pub(crate) fn namespace_remove(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
@@ -182,9 +184,10 @@ impl Kvs {
         if body.namespace.eq_ignore_ascii_case(PRIMARY) {
             return Err(Errno::ENOTSUP.into());
         }
+        let sync = self.spaces.tree(&body.namespace).is_some();
         let item = Item::Remove { name: body.namespace.into() };
         let origin = Origin::Plain { request: request.clone() };
-        self.submit(cx, Mutation { item, origin, flags: 0, name: None, sync: false })
+        self.submit(cx, Mutation { item, origin, flags: 0, name: None, sync })
     }
 
     pub(crate) fn namespace_list(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {

@@ -8,6 +8,7 @@ mod commit;
 mod content;
 mod content_api;
 mod digest;
+mod doubt;
 mod event;
 mod follow;
 mod follower;

@@ -45,6 +45,8 @@ pub const FOLLOWERS_MAX: usize = 1 << 16;
 pub const RELAYS_MAX: usize = 1 << 16;
 /// Appended pieces of a value are joined, when they are stored, into blobs of up to this many bytes.
 pub const JOINED_BLOB_LEN_MAX: usize = 64 << 10;
+/// Bytes that a watcher was sent of commits that are not in the log yet, kept in case they are taken back.
+pub const WATCH_TAIL_LEN_MAX: usize = 4096;
 /// Checkpoints kept in the list that `content.checkpoint-get` returns (`[content-sqlite] max_checkpoints`).
 pub const CHECKPOINTS_KEPT: usize = 5;
 /// Most checkpoints that configuration may ask for.

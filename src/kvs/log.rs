@@ -179,7 +179,7 @@ impl Kvs {
         self.log.in_flight.append(&mut later);
         self.log.open = open;
         self.checkpoints.discard(failed.number);
-        self.watches.rolled_back();
+        self.watches.rolled_back(cx.now.mono);
         self.follows.rolled_back = true;
     }
 

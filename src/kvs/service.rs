@@ -234,13 +234,14 @@ impl Service for Kvs {
     }
 
     fn next_timer(&self) -> Option<Mono> {
-        self.checkpoints.next_timer()
+        self.checkpoints.next_timer().into_iter().chain(self.watches.next_timer()).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
         if self.checkpoints.on_timer(cx.now.mono) && self.log.is_idle() {
             self.forget_all();
         }
+        self.ring_watchers(cx);
         self.settle_all(cx);
     }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use flux_service::{Cx, Fault, Outcome};
+use flux_service::{Cx, Fault, Mono, Outcome, Plant, planted};
 use flux_wire::{Errno, Message, Payload, RouteId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::content::Content;
 use crate::digest::Digest;
+use crate::doubt::{Compared, Doubt};
 use crate::event::Keys;
 use crate::key;
 use crate::limits::{NAMESPACE_NAME_LEN_MAX, WAITS_PER_GUEST_MAX, WATCHERS_MAX};
@@ -40,8 +41,8 @@ struct Watcher {
     again: bool,
     /// The key was set, not only appended to, since the last look.
     overwritten: bool,
-    /// A commit that it has seen was taken back.
-    rolled_back: bool,
+    /// Whether what it was sent (APPEND) is still there.
+    doubt: Doubt,
 }
 
 impl Watcher {
@@ -63,7 +64,12 @@ pub(crate) struct Watches {
     by_request: BTreeMap<(RouteId, u32), BTreeSet<u64>>,
     /// How many a guest has, by user id.
     of_guests: BTreeMap<u32, usize>,
+    /// When one of them has waited long enough for what was taken back.
+    rings_at: Option<Mono>,
 }
+
+/// Watchers whose values are still being read are asked again after this.
+const RETRY_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 #[derive(Deserialize)]
 struct WatchRequest {
@@ -169,8 +175,14 @@ impl Watches {
     }
 
     /// A commit that watchers have seen was taken back.
-    pub(crate) fn rolled_back(&mut self) {
-        self.all.values_mut().for_each(|watcher| watcher.rolled_back = true);
+    pub(crate) fn rolled_back(&mut self, now: Mono) {
+        let seen = self.all.values_mut().filter(|watcher| watcher.responded);
+        self.rings_at = seen.map(|watcher| watcher.doubt.begin(now)).chain(self.rings_at).min();
+    }
+
+    /// When a watcher has waited long enough for what was taken back.
+    pub(crate) fn next_timer(&self) -> Option<Mono> {
+        self.rings_at
     }
 
     pub(crate) fn disconnect(&mut self, request: &Message) {
@@ -238,7 +250,7 @@ impl Kvs {
             busy: false,
             again: false,
             overwritten: false,
-            rolled_back: false,
+            doubt: Doubt::default(),
         });
         if let Some((tree, key)) = self.absolute(&body.namespace, &key) {
             self.watches.file(id, tree, key);
@@ -302,6 +314,25 @@ impl Kvs {
         }
     }
 
+    /// What was taken back was not written again in time.
+    pub(crate) fn ring_watchers(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        if self.watches.rings_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let due = |watcher: &Watcher| watcher.doubt.until.is_some_and(|until| until <= now);
+        let ids: Vec<u64> = self.watches.all.iter().filter(|(_, w)| due(w)).map(|(id, _)| *id).collect();
+        for id in ids {
+            match self.watches.all.get_mut(&id) {
+                Some(watcher) if watcher.busy => watcher.again = true,
+                Some(_) => self.look(cx, id),
+                None => {}
+            }
+        }
+        self.watches.rings_at = self.watches.all.values().filter_map(|watcher| watcher.doubt.until).min();
+        self.watches.rings_at = self.watches.rings_at.map(|at| at.max(now.after(RETRY_PAUSE)));
+    }
+
     fn look(&mut self, cx: &mut Cx<'_>, id: u64) {
         let watcher = self.watches.all.get_mut(&id).expect("only known watchers look");
         watcher.busy = true;
@@ -321,7 +352,8 @@ impl Kvs {
         })?;
         let watcher = self.watches.all.get_mut(&id).expect("still there");
         watcher.busy = false;
-        if tell(cx, watcher, look, self.content.alg) {
+        let batches = (self.log.last_batch + 1, self.log.confirmed.0);
+        if tell(cx, watcher, look, self.content.alg, batches) {
             self.watches.forget(id);
         } else if self.watches.all[&id].again {
             self.look(cx, id);
@@ -377,12 +409,13 @@ fn look_at_pieces(
 }
 
 /// Sends the watcher what it is to know. `true`: it has been told all it asked for.
-fn tell(cx: &mut Cx<'_>, watcher: &mut Watcher, look: Look, alg: crate::Algorithm) -> bool {
+fn tell(cx: &mut Cx<'_>, watcher: &mut Watcher, look: Look, alg: crate::Algorithm, batches: (u64, u64)) -> bool {
     match look {
         Look::Nothing if watcher.has(flag::WAITCREATE) && !watcher.responded => {
             send_sentinel(cx, watcher);
             return false;
         }
+        Look::Nothing if watcher.doubt.may_return() => return false,
         Look::Nothing => {
             cx.respond_error(&watcher.request, &Errno::ENOENT.into());
             return true;
@@ -392,6 +425,7 @@ fn tell(cx: &mut Cx<'_>, watcher: &mut Watcher, look: Look, alg: crate::Algorith
             return true;
         }
         Look::Value(value) => {
+            watcher.doubt.forget();
             if watcher.has(flag::FULL | flag::UNIQ) {
                 let text = serde_json::to_vec(&value).expect("a JSON value is writable");
                 let seen = alg.hash(&text);
@@ -402,7 +436,7 @@ fn tell(cx: &mut Cx<'_>, watcher: &mut Watcher, look: Look, alg: crate::Algorith
             cx.respond(&watcher.request, json!({"val": value}));
         }
         Look::Pieces { total, pieces, is_val } => {
-            if let Err(text) = tell_pieces(cx, watcher, total, &pieces, is_val) {
+            if let Err(text) = tell_pieces(cx, watcher, total, &pieces, is_val, batches) {
                 cx.respond_error(&watcher.request, &Fault::new(Errno::EINVAL, text));
                 return true;
             }
@@ -423,11 +457,23 @@ fn tell_pieces(
     total: usize,
     pieces: &[Arc<[u8]>],
     is_val: bool,
+    (open, confirmed): (u64, u64),
 ) -> Result<(), &'static str> {
-    let rolled_back = std::mem::take(&mut watcher.rolled_back);
     let overwritten = std::mem::take(&mut watcher.overwritten) && watcher.responded;
-    if watcher.responded && rolled_back {
+    if watcher.doubt.until.is_some() && planted(Plant::TakenBackToldAgain) {
         watcher.delivered = watcher.delivered.min(total);
+        watcher.doubt.forget();
+    }
+    if let Some(until) = watcher.doubt.until {
+        match watcher.doubt.compare(pieces, watcher.delivered) {
+            Compared::All => watcher.doubt.end(open),
+            Compared::Other(_) if overwritten && is_val => {
+                return Err("value of key watched with WATCH_APPEND overwritten");
+            }
+            Compared::Beginning | Compared::Other(_) if cx.now.mono < until => return Ok(()),
+            Compared::Beginning => (watcher.delivered, watcher.doubt) = (total, Doubt::default()),
+            Compared::Other(at) => (watcher.delivered, watcher.doubt) = (at, Doubt::default()),
+        }
     } else if overwritten && is_val {
         return Err("value of key watched with WATCH_APPEND overwritten");
     } else if total < watcher.delivered {
@@ -438,6 +484,7 @@ fn tell_pieces(
         let new = &piece[skip.min(piece.len())..];
         skip -= piece.len() - new.len();
         if !new.is_empty() || !watcher.responded && total == 0 {
+            watcher.doubt.sent(new, open, confirmed);
             cx.respond(&watcher.request, json!({"val": val_json(new)}));
         }
     }

@@ -44,7 +44,7 @@ impl Overwrite {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Drained {
+pub(crate) struct Drained {
     since: f64,
     reason: Option<String>,
 }
@@ -84,6 +84,21 @@ impl Drains {
     /// Applies an `undrain` event.
     pub(crate) fn undrain(&mut self, ranks: &Idset) {
         self.0.retain(|rank, _| !ranks.contains(*rank));
+    }
+
+    /// What is known of these ranks, to be put back if an event on them cannot be stored.
+    pub(crate) fn of(&self, ranks: &Idset) -> Vec<(u32, Option<Drained>)> {
+        ranks.iter().map(|rank| (rank, self.0.get(&rank).cloned())).collect()
+    }
+
+    /// An event was not stored: its ranks are what they were.
+    pub(crate) fn put_back(&mut self, former: Vec<(u32, Option<Drained>)>) {
+        for (rank, drained) in former {
+            match drained {
+                Some(drained) => drop(self.0.insert(rank, drained)),
+                None => drop(self.0.remove(&rank)),
+            }
+        }
     }
 
     /// `{"0-3": {"timestamp", "reason"}}`, equal ones together.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flux_sched::Claims;
-use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Mono, Outcome, Service, Tag};
+use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Mono, Outcome, Plant, Service, Tag, planted};
 use flux_types::eventlog::Entry;
 use flux_types::{Idset, ResourceSet};
 use flux_wire::{Errno, Message, Target};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::conf::Conf;
-use crate::drain::{DrainContext, Drains, Overwrite};
+use crate::drain::{DrainContext, Drained, Drains, Overwrite};
 use crate::inventory::{Inventory, Method, from_config};
 use crate::limits::{JOURNAL_MAX, REASON_MAX, WATCHERS_MAX};
 use crate::log::{EventLog, entry_value};
@@ -33,6 +33,8 @@ pub(crate) enum Waiting {
     OldLog,
     /// The event is in the KVS.
     Commit(Message),
+    /// As `Commit`, for a drain or undrain: what its ranks were before it.
+    Drain(Message, Vec<(u32, Option<Drained>)>),
     /// What the job manager says is allocated, for `sched-status`.
     Allocated(Message),
     /// A file given to `resource.reload`.
@@ -168,6 +170,10 @@ impl Service for Resource {
                 Some(fault) => cx.respond_error(&request, &fault),
                 None => cx.respond_empty(&request),
             },
+            Some(Waiting::Drain(request, former)) => match Fault::of(reply) {
+                Some(fault) => self.drain_failed(cx, &request, former, &fault),
+                None => cx.respond_empty(&request),
+            },
             Some(Waiting::Members) => self.members_changed(cx, tag, reply),
             Some(Waiting::Torpid) => self.torpid_changed(cx, tag, reply),
             Some(Waiting::Allocated(request)) => self.finish_sched_status(cx, &request, reply),
@@ -284,6 +290,9 @@ impl Resource {
             let Ok(context) = serde_json::from_value::<DrainContext>(context) else { continue };
             let Ok(ranks) = Idset::parse(&context.idset) else { continue };
             let ranks = ranks.intersect(&self.set.ranks());
+            if planted(Plant::DrainsForgotten) {
+                continue;
+            }
             match entry.name.as_str() {
                 "drain" => {
                     self.drains.drain(&ranks, entry.timestamp, context.reason.as_deref(), context.overwrite);
@@ -435,8 +444,9 @@ impl Resource {
             return Err(Fault::new(Errno::EEXIST, text));
         }
         let event = self.drain_event(cx, &ranks, body.reason.as_deref(), mode);
+        let former = self.drains.of(&ranks);
         self.drains.drain(&ranks, event.timestamp, body.reason.as_deref(), mode.number());
-        self.commit(cx, &[event], false, Waiting::Commit(request.clone()));
+        self.commit(cx, &[event], false, Waiting::Drain(request.clone(), former));
         self.tell_scheduler(cx);
         Ok(())
     }
@@ -466,10 +476,27 @@ impl Resource {
         }
         context.insert("overwrite".into(), 0.into());
         let event = self.event(cx, "undrain", Value::Object(context));
+        let former = self.drains.of(&ranks);
         self.drains.undrain(&ranks);
-        self.commit(cx, &[event], false, Waiting::Commit(request.clone()));
+        self.commit(cx, &[event], false, Waiting::Drain(request.clone(), former));
         self.tell_scheduler(cx);
         Ok(())
+    }
+
+    /// The disk is full: whoever asked is told so, and the nodes are what they were, as they would be after a restart.
+    fn drain_failed(&mut self, cx: &mut Cx<'_>, request: &Message, former: Vec<(u32, Option<Drained>)>, fault: &Fault) {
+        cx.respond_error(request, fault);
+        let (drained, free): (Vec<_>, Vec<_>) = former.iter().partition(|(_, drained)| drained.is_some());
+        let ranks = |list: Vec<&(u32, Option<Drained>)>| list.into_iter().map(|(rank, _)| *rank).collect::<Idset>();
+        for (name, ranks) in [("drain", ranks(drained)), ("undrain", ranks(free))] {
+            if !ranks.is_empty() {
+                let context =
+                    json!({"idset": ranks.to_string(), "nodelist": nodelist(&self.set, &ranks), "overwrite": 0});
+                self.event(cx, name, context);
+            }
+        }
+        self.drains.put_back(former);
+        self.tell_scheduler(cx);
     }
 
     fn reload(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {

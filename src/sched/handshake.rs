@@ -1,7 +1,6 @@
 //! Learning what runs already, and saying that jobs may come (RFC 27).
 
 use crate::claims::Claims;
-use crate::grants::Grants;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flux_service::{Cx, Fault, LogLevel, Tag};
@@ -18,8 +17,6 @@ enum Waiting {
         freed: Idset,
     },
     Ready,
-    /// R of jobs are being stored.
-    Stored(Vec<u64>),
 }
 
 /// What an answer meant for the scheduler.
@@ -34,7 +31,7 @@ pub enum Heard {
     Ready,
 }
 
-/// The scheduler's part of the talk at its start, and of what it stores.
+/// The scheduler's part of the talk at its start, and who has what.
 #[derive(Default)]
 pub struct Handshake {
     waiting: BTreeMap<Tag, Waiting>,
@@ -43,7 +40,6 @@ pub struct Handshake {
     hello_done: bool,
     ready: bool,
     pub(crate) claims: Claims,
-    pub(crate) grants: Grants,
 }
 
 impl Handshake {
@@ -65,13 +61,6 @@ impl Handshake {
             Some(Waiting::Hello) => self.hello(cx, tag, reply),
             Some(Waiting::HelloR { id, freed }) => self.hello_r(cx, id, freed, reply),
             Some(Waiting::Ready) => self.readied(cx, reply),
-            Some(Waiting::Stored(ids)) => {
-                if let Some(fault) = Fault::of(reply) {
-                    let ids: Vec<String> = ids.into_iter().map(|id| JobId(id).encode(JobIdForm::F58)).collect();
-                    cx.log(LogLevel::Err, format!("{}: R cannot be stored: {fault}", ids.join(" ")));
-                }
-                Heard::Nothing
-            }
         }
     }
 
@@ -155,15 +144,6 @@ impl Handshake {
     /// A job gives back these ranks, or all it has. Answers what it had of them: nothing that was another's.
     pub fn release(&mut self, id: u64, ranks: Option<&Idset>) -> ResourceSet {
         self.claims.release(id, ranks)
-    }
-
-    /// Stores and answers what was granted in this turn.
-    pub fn flush(&mut self, cx: &mut Cx<'_>) {
-        let grants = std::mem::take(&mut self.grants);
-        if !grants.is_empty() {
-            let (tag, ids) = grants.send(cx);
-            self.waiting.insert(tag, Waiting::Stored(ids));
-        }
     }
 }
 

@@ -27,10 +27,18 @@ pub enum Plant {
     TakenNotStored,
     LostShellSucceeds,
     SecondShell,
+    SpacesNotSynced,
+    DrainsForgotten,
+    GuestsSeeAll,
+    StoppedQueuesForgotten,
+    DependenciesIgnored,
+    PrologsNotAwaited,
+    TakenBackToldAgain,
+    PassedForgotten,
 }
 
 impl Plant {
-    pub const ALL: [Plant; 20] = [
+    pub const ALL: [Plant; 28] = [
         Plant::LostRequestsForgotten,
         Plant::EventSentTwice,
         Plant::EventNotSent,
@@ -51,6 +59,14 @@ impl Plant {
         Plant::TakenNotStored,
         Plant::LostShellSucceeds,
         Plant::SecondShell,
+        Plant::SpacesNotSynced,
+        Plant::DrainsForgotten,
+        Plant::GuestsSeeAll,
+        Plant::StoppedQueuesForgotten,
+        Plant::DependenciesIgnored,
+        Plant::PrologsNotAwaited,
+        Plant::TakenBackToldAgain,
+        Plant::PassedForgotten,
     ];
 }
 

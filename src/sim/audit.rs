@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use flux_types::{JobId, JobIdForm};
+use flux_types::{Idset, JobId, JobIdForm};
 use flux_wire::{Message, Target};
 use serde_json::{Value, json};
 
+use crate::check::Switch;
 use crate::client::{Call, KEYS, Step, value_of};
+use crate::host::OWNER;
 use crate::limits::SETTLE_MAX;
 use crate::world::{Action, World};
 
@@ -19,12 +21,17 @@ pub(crate) enum Question {
     Key(String),
     /// What is allocated to jobs.
     Allocated,
+    /// Which nodes are drained.
+    Drained,
 }
 
 /// Where the audit is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Progress {
     #[default]
+    Looking,
+    /// All is turned on again, so that all jobs can run.
+    Turning,
     Waiting,
     Reading,
     Done,
@@ -34,7 +41,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 impl World {
     pub(crate) fn begin_audit(&mut self) {
-        let client = self.add_client(0, true);
+        let client = self.add_client(0, true, OWNER);
         let healed = self.net.healed_at().max(self.now) + PAUSE;
         self.at(healed, Action::Client { client, step: Step::Connect });
     }
@@ -49,11 +56,22 @@ impl World {
         if !self.clients.iter().all(is_quiet) {
             return; // What is under way may still change something.
         }
+        match self.history.progress {
+            Progress::Looking => {
+                return self.call(at, Call::Audit(Question::Drained), "resource.status", Target::Any, json!({}));
+            }
+            Progress::Turning => return self.turn_all_on(at),
+            _ => {}
+        }
         if self.history.progress == Progress::Reading {
             return self.call(at, Call::Audit(Question::Allocated), "resource.sched-status", Target::Any, json!({}));
         }
         let open = self.history.jobs.open();
         if !open.is_empty() {
+            self.audits += 1;
+            if self.audits.is_multiple_of(30) {
+                self.history.progress = Progress::Looking; // Nodes may have been drained since.
+            }
             for id in open {
                 self.look_up(at, Question::Eventlog(id), format!("{}.eventlog", id.encode(JobIdForm::Kvs)));
             }
@@ -67,6 +85,32 @@ impl World {
             self.history.kvs.begin_audit(&key, self.now);
             self.look_up(at, Question::Key(key.clone()), key);
         }
+    }
+
+    /// What the resource service says of drained nodes, ours and those that failed a prolog or kept their tasks.
+    fn drains_told(&mut self, body: &Value) {
+        if body["R"]["execution"]["R_lite"].as_array().is_none_or(Vec::is_empty) {
+            return; // It does not know its nodes yet.
+        }
+        let mut drained: Vec<(u32, bool)> = Vec::new();
+        for (ranks, why) in body["drain"].as_object().into_iter().flatten() {
+            let ranks: Idset = ranks.parse().expect("ranks are an idset");
+            drained.extend(ranks.iter().map(|rank| (rank, why["reason"] == "sim")));
+        }
+        if let Some(wrong) = self.history.site.told_drained(&drained) {
+            self.violated("site", wrong);
+        }
+        self.history.progress = Progress::Turning;
+    }
+
+    fn turn_all_on(&mut self, at: usize) {
+        let ranks = self.hosts.len() as u32;
+        let all = (0..ranks).map(Switch::Node).chain([Switch::Queue]);
+        let Some(off) = all.into_iter().find(|switch| self.history.site.is_off(*switch)) else {
+            self.history.progress = Progress::Waiting;
+            return;
+        };
+        self.turn_switch(at, off, true);
     }
 
     fn look_up(&mut self, at: usize, question: Question, key: String) {
@@ -102,6 +146,8 @@ impl World {
                 }
             }
             Question::Allocated => {}
+            Question::Drained if message.errno().is_none() => self.drains_told(body),
+            Question::Drained => {}
         }
     }
 

@@ -11,6 +11,8 @@ use flux_wire::{Flags, Kind, Message, Rank, Target};
 use serde_json::{Value, json};
 
 use crate::audit::Question;
+use crate::check::Switch;
+use crate::deeds::GUESTS;
 use crate::host::{OWNER, Peer};
 use crate::scenario::{Fault, between_us, percent};
 use crate::world::{Action, World};
@@ -47,18 +49,30 @@ pub(crate) enum Call {
     Submit(usize),
     Cancel,
     Ping,
+    /// Nothing is made of its answer.
+    Other,
+    CreateSpace(usize),
+    RemoveSpace(usize),
+    /// A write of the history, in a namespace.
+    WriteSpace(usize, usize),
+    ReadSpace(usize, usize),
+    /// Something is turned on or off.
+    Turn(Switch, bool),
+    /// Must be refused.
+    Forbidden,
+    ForbiddenStream,
     /// A stream of the values of a key.
     Watch {
         key: String,
     },
     /// A stream of the events of a job.
-    Follow,
+    Follow(JobId),
     Audit(Question),
 }
 
 impl Call {
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Call::Watch { .. } | Call::Follow)
+        matches!(self, Call::Watch { .. } | Call::Follow(_) | Call::ForbiddenStream)
     }
 }
 
@@ -72,13 +86,14 @@ pub(crate) struct Client {
     version: i64,
     jobs: Vec<JobId>,
     pub(crate) is_auditor: bool,
+    pub(crate) userid: u32,
 }
 
 /// Keys that all clients write to.
 pub(crate) const KEYS: u64 = 6;
 const CALLS_MAX: usize = 6;
 
-fn val(text: &str) -> Value {
+pub(crate) fn val(text: &str) -> Value {
     json!({"ver": 1, "type": "val", "data": BASE64.encode(text)})
 }
 
@@ -92,13 +107,20 @@ impl World {
     pub(crate) fn begin_clients(&mut self) {
         for client in 0..self.scenario.clients as usize {
             let host = self.rng.below(self.hosts.len() as u64) as usize;
-            self.add_client(host, false);
+            self.add_client(host, false, OWNER);
+            let span = between_us(&mut self.rng, 0, 2_000_000);
+            self.after(span, Action::Client { client, step: Step::Connect });
+        }
+        let guests: &[u32] = if self.scenario.guests { &GUESTS } else { &[] };
+        for userid in guests.iter().copied() {
+            let host = self.rng.below(self.hosts.len() as u64) as usize;
+            let client = self.add_client(host, false, userid);
             let span = between_us(&mut self.rng, 0, 2_000_000);
             self.after(span, Action::Client { client, step: Step::Connect });
         }
     }
 
-    pub(crate) fn add_client(&mut self, host: usize, is_auditor: bool) -> usize {
+    pub(crate) fn add_client(&mut self, host: usize, is_auditor: bool, userid: u32) -> usize {
         self.clients.push(Client {
             host,
             conn: None,
@@ -107,6 +129,7 @@ impl World {
             version: 0,
             jobs: Vec::new(),
             is_auditor,
+            userid,
         });
         self.clients.len() - 1
     }
@@ -149,6 +172,9 @@ impl World {
         self.trace.say(now, || format!("client {at} asks {}", crate::host::named(&message)));
         client.calls.insert(client.last_tag, (call, now));
         let host = client.host;
+        if let Some((Call::Follow(id), _)) = client.calls.get(&client.last_tag) {
+            self.history.streams.begin((conn, client.last_tag), *id);
+        }
         self.say_to_broker(host, conn, &message);
     }
 
@@ -168,7 +194,7 @@ impl World {
         let client = &mut self.clients[at];
         let conn = client.conn.take();
         for (call, _) in std::mem::take(&mut client.calls).into_values() {
-            self.history.unknown(&call);
+            self.history.unknown(&call, self.now);
         }
         if let Some(conn) = conn {
             self.history.subscriber_gone(conn);
@@ -189,6 +215,17 @@ impl World {
     }
 
     fn choose(&mut self, at: usize) {
+        if self.clients[at].userid != OWNER {
+            return self.choose_as_guest(at);
+        }
+        if percent(&mut self.rng, 12) {
+            return match self.rng.below(4) {
+                0 => self.use_space(at),
+                1 => self.submit_after(at),
+                2 => self.update(at),
+                _ => self.operate(at),
+            };
+        }
         let key = format!("k{}", self.rng.below(KEYS));
         match self.rng.below(100) {
             0..20 => self.put(at, &key),
@@ -271,38 +308,48 @@ impl World {
             system["exec"] = json!({"test": {"run_duration": span}});
         }
         let urgency = if percent(rng, 20) { rng.below(31) + 1 } else { 16 };
-        self.submit_spec(at, jobspec(nodes, cores, system, sim), urgency);
+        self.submit_spec(at, jobspec(nodes, cores, system, sim), urgency, None);
     }
 
     /// A short job on all nodes.
     pub(crate) fn submit_wide(&mut self, at: usize, nodes: u32) {
         let system = json!({"duration": 0, "cwd": "/", "environment": {}});
         let sim = json!({"ms": 100, "code": 0, "lines": 0, "stubborn": false});
-        self.submit_spec(at, jobspec(u64::from(nodes), 1, system, sim), 16);
+        self.submit_spec(at, jobspec(u64::from(nodes), 1, system, sim), 16, None);
     }
 
-    fn submit_spec(&mut self, at: usize, jobspec: Value, urgency: u64) {
-        let signed = flux_sign::wrap_none(OWNER, jobspec.to_string().as_bytes());
-        let submit = self.history.jobs.begin_submit(self.now);
+    pub(crate) fn submit_spec(
+        &mut self,
+        at: usize,
+        jobspec: Value,
+        urgency: u64,
+        after: Option<(JobId, &'static str)>,
+    ) {
+        let userid = self.clients[at].userid;
+        let mut signed = flux_sign::wrap_none(userid, jobspec.to_string().as_bytes());
+        if userid != OWNER {
+            signed = as_munge(&signed);
+        }
+        let submit = self.history.jobs.begin_submit(userid, after);
         let body = json!({"J": signed, "urgency": urgency, "flags": 0});
         self.call(at, Call::Submit(submit), "job-ingest.submit", Target::Any, body);
     }
 
-    fn one_of_its_jobs(&mut self, at: usize) -> Option<JobId> {
+    pub(crate) fn one_of_its_jobs(&mut self, at: usize) -> Option<JobId> {
         let count = self.clients[at].jobs.len() as u64;
         (count > 0).then(|| self.clients[at].jobs[self.rng.below(count) as usize])
     }
 
-    fn cancel(&mut self, at: usize) {
+    pub(crate) fn cancel(&mut self, at: usize) {
         let Some(id) = self.one_of_its_jobs(at) else { return };
         let body = json!({"id": id.0, "severity": 0, "type": "cancel", "note": ""});
         self.call(at, Call::Cancel, "job-manager.raise", Target::Any, body);
     }
 
-    fn follow(&mut self, at: usize) {
+    pub(crate) fn follow(&mut self, at: usize) {
         let Some(id) = self.one_of_its_jobs(at) else { return };
         let body = json!({"id": id.0, "path": "eventlog", "flags": 0});
-        self.call(at, Call::Follow, "job-info.eventlog-watch", Target::Any, body);
+        self.call(at, Call::Follow(id), "job-info.eventlog-watch", Target::Any, body);
     }
 
     pub(crate) fn client_hears(&mut self, at: usize, conn: ConnId, message: Option<Message>) {
@@ -317,7 +364,7 @@ impl World {
             return wrong.into_iter().for_each(|text| self.violated("events", format!("client {at}: {text}")));
         }
         let tag = message.matchtag();
-        let Some((call, _)) = self.clients[at].calls.get(&tag).cloned() else {
+        let Some((call, began)) = self.clients[at].calls.get(&tag).cloned() else {
             let text =
                 format!("client {at} gets an answer that it waits for no more: {}", crate::host::named(&message));
             return self.violated("rpc", text);
@@ -325,7 +372,9 @@ impl World {
         if !call.is_stream() || message.errno().is_some() {
             self.clients[at].calls.remove(&tag);
         }
-        self.answered(at, (conn, tag), call, &message);
+        if !self.answered_deed(at, (conn, tag), &call, began, &message) {
+            self.answered(at, (conn, tag), call, &message);
+        }
     }
 
     fn answered(&mut self, at: usize, (conn, tag): (ConnId, u32), call: Call, message: &Message) {
@@ -375,19 +424,28 @@ impl World {
                 }
             }
             Call::Watch { .. } => self.history.kvs.watch_ended((conn, tag)),
-            Call::Follow | Call::Cancel | Call::Ping => {}
             Call::Audit(question) => self.audited(question, message, &body),
+            _ => {} // Seen to elsewhere.
         }
     }
 }
 
-fn jobspec(nodes: u64, cores: u64, system: Value, sim: Value) -> Value {
+/// What is signed by nobody, as if munge had signed it: the connection vouches for the user, and only the IMP asks munge.
+fn as_munge(signed: &str) -> String {
+    let mut parts = signed.split('.');
+    let (header, payload) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let header = BASE64.decode(header).expect("a header is base64");
+    let header = String::from_utf8(header).expect("a header is text").replace("\0snone\0", "\0smunge\0");
+    format!("{}.{payload}.MUNGE:sim:", BASE64.encode(header))
+}
+
+pub(crate) fn jobspec(nodes: u64, cores: u64, system: Value, sim: Value) -> Value {
     let slot = json!({"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": cores}]});
     json!({"version": 1, "resources": [{"type": "node", "count": nodes, "with": [slot]}],
         "tasks": [{"command": ["sim"], "slot": "task", "count": {"per_slot": 1}}],
         "attributes": {"system": system, "user": {"sim": sim}}})
 }
 
-fn commit(ops: Value) -> Value {
+pub(crate) fn commit(ops: Value) -> Value {
     json!({"namespace": "primary", "flags": 0, "ops": ops})
 }

@@ -80,9 +80,22 @@ impl Host {
 }
 
 fn config(scenario: &Scenario) -> Value {
-    if !scenario.configured {
-        return json!({});
+    let mut config = json!({});
+    if scenario.configured {
+        config = configured(scenario);
     }
+    if scenario.guests {
+        config["access"] = json!({"allow-guest-user": true});
+    }
+    if scenario.perilogs {
+        let each = json!({"command": ["site"], "per-rank": true});
+        config["job-manager"] = json!({"prolog": each, "epilog": each, "housekeeping": {"command": ["site"]}});
+    }
+    config
+}
+
+/// Hosts and resources stand in the configuration.
+fn configured(scenario: &Scenario) -> Value {
     let hosts: Vec<String> = (0..scenario.size).map(hostname).collect();
     let cores = Idset::below(scenario.cores).to_string();
     json!({"resource": {"noverify": true, "config": [{"hosts": hosts.join(","), "cores": cores}]},
@@ -273,7 +286,12 @@ impl World {
         let conn = ConnId(self.last_conn);
         let when = self.now + between_us(&mut self.rng, 10, 200);
         self.hosts[at].conns.insert(conn, Conn { peer, to_peer: self.now, to_broker: when });
-        let cred = Cred { userid: OWNER, rolemask: role::OWNER | role::LOCAL };
+        let cred = match peer {
+            Peer::Client(client) if self.clients[client].userid != OWNER => {
+                Cred { userid: self.clients[client].userid, rolemask: role::USER | role::LOCAL }
+            }
+            _ => Cred { userid: OWNER, rolemask: role::OWNER | role::LOCAL },
+        };
         let life = self.hosts[at].life;
         self.at(when, Action::Arrive { host: at, life, input: Input::Connected { conn, cred } });
         Some(conn)

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bytes;
 mod check;
 mod client;
+mod deeds;
 mod disk;
 mod fault;
 mod host;

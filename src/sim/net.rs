@@ -9,6 +9,7 @@ use std::time::Duration;
 use flux_broker::{Input, LinkId, Side};
 use flux_wire::{Kind, Message, decode, encode};
 
+use crate::bytes::Wire;
 use crate::host::named;
 use crate::scale::Traffic;
 use crate::scenario::{Fault, between_us};
@@ -31,6 +32,8 @@ struct Link {
     /// What a partition holds up, in its order: TCP sends it again until it arrives, or gives up.
     held_to_child: VecDeque<Option<Vec<u8>>>,
     held_to_parent: VecDeque<Option<Vec<u8>>>,
+    /// It speaks ZMTP.
+    wire: Option<Box<Wire>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +46,7 @@ pub(crate) struct Network {
     pub(crate) traffic: Traffic,
 }
 
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A link that is silent for so long is given up by TCP.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -51,6 +55,24 @@ impl Network {
     /// When the last partition is over.
     pub(crate) fn healed_at(&self) -> Duration {
         self.cut.values().copied().max().unwrap_or_default()
+    }
+
+    pub(crate) fn wire(&mut self, link: LinkId) -> Option<&mut Wire> {
+        self.links.get_mut(&link).filter(|known| !known.broken)?.wire.as_deref_mut()
+    }
+
+    /// When the next thing arrives that is sent now and takes until `when`.
+    pub(crate) fn slot(&mut self, link: LinkId, from_child: bool, when: Duration) -> Duration {
+        let known = self.links.get_mut(&link).expect("a link that is there");
+        let clear = if from_child { &mut known.to_parent } else { &mut known.to_child };
+        *clear = when.max(*clear);
+        *clear
+    }
+
+    /// The host at one end, and which life of its broker.
+    pub(crate) fn end(&self, link: LinkId, is_child: bool) -> (usize, u32) {
+        let known = &self.links[&link];
+        if is_child { (known.child, known.child_life) } else { (known.parent, known.parent_life) }
     }
 
     fn cut_until(&self, a: usize, b: usize, now: Duration) -> Option<Duration> {
@@ -90,8 +112,13 @@ impl World {
             to_parent,
             held_to_child: VecDeque::new(),
             held_to_parent: VecDeque::new(),
+            wire: self.scenario.zmtp.then(|| Box::new(Wire::new(at, parent, self.hosts.len(), &mut self.rng))),
         };
         self.net.links.insert(link, known);
+        if self.scenario.zmtp {
+            self.wire_flush(link, true);
+            return self.wire_flush(link, false);
+        }
         let up = |host, life, side| Action::Arrive { host, life, input: Input::LinkUp { link, side } };
         self.at(to_parent, up(parent, parent_life, Side::Child));
         self.at(to_child, up(at, life, Side::Parent));
@@ -112,7 +139,7 @@ impl World {
     }
 
     /// How long a message takes.
-    fn latency(&mut self) -> Duration {
+    pub(crate) fn latency(&mut self) -> Duration {
         let one_in = self.scenario.delay_one_in;
         if one_in > 0 && self.calm_since.is_none() && self.rng.below(one_in) == 0 {
             self.count(Fault::Delay);
@@ -122,12 +149,8 @@ impl World {
     }
 
     pub(crate) fn link_send(&mut self, at: usize, link: LinkId, message: &Message) {
-        let latency = self.latency();
         let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
         let (from_child, parent) = (known.child == at, known.parent);
-        let clear = if from_child { &mut known.to_parent } else { &mut known.to_child };
-        *clear = (self.now + latency).max(*clear);
-        let when = *clear;
         let bytes = encode(message);
         if message.kind() != Kind::Control && message.topic() != "heartbeat.pulse" {
             let traffic = &mut self.net.traffic;
@@ -135,6 +158,12 @@ impl World {
             traffic.bytes += bytes.len() as u64;
             traffic.at_root += u64::from(parent == 0);
         }
+        if let Some(wire) = self.net.wire(link) {
+            wire.send(from_child, &bytes);
+            return self.wire_flush(link, from_child);
+        }
+        let latency = self.latency();
+        let when = self.net.slot(link, from_child, self.now + latency);
         self.at(when, Action::Link { link, from_child, bytes: Some(bytes) });
     }
 
@@ -179,30 +208,48 @@ impl World {
 
     fn link_delivers(&mut self, link: LinkId, from_child: bool, bytes: Option<Vec<u8>>) {
         let Some(known) = self.net.links.get_mut(&link).filter(|known| !known.broken) else { return };
-        let (host, life, done) = match from_child {
-            true => (known.parent, known.parent_life, &mut known.parent_done),
-            false => (known.child, known.child_life, &mut known.child_done),
-        };
+        let done = if from_child { &mut known.parent_done } else { &mut known.child_done };
         if *done {
             return;
         }
-        let input = match bytes {
+        match bytes {
+            Some(bytes) if known.wire.is_some() => {
+                for message in self.wire_hears(link, !from_child, &bytes).unwrap_or_default() {
+                    self.deliver(link, from_child, message);
+                }
+            }
             Some(bytes) => {
                 let message = decode(&bytes).expect("what one broker encodes another can read");
-                let welcome = !from_child && message.topic() == "overlay.hello" && message.errno().is_none();
-                if welcome && self.lives(host, life) {
-                    self.hosts[host].joined = true;
-                    self.note_joins();
-                }
-                self.trace.say(self.now, || format!("link {} -> rank {host}: {}", link.0, named(&message)));
-                Input::LinkMessage { link, message }
+                self.deliver(link, from_child, message);
             }
             None => {
                 *done = true;
-                Input::LinkDown { link, why: "the connection was closed".to_owned() }
+                self.tell_down(link, !from_child, "the connection was closed");
             }
-        };
-        self.arrive(host, life, input);
+        }
+    }
+
+    fn deliver(&mut self, link: LinkId, from_child: bool, message: Message) {
+        let (host, life) = self.net.end(link, !from_child);
+        let welcome = !from_child && message.topic() == "overlay.hello" && message.errno().is_none();
+        if welcome && self.lives(host, life) {
+            self.hosts[host].joined = true;
+            self.note_joins();
+        }
+        self.trace.say(self.now, || format!("link {} -> rank {host}: {}", link.0, named(&message)));
+        self.arrive(host, life, Input::LinkMessage { link, message });
+    }
+
+    /// A broker that heard of a link hears of its end; one that did not tries again.
+    fn tell_down(&mut self, link: LinkId, at_child: bool, why: &str) {
+        let (host, life) = self.net.end(link, at_child);
+        let wire = self.net.links[&link].wire.as_deref();
+        if wire.is_none_or(|wire| if at_child { wire.child_up } else { wire.parent_up }) {
+            return self.arrive(host, life, Input::LinkDown { link, why: why.to_owned() });
+        }
+        if at_child {
+            self.after(PAUSE_FIRST, Action::Connect { host, life, pause: PAUSE_FIRST });
+        }
     }
 
     /// Breaks a link; each end notices in its own time.
@@ -221,12 +268,9 @@ impl World {
 
     pub(crate) fn link_notices(&mut self, link: LinkId, at_child: bool, why: &'static str) {
         let Some(known) = self.net.links.get_mut(&link) else { return };
-        let (host, life, done) = match at_child {
-            true => (known.child, known.child_life, &mut known.child_done),
-            false => (known.parent, known.parent_life, &mut known.parent_done),
-        };
+        let done = if at_child { &mut known.child_done } else { &mut known.parent_done };
         if !std::mem::replace(done, true) {
-            self.arrive(host, life, Input::LinkDown { link, why: why.to_owned() });
+            self.tell_down(link, at_child, why);
         }
     }
 

@@ -6,6 +6,7 @@ use flux_wire::Target;
 use serde_json::json;
 
 use crate::client::Call;
+use crate::host::OWNER;
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -52,8 +53,8 @@ pub fn scale(size: u32, topology: &'static str) -> Result<Scale, String> {
     let mut world = World::new(Scenario::calm(size, topology), false);
     world.calm_since = Some(Duration::ZERO); // Clients do only what they are told.
     let tree = world.tree.clone();
-    let client = world.add_client(size as usize - 1, false);
-    let root = world.add_client(0, true);
+    let client = world.add_client(size as usize - 1, false, OWNER);
+    let root = world.add_client(0, true, OWNER);
     world.history.progress = crate::audit::Progress::Done; // There is nothing to audit.
     let mut result = Scale {
         size,

@@ -88,6 +88,12 @@ pub struct Scenario {
     pub scheduler: Scheduler,
     /// Faults that happen in this run, each with the mean time between two.
     pub faults: Vec<(Fault, Duration)>,
+    /// Users that are not the owner have clients, too.
+    pub guests: bool,
+    /// Commands of the site run before and after jobs.
+    pub perilogs: bool,
+    /// Links speak ZMTP, byte by byte.
+    pub zmtp: bool,
     /// Invariants are checked at every turn.
     pub is_judged: bool,
     /// One message in so many is held up on its way; 0: none.
@@ -124,6 +130,9 @@ impl Scenario {
             faults,
             is_judged: true,
             delay_one_in: [0, 10, 50, 400][rng.below(4) as usize],
+            guests: percent(rng, 30),
+            perilogs: percent(rng, 20),
+            zmtp: percent(rng, 15),
         }
     }
 
@@ -140,6 +149,9 @@ impl Scenario {
             cores: 1,
             scheduler: Scheduler::Simple,
             faults: Vec::new(),
+            guests: false,
+            perilogs: false,
+            zmtp: false,
             is_judged: false,
             delay_one_in: 0,
         }

@@ -132,10 +132,12 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) violation: Option<Violation>,
     pub(crate) steps: u64,
+    /// How often the auditor has asked for jobs that are not over.
+    pub(crate) audits: u64,
 }
 
 /// The day on which all scenarios begin.
-const WALL_START: Duration = Duration::from_secs(1_790_000_000);
+pub(crate) const WALL_START: Duration = Duration::from_secs(1_790_000_000);
 
 impl World {
     pub(crate) fn new(scenario: Scenario, traced: bool) -> World {
@@ -164,6 +166,7 @@ impl World {
             trace: Trace::new(traced),
             violation: None,
             steps: 0,
+            audits: 0,
             scenario,
         };
         for host in 0..world.hosts.len() {

@@ -58,7 +58,6 @@ impl FluxionQmanager {
             }
             decisions.into_iter().for_each(|decision| self.decided(cx, decision));
         }
-        self.handshake.flush(cx);
         self.queues.retain(|_, queue| !queue.is_empty());
     }
 
@@ -88,8 +87,7 @@ impl FluxionQmanager {
         // What is neither core nor GPU has no place in the execution part.
         let set = ResourceSet::from_value(&r).unwrap_or_default();
         let sched = json!({"t_estimate": null, "selection_type": selection.name(), "resource_summary": set.dumps()});
-        let text = r.to_string();
-        if self.handshake.grant(cx, message, Grant { id, set, r, text, annotations: json!({"sched": sched}) }) {
+        if self.handshake.grant(cx, &message, Grant { id, set, r, annotations: json!({"sched": sched}) }) {
             self.counts.entry(name.clone()).or_default().running += 1;
             self.running.insert(id, name);
         }

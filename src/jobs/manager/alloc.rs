@@ -263,6 +263,11 @@ impl JobManager {
         let Some(mut resources) = reply.resources.take() else {
             return self.stop_alloc(cx, "alloc response error: there is no R");
         };
+        if waits {
+            // In one commit with the event: neither ever stands without the other.
+            let text = resources.to_string();
+            self.events.batch.puts.push(kvs::put(kvs::job_key(id, "R"), text.as_bytes()));
+        }
         if let Some(object) = resources.as_object_mut() {
             object.shift_remove("scheduling");
         }

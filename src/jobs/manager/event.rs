@@ -206,7 +206,8 @@ impl JobManager {
         match job.state {
             JobState::New => {}
             JobState::Depend => {
-                if job.dependencies.is_empty() && !job.depend_posted {
+                let is_free = job.dependencies.is_empty() || planted(Plant::DependenciesIgnored);
+                if is_free && !job.depend_posted {
                     job.depend_posted = true;
                     self.post(cx, id, "depend", None);
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flux_service::{Cx, Fault, Outcome};
+use flux_service::{Cx, Fault, Outcome, Plant, planted};
 use flux_types::{JobId, JobState};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
@@ -192,6 +192,9 @@ impl Queues {
 
     /// From the checkpoint; queues that are not configured any more are passed over.
     pub(super) fn restore(&mut self, saved: &Value) {
+        if planted(Plant::StoppedQueuesForgotten) {
+            return;
+        }
         for entry in saved.as_array().into_iter().flatten() {
             let name = entry.get("name").and_then(Value::as_str);
             let queue = match name {

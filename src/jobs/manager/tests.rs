@@ -109,6 +109,27 @@ fn events_of_a_full_disk_are_written_when_space_returns() {
 }
 
 #[test]
+fn the_log_never_tells_of_resources_that_are_not_stored() {
+    for space_returns in [false, true] {
+        let mut world = World::new();
+        world.sched.hold = true;
+        let id = world.submit();
+        world.kvs.mode = Commits::Fail(Errno::ENOSPC);
+        world.sched.hold = false;
+        world.schedule();
+        world.run();
+        assert_eq!(world.key(id, "R"), None);
+        assert_eq!(world.events(id), "submit validate depend priority");
+        world.kvs.mode = Commits::AtOnce;
+        if space_returns {
+            world.advance(Duration::from_secs(3));
+            assert_eq!(world.events(id), "submit validate depend priority alloc start");
+        }
+        assert_eq!(world.key(id, "R").is_some(), space_returns);
+    }
+}
+
+#[test]
 fn a_cancelled_job_is_cleaned_up_from_every_state() {
     let mut world = World::new();
     world.sched.hold = true;

@@ -51,8 +51,10 @@ fn an_append_watcher_goes_on_after_an_undone_append() {
     assert_eq!(h.commit(&[append("log", "lost")]), Err(Errno::ENOSPC));
     h.append_errno = None;
     h.commit(&[append("log", "2")]).unwrap();
-    let texts: Vec<_> = h.answers(tag).into_iter().map(|answer| text_of(&answer.unwrap()["val"])).collect();
-    assert_eq!(texts, ["1", "lost", "2"]);
+    assert_eq!(seen(&mut h, tag), ["1", "lost"], "the lost one may come again");
+    h.sleep(Duration::from_secs(10));
+    h.commit(&[append("log", "3")]).unwrap();
+    assert_eq!(seen(&mut h, tag), ["2", "3"]);
     h.finish();
 }
 
@@ -122,5 +124,93 @@ fn durability_decides_what_waits_for_the_disk() {
     assert_eq!(h.answers(message.matchtag()), [Ok(json!({"rootseq": 3}))]);
     assert_eq!(h.synced, 2);
     assert_eq!(h.rpc("kvs.commit", body("maybe")), Err(Errno::EPROTO));
+    h.finish();
+}
+
+/// What an append watcher of a key is sent: text, or the number of the error that ends it.
+fn seen(h: &mut Harness, tag: u32) -> Vec<String> {
+    let text = |answer: Result<serde_json::Value, Errno>| match answer {
+        Ok(body) => text_of(&body["val"]),
+        Err(errno) => errno.0.to_string(),
+    };
+    h.answers(tag).into_iter().map(text).collect()
+}
+
+#[test]
+fn a_log_that_a_full_disk_took_back_goes_on_when_it_is_written_again() {
+    // How the writer puts things right: with the whole log, or with the same lines once more.
+    let repairs = [vec![put("log", "abc")], vec![append("log", "b"), append("log", "c")]];
+    for repair in repairs {
+        for known in [true, false] {
+            let mut h = Harness::new();
+            if known {
+                h.put("log", "a");
+            }
+            let body = json!({"namespace": "primary", "key": "log", "flags": 4 | 8 | 256});
+            let tag = h.stream("kvs-watch.lookup", body);
+            h.append_errno = Some(Errno::ENOSPC);
+            let lost = if known { append("log", "b") } else { append("log", "ab") };
+            assert_eq!(h.commit(&[lost]), Err(Errno::ENOSPC));
+            h.append_errno = None;
+            if !known {
+                h.commit(&[append("log", "a")]).unwrap();
+            }
+            h.commit(&repair).unwrap();
+            h.commit(&[append("log", "d")]).unwrap();
+            h.sleep(Duration::from_secs(20));
+            assert_eq!(seen(&mut h, tag).concat(), "abcd", "{repair:?}, known before: {known}");
+            h.finish();
+        }
+    }
+}
+
+#[test]
+fn what_was_kept_of_later_commits_comes_once_when_all_is_written_again() {
+    let mut h = Harness::new();
+    h.put("log", "a");
+    let tag = h.stream("kvs-watch.lookup", json!({"namespace": "primary", "key": "log", "flags": 4 | 256}));
+    h.append_errno = Some(Errno::ENOSPC);
+    assert_eq!(h.commit(&[append("log", "b")]), Err(Errno::ENOSPC));
+    h.append_errno = None;
+    h.commit(&[append("log", "c")]).unwrap();
+    h.commit(&[put("log", "abcd")]).unwrap();
+    assert_eq!(seen(&mut h, tag).concat(), "abcd");
+    h.finish();
+}
+
+#[test]
+fn a_value_set_to_something_else_ends_its_append_watchers_also_after_a_full_disk() {
+    let mut h = Harness::new();
+    h.put("log", "a");
+    let tag = h.stream("kvs-watch.lookup", json!({"namespace": "primary", "key": "log", "flags": 4 | 256}));
+    h.append_errno = Some(Errno::ENOSPC);
+    assert_eq!(h.commit(&[append("log", "b")]), Err(Errno::ENOSPC));
+    h.append_errno = None;
+    h.put("log", "other");
+    assert_eq!(seen(&mut h, tag), ["a".to_owned(), "b".to_owned(), Errno::EINVAL.0.to_string()]);
+    h.finish();
+}
+
+#[test]
+fn several_commits_that_a_full_disk_took_back_come_once() {
+    let mut h = Harness::new();
+    h.put("log", "a\n");
+    let tag = h.stream("kvs-watch.lookup", json!({"namespace": "primary", "key": "log", "flags": 4 | 256}));
+    h.slow = true;
+    h.append_errno = Some(Errno::ENOSPC);
+    for line in ["1b\n", "1c\n", "1d\n"] {
+        let body = json!({"namespace": "primary", "flags": 0, "ops": [append("log", line)]});
+        h.send("kvs.commit", body);
+    }
+    h.work();
+    for whole in ["a\n1b\n1c\n1d\n", "a\n1b\n1c\n1d\n1e\n", "a\n1b\n1c\n1d\n1e\n1f\n"] {
+        let body = json!({"namespace": "primary", "flags": 0, "ops": [put("log", whole)]});
+        h.send("kvs.commit", body);
+        h.work();
+    }
+    (h.append_errno, h.slow) = (None, false);
+    h.put("log", "a\n1b\n1c\n1d\n1e\n1f\n1g\n");
+    h.work();
+    assert_eq!(seen(&mut h, tag).concat(), "a\n1b\n1c\n1d\n1e\n1f\n1g\n");
     h.finish();
 }

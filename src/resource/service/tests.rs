@@ -213,3 +213,24 @@ fn what_one_job_runs_on_no_other_may_claim() {
     let mut claim = |tag: u32, body: Value| responses(&bench.request("resource.claim", tag, body)).remove(0).1;
     assert_eq!(claim(9, json!({"id": 5, "R": r("0-3", "0")})), json!({}), "its own does not count");
 }
+
+#[test]
+fn a_drain_that_cannot_be_stored_leaves_the_node_as_it_was() {
+    let mut bench = Bench::new(json!({}), None);
+    let fails = |bench: &mut Bench, topic: &str, body: Value| {
+        let effects = bench.request(topic, 7, body);
+        let commit = effects.iter().find_map(|effect| match effect {
+            Effect::Send(message) if message.topic() == "kvs.commit" => Some(message.clone()),
+            _ => None,
+        });
+        let commit = commit.expect("the event is stored");
+        let reply = commit.error_response(Errno::ENOSPC, "");
+        let effects = bench.run(|service, cx| Service::on_reply(service, cx, Tag(commit.matchtag()), &reply));
+        assert_eq!(responses(&effects)[0], (7, json!(Errno::ENOSPC.0)), "{topic}");
+    };
+    fails(&mut bench, "resource.drain", json!({"targets": "1-2"}));
+    assert_eq!(bench.status()["drain"], json!({}));
+    bench.request("resource.drain", 8, json!({"targets": "1", "reason": "hot"}));
+    fails(&mut bench, "resource.undrain", json!({"targets": "1"}));
+    assert_eq!(bench.status()["drain"]["1"]["reason"], "hot");
+}

@@ -219,7 +219,6 @@ impl SchedSimple {
             }
             self.order.remove(&(priority, id));
         }
-        self.handshake.flush(cx);
     }
 
     fn allocated(&mut self, cx: &mut Cx<'_>, id: u64, pending: Pending, mut set: ResourceSet) {
@@ -232,8 +231,8 @@ impl SchedSimple {
             (false, _) => end,
         };
         let annotations = json!({"sched": {"resource_summary": set.dumps()}});
-        let (r, text) = (set.to_value(), set.encode());
-        self.handshake.grant(cx, pending.message, Grant { id, set, r, text, annotations });
+        let r = set.to_value();
+        self.handshake.grant(cx, &pending.message, Grant { id, set, r, annotations });
     }
 
     fn cancel(&mut self, cx: &mut Cx<'_>, message: &Message) -> Outcome {

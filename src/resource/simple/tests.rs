@@ -10,8 +10,6 @@ struct Bench {
     sched: SchedSimple,
     out: Outbox,
     node: NodeInfo,
-    /// Keys that were written to the KVS.
-    stored: String,
 }
 
 fn resources(nodes: u32, cores: u32) -> ResourceSet {
@@ -26,8 +24,7 @@ impl Bench {
     /// A scheduler that has shaken hands; `running` are the jobs it is told of, with their R.
     fn new(nodes: u32, cores: u32, running: &[(u64, ResourceSet)]) -> (Bench, Vec<Effect>) {
         let node = NodeInfo { hostname: "n0".into(), ..NodeInfo::sample() };
-        let mut bench =
-            Bench { sched: SchedSimple::new(FitMode::First), out: Outbox::default(), node, stored: String::new() };
+        let mut bench = Bench { sched: SchedSimple::new(FitMode::First), out: Outbox::default(), node };
         let acquire = sent(&bench.run(|sched, cx| Service::start(sched, cx).unwrap()), "resource.acquire");
         let set = resources(nodes, cores);
         let up = set.ranks().to_string();
@@ -67,14 +64,6 @@ impl Bench {
         let mut message = Message::request(topic, Target::Any, 5, body.into());
         message.cred = Cred { userid: 1000, rolemask: 5 };
         let effects = self.run(|sched, cx| assert!(sched.dispatch(cx, &message)));
-        for effect in &effects {
-            if let Effect::Send(commit) = effect
-                && commit.topic() == "kvs.commit"
-            {
-                let body = commit.payload.value().unwrap();
-                self.stored.push_str(body["ops"][0]["key"].as_str().unwrap());
-            }
-        }
         let answer = |effect: Effect| match effect {
             Effect::Send(Message { body: Body::Response { errnum: 0, .. }, payload, .. }) if !payload.is_none() => {
                 Some((*payload.value().unwrap()).clone())
@@ -117,7 +106,6 @@ fn the_queue_is_served_by_priority_then_age_and_never_past_its_head() {
     assert_eq!(bench.alloc(3, 31, 4), [], "ahead of 2, and too large for now");
     let free = json!({"id": 1, "R": resources(1, 4).to_value()});
     assert_eq!(ids(&bench.request("sched.free", free.clone())), [(3, 0)]);
-    assert!(bench.stored.contains("job.0000.0000.0000.0003.R"), "R is in the KVS: {}", bench.stored);
     assert_eq!(bench.alloc(4, 16, 1), []);
     assert_eq!(ids(&bench.request("sched.prioritize", json!({"jobs": [[4, 20]]}))), []);
     let answers = ids(&bench.request("sched.free", json!({"id": 3, "R": resources(1, 4).to_value()})));

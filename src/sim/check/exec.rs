@@ -16,6 +16,8 @@ pub(crate) struct Exec {
     pub(super) printed: BTreeMap<(JobId, u32), u64>,
     /// How they ended, if they came to say so.
     pub(super) finished: BTreeMap<(JobId, u32), i32>,
+    /// Where its shells ran, by job.
+    hosts: BTreeMap<JobId, BTreeSet<u32>>,
     /// When tasks ended last.
     pub(crate) last_end: Duration,
     /// Jobs whose node lost its power while they ran.
@@ -30,6 +32,7 @@ impl World {
         if !self.history.exec.started.insert((job, rank)) {
             self.violated("exec", format!("shell {rank} of job {job} starts its tasks a second time"));
         }
+        self.history.exec.hosts.entry(job).or_default().insert(host as u32);
         for core in cores {
             if let Some(other) = self.history.exec.in_use.insert((host, core), id) {
                 let other = self.shells.get(&other).map_or(JobId(0), |other| other.job);
@@ -69,6 +72,12 @@ impl World {
 }
 
 impl Exec {
+    /// The ranks that a job ran on. None of one that may have run twice.
+    pub(super) fn hosts_of(&self, job: JobId) -> Vec<u32> {
+        let known = self.hosts.get(&job).filter(|_| !self.uncertain.contains(&job));
+        known.into_iter().flatten().copied().collect()
+    }
+
     pub(super) fn shells_of(&self, job: JobId) -> usize {
         self.started.range((job, 0)..=(job, u32::MAX)).count()
     }

@@ -7,17 +7,23 @@ use flux_types::JobId;
 use serde_json::Value;
 
 use super::exec::Exec;
+use crate::deeds::time_of;
+use crate::world::WALL_START;
 
 #[derive(Debug, Default)]
 struct Job {
     eventlog: Option<String>,
     over: bool,
     output: Option<String>,
+    userid: u32,
+    /// What it waits for, and how.
+    after: Option<(JobId, &'static str)>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
-    submits: Vec<(Duration, Option<JobId>)>,
+    /// Who submitted it, and what it waits for.
+    submits: Vec<(u32, Option<(JobId, &'static str)>)>,
     jobs: BTreeMap<JobId, Job>,
 }
 
@@ -54,8 +60,21 @@ const STEPS: &[(State, &str, State)] = &[
 ];
 
 /// Events that change no state (RFC 21), in any state but the last.
-const ANYWHERE: &[&str] =
-    &["annotations", "memo", "urgency", "debug", "jobspec-update", "resource-update", "set-flags"];
+const ANYWHERE: &[&str] = &[
+    "annotations",
+    "memo",
+    "urgency",
+    "debug",
+    "jobspec-update",
+    "resource-update",
+    "set-flags",
+    "dependency-add",
+    "dependency-remove",
+    "prolog-start",
+    "prolog-finish",
+    "epilog-start",
+    "epilog-finish",
+];
 /// These happen once at most.
 const ONCE: &[&str] = &["submit", "validate", "depend", "alloc", "start", "finish", "free", "clean"];
 
@@ -64,9 +83,13 @@ const ONCE: &[&str] = &["submit", "validate", "depend", "alloc", "start", "finis
 struct Story {
     counts: BTreeMap<String, usize>,
     fatal: bool,
+    /// A fatal exception came first, or the job had no success.
+    failed: bool,
     status: Option<i64>,
     released: bool,
     outside: bool,
+    /// Prologs and epilogs that have begun and not ended.
+    perilogs: i64,
 }
 
 fn walk(log: &str) -> Result<(State, Story), String> {
@@ -93,6 +116,7 @@ fn walk(log: &str) -> Result<(State, Story), String> {
                 // Its resources are not the scheduler's: there is nothing to be given back.
                 story.outside |= context["type"] == "scheduler-restart";
                 story.fatal = true;
+                story.failed |= story.status.is_none();
                 state = State::Cleanup;
             }
             "exception" => {}
@@ -107,6 +131,10 @@ fn walk(log: &str) -> Result<(State, Story), String> {
             }
         }
         match name {
+            "prolog-start" | "epilog-start" => story.perilogs += 1,
+            "prolog-finish" | "epilog-finish" => story.perilogs -= 1,
+            "start" if story.perilogs > 0 && state == State::Run => return Err("start during a prolog".into()),
+            "free" if story.perilogs > 0 => return Err("free during an epilog".into()),
             "finish" => story.status = context["status"].as_i64(),
             "release" => story.released |= context["final"] == true,
             "free" if !story.counts.contains_key("alloc") => return Err("free without alloc".into()),
@@ -122,17 +150,62 @@ fn walk(log: &str) -> Result<(State, Story), String> {
     Ok((state, story))
 }
 
+/// When the first event of that name happened.
+fn first(log: &str, name: &str) -> Option<f64> {
+    let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    entries.into_iter().find(|entry| entry["name"] == name)?["timestamp"].as_f64()
+}
+
 impl Jobs {
-    pub(crate) fn begin_submit(&mut self, now: Duration) -> usize {
-        self.submits.push((now, None));
+    pub(crate) fn begin_submit(&mut self, userid: u32, after: Option<(JobId, &'static str)>) -> usize {
+        self.submits.push((userid, after));
         self.submits.len() - 1
     }
 
     pub(crate) fn submitted(&mut self, submit: usize, id: Option<JobId>) {
-        self.submits[submit].1 = id;
+        let (userid, after) = self.submits[submit];
         if let Some(id) = id {
-            self.jobs.insert(id, Job::default());
+            self.jobs.insert(id, Job { userid, after, ..Job::default() });
         }
+    }
+
+    /// Jobs that this user may not look at.
+    pub(crate) fn of_others(&self, userid: u32) -> Vec<JobId> {
+        self.jobs.iter().filter(|(_, job)| job.userid != userid).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn final_log(&self, id: JobId) -> Option<&str> {
+        self.jobs.get(&id).filter(|job| job.over)?.eventlog.as_deref()
+    }
+
+    /// When jobs got their resources.
+    pub(super) fn grants(&self) -> Vec<(JobId, Duration)> {
+        let of = |id: &JobId| Some((*id, time_of(first(self.final_log(*id)?, "alloc")?, WALL_START)));
+        self.jobs.keys().filter_map(of).collect()
+    }
+
+    /// Jobs that wait for others begin when those are where they should be (flux-submit(1), DEPENDENCIES).
+    pub(super) fn judge_order(&self, exec: &Exec) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, job) in &self.jobs {
+            let Some((first_id, scheme)) = job.after else { continue };
+            let (Some(log), Some(other)) = (self.final_log(*id), self.final_log(first_id)) else { continue };
+            let Some(begun) = first(log, "depend").filter(|_| !exec.uncertain.contains(&first_id)) else { continue };
+            let Ok((_, story)) = walk(other) else { continue };
+            let good = story.status == Some(0) && !story.failed;
+            let (event, fits) = match scheme {
+                "after" => ("start", true),
+                "afterok" => ("clean", good),
+                "afternotok" => ("clean", !good),
+                _ => ("clean", true),
+            };
+            let at = first(other, event);
+            // A job that ended before it started satisfies none that waits for its start, and fails it.
+            if !fits || at.is_none_or(|at| begun + 1e-6 < at) {
+                wrong.push(format!("job {id} went on ({scheme} {first_id}): {log} but the other: {other}"));
+            }
+        }
+        wrong
     }
 
     pub(crate) fn acked(&self) -> Vec<JobId> {

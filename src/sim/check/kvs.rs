@@ -77,6 +77,11 @@ impl Register {
         };
     }
 
+    /// A write in another namespace, which counts its versions by itself.
+    pub(crate) fn written_elsewhere(&mut self, write: usize, now: Duration, acked: bool) {
+        self.writes[write].outcome = if acked { Outcome::Acked { at: now, seq: 0 } } else { Outcome::Failed };
+    }
+
     pub(crate) fn unknown(&mut self, write: usize) {
         self.writes[write].outcome = Outcome::Unknown;
     }

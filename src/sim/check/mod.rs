@@ -4,6 +4,14 @@ mod events;
 mod exec;
 mod jobs;
 mod kvs;
+mod site;
+mod spaces;
+mod streams;
+
+pub(crate) use site::Switch;
+pub(crate) use spaces::name as space_name;
+
+use std::time::Duration;
 
 use flux_broker::ConnId;
 
@@ -16,14 +24,19 @@ pub(crate) struct History {
     pub(crate) events: events::Events,
     pub(crate) jobs: jobs::Jobs,
     pub(crate) exec: exec::Exec,
+    pub(crate) site: site::Site,
+    pub(crate) spaces: spaces::Spaces,
+    pub(crate) streams: streams::Streams,
     pub(crate) progress: Progress,
 }
 
 impl History {
     /// Whoever asked this is gone: it may have been done or not.
-    pub(crate) fn unknown(&mut self, call: &Call) {
-        if let Call::Write(write) = call {
-            self.kvs.unknown(*write);
+    pub(crate) fn unknown(&mut self, call: &Call, now: Duration) {
+        match call {
+            Call::Write(write) | Call::WriteSpace(_, write) => self.kvs.unknown(*write),
+            Call::Turn(switch, _) => self.site.done(*switch, None, now),
+            _ => {}
         }
     }
 
@@ -38,6 +51,16 @@ impl History {
         wrong.extend(self.kvs.judge().into_iter().map(|text| ("kvs", text)));
         wrong.extend(self.events.judge().into_iter().map(|text| ("events", text)));
         wrong.extend(self.jobs.judge(&self.exec).into_iter().map(|text| ("jobs", text)));
+        wrong.extend(self.jobs.judge_order(&self.exec).into_iter().map(|text| ("jobs", text)));
+        wrong.extend(self.judge_grants().into_iter().map(|text| ("site", text)));
+        let logs = self.streams.judge(|id| self.jobs.final_log(id));
+        wrong.extend(logs.into_iter().map(|text| ("streams", text)));
         wrong
+    }
+
+    /// No job got what had been turned off.
+    fn judge_grants(&self) -> Vec<String> {
+        let grants = self.jobs.grants();
+        grants.into_iter().filter_map(|(id, at)| self.site.judge(id, at, &self.exec.hosts_of(id))).collect()
     }
 }

@@ -1,0 +1,53 @@
+//! Streams of eventlogs: each event once, in its order, and all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flux_broker::ConnId;
+use flux_types::JobId;
+
+#[derive(Debug)]
+struct Stream {
+    job: JobId,
+    lines: Vec<String>,
+    known: BTreeSet<String>,
+    complete: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    all: BTreeMap<(ConnId, u32), Stream>,
+}
+
+impl Streams {
+    pub(crate) fn begin(&mut self, stream: (ConnId, u32), job: JobId) {
+        let new = Stream { job, lines: Vec::new(), known: BTreeSet::new(), complete: false };
+        self.all.insert(stream, new);
+    }
+
+    /// Answers what is wrong with it.
+    pub(crate) fn heard(&mut self, stream: (ConnId, u32), line: &str) -> Option<String> {
+        let known = self.all.get_mut(&stream)?;
+        known.lines.push(line.to_owned());
+        (!known.known.insert(line.to_owned())).then(|| format!("the stream of job {} tells twice: {line}", known.job))
+    }
+
+    /// It ended as it should.
+    pub(crate) fn ended(&mut self, stream: (ConnId, u32)) {
+        if let Some(known) = self.all.get_mut(&stream) {
+            known.complete = true;
+        }
+    }
+
+    /// `log` finds the eventlog of a job as it is in the end.
+    pub(super) fn judge<'a>(&self, log: impl Fn(JobId) -> Option<&'a str>) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for stream in self.all.values().filter(|stream| stream.complete) {
+            let Some(log) = log(stream.job) else { continue };
+            let told = stream.lines.concat();
+            if told != log {
+                wrong.push(format!("the stream of job {} told {told:?}, but its eventlog is {log:?}", stream.job));
+            }
+        }
+        wrong
+    }
+}
