@@ -19,8 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Doubt {
     /// The last bytes that were sent, none of them certain to be in the log.
     tail: Vec<u8>,
-    /// There were more of them than are kept.
-    is_cut: bool,
     /// The batch that the last of them are in.
     batch: u64,
     /// Commits were taken back; until then the watcher waits for them to be made again.
@@ -45,14 +43,12 @@ impl Doubt {
     pub(crate) fn sent(&mut self, bytes: &[u8], open: u64, confirmed: u64) {
         if self.batch <= confirmed && self.until.is_none() {
             self.tail.clear();
-            self.is_cut = false;
         }
         self.batch = open;
-        let room = WATCH_TAIL_LEN_MAX - self.tail.len();
-        self.is_cut |= bytes.len() > room;
-        if !self.is_cut {
-            self.tail.extend_from_slice(bytes);
-        }
+        let new = &bytes[bytes.len().saturating_sub(WATCH_TAIL_LEN_MAX)..];
+        let excess = (self.tail.len() + new.len()).saturating_sub(WATCH_TAIL_LEN_MAX);
+        self.tail.drain(..excess.min(self.tail.len()));
+        self.tail.extend_from_slice(new);
     }
 
     /// Some commits were taken back: this watcher may have seen one.
@@ -79,11 +75,6 @@ impl Doubt {
 
     /// Compares the value with what was sent of it, `delivered` bytes in all.
     pub(crate) fn compare(&self, pieces: &[Arc<[u8]>], delivered: usize) -> Compared {
-        let total: usize = pieces.iter().map(|piece| piece.len()).sum();
-        if self.is_cut {
-            // It cannot be told: what was sent last may be sent again.
-            return if total < delivered { Compared::Other(total) } else { Compared::All };
-        }
         let start = delivered - self.tail.len();
         // Where the piece or the line begins that is looked at.
         let (mut at, mut same, mut line) = (0, 0, start);

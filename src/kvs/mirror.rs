@@ -215,7 +215,7 @@ impl Kvs {
         let root = update.rootref.as_deref().and_then(|text| Digest::parse(text).ok());
         let existed = self.spaces.contains(space);
         if update.rolled_back {
-            self.watches.rolled_back();
+            self.watches.rolled_back(cx.now.mono);
         }
         match root {
             Some(digest) => {

@@ -263,11 +263,7 @@ impl JobManager {
         let Some(mut resources) = reply.resources.take() else {
             return self.stop_alloc(cx, "alloc response error: there is no R");
         };
-        if waits {
-            // In one commit with the event: neither ever stands without the other.
-            let text = resources.to_string();
-            self.events.batch.puts.push(kvs::put(kvs::job_key(id, "R"), text.as_bytes()));
-        }
+        let text = if waits { resources.to_string() } else { String::new() };
         if let Some(object) = resources.as_object_mut() {
             object.shift_remove("scheduling");
         }
@@ -276,12 +272,14 @@ impl JobManager {
             cx.notify("sched.free", Target::Any, json!({"id": id.0, "R": resources, "final": true}));
             return;
         }
-        self.send_claim(cx, Claim { id, reply, resources });
+        self.send_claim(cx, Claim { id, reply, resources, text });
     }
 
     /// The resource service has seen that nobody else is on them.
     pub(super) fn alloc_success(&mut self, cx: &mut Cx<'_>, claim: Claim) {
-        let Claim { id, reply, resources } = claim;
+        let Claim { id, reply, resources, text } = claim;
+        // In one commit with the event: neither ever stands without the other.
+        self.events.batch.puts.push(TxnOp::put(kvs::job_key(id, "R"), text.into_bytes()));
         let job = self.jobs.get_mut(&id).expect("a job that waits is active");
         job.resources = Some(Arc::new(resources));
         // While it still counts as asked for, so that it is not put in line again.

@@ -15,6 +15,8 @@ pub(super) struct Claim {
     pub(super) id: JobId,
     pub(super) reply: AllocReply,
     pub(super) resources: Value,
+    /// R as it is to be stored, with what the scheduler keeps in it for itself.
+    pub(super) text: String,
 }
 
 impl JobManager {
