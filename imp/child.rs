@@ -27,7 +27,7 @@ pub(crate) fn collect(
     let child = privileged::fork(|| {
         drop(reader.try_clone()); // The parent's end closes when this process ends; the child never reads it.
         let prepared = (!enforced!("child-new-privs") || nix::sys::prctl::set_no_new_privs().is_ok())
-            && caps::clear(None, caps::CapSet::Bounding).is_ok();
+            && privileged::clear_bounding_set().is_ok();
         if prepared && (!enforced!("child-user") || give_up().is_ok()) {
             work(File::from(writer.try_clone().unwrap_or_else(|_| std::process::abort())))
         } else {
@@ -53,7 +53,7 @@ pub(crate) fn collect(
 
 fn read_bounded(from: &mut File, max: u64, ms_max: i32, out: &mut Vec<u8>) -> Result<(), String> {
     let deadline = u64::try_from(ms_max).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
-    let mut buffer = [0; 64 << 10];
+    let mut buffer = [0; 4096]; // No larger: each page of it is copied for each child.
     loop {
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
         let timeout = left.map_or(PollTimeout::NONE, |ms| PollTimeout::try_from(ms + 1).unwrap_or(PollTimeout::MAX));

@@ -10,8 +10,6 @@ const PROGRAM_TYPE: u64 = 15;
 const ATTACH_TYPE: u64 = 6;
 /// Beside programs of others, which must allow it, too (`BPF_F_ALLOW_MULTI`).
 const ALLOW_MULTI: u64 = 2;
-const PROG_LOAD: i32 = 5;
-const PROG_ATTACH: i32 = 8;
 
 /// Leaves the processes of a cgroup the listed devices and no others: `TYPE:MAJOR:MINOR:ACCESS`, separated by spaces.
 ///
@@ -22,7 +20,7 @@ pub(crate) fn contain(cgroup: Option<&Path>, devices: &str) -> Result<(), String
     let fail = |error: std::io::Error| format!("device containment: {}: {error}", cgroup.display());
     let program = program(devices).ok_or("the list of devices of the unprivileged child is malformed")?;
     let directory = std::fs::File::open(cgroup).map_err(fail)?;
-    privileged::attach(&directory, &program, [PROG_LOAD, PROG_ATTACH], [PROGRAM_TYPE, ATTACH_TYPE | ALLOW_MULTI << 32])
+    privileged::attach(&directory, &program, [PROGRAM_TYPE, ATTACH_TYPE | ALLOW_MULTI << 32])
         .map_err(|error| fail(error.into()))
 }
 

@@ -29,9 +29,8 @@ pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) 
     let security: SecurityConfig = config::load(SIGN_CONFIG_DIR)?;
     let helper = variable(environment, "FLUX_IMP_EXEC_HELPER");
     let max = INPUT_LEN_MAX as u64 + 1024; // The frame is no longer than the JSON but for a few names.
-    let frame = collect(|| become_caller(ids), max, -1, |out| reader::produce(helper, environment, out))?;
-    let request = Request::from_frame(&frame)?;
-    drop(frame);
+    let read = |out| reader::produce(helper, environment, out);
+    let request = Request::from_frame(&collect(|| become_caller(ids), max, -1, read)?)?;
     let signed = j::parse(&request.j, decode64).map_err(|error| error.to_string())?;
     let user = verified(&signed, &security, ids.ruid)?;
     let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment)?;

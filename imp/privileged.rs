@@ -55,7 +55,8 @@ pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<Unprivil
     let all = users && [ids.rgid, ids.egid, ids.sgid] == [gid.as_raw(); 3];
     let set = |groups: &[Gid]| groups.iter().map(|gid| gid.as_raw()).collect::<BTreeSet<u32>>();
     let (now, want) = (set(&nix::unistd::getgroups()?), set(&groups));
-    let capable = [caps::CapSet::Permitted, caps::CapSet::Effective, caps::CapSet::Inheritable, caps::CapSet::Ambient];
+    // What is ambient is permitted, too.
+    let capable = [caps::CapSet::Permitted, caps::CapSet::Effective, caps::CapSet::Inheritable];
     let none_left = capable.into_iter().all(|set| caps::read(None, set).is_ok_and(|left| left.is_empty()));
     // It must fail; success means a way back exists, and we stop dead.
     let way_back = nix::unistd::setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok();
@@ -146,11 +147,20 @@ pub(crate) fn clear_environment() {
 ///
 /// # Errors
 /// What `caps` says.
-pub(crate) fn keep_only(kept: &[caps::Capability]) -> Result<(), caps::errors::CapsError> {
+pub(crate) fn keep_only(kept: &[caps::Capability]) -> Result<(), Box<dyn std::error::Error>> {
     let set: caps::CapsHashSet = kept.iter().copied().collect();
-    caps::clear(None, caps::CapSet::Bounding)?;
+    clear_bounding_set()?;
     caps::set(None, caps::CapSet::Effective, &set)?;
-    caps::set(None, caps::CapSet::Permitted, &set)
+    Ok(caps::set(None, caps::CapSet::Permitted, &set)?)
+}
+
+/// What is in no bounding set, no program brings back. One call for each capability that the kernel has: it refuses the first
+/// that it has not.
+pub(crate) fn clear_bounding_set() -> Checked {
+    // SAFETY: takes integers.
+    let drop = |capability: i32| Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) });
+    let error = (0..).find_map(|capability| drop(capability).err());
+    error.filter(|error| *error != Errno::EINVAL).map_or(Ok(()), Err)
 }
 
 /// Starts a child that runs `work` and exits with what it returns.
@@ -207,22 +217,22 @@ pub(crate) fn execute(
     error
 }
 
-/// Has the kernel check a program, and attaches it to a cgroup. The numbers are those of bpf(2): commands, type of program and
-/// of attachment with its flags.
+/// Has the kernel check a program (`BPF_PROG_LOAD`, 5), and attaches it to a cgroup (`BPF_PROG_ATTACH`, 8). The numbers are those of
+/// bpf(2): the type of program, that of attachment with its flags.
 ///
 /// # Errors
 /// That of bpf(2).
-pub(crate) fn attach(cgroup: &File, program: &[u64], commands: [i32; 2], [kind, place]: [u64; 2]) -> Checked {
+pub(crate) fn attach(cgroup: &File, program: &[u64], [kind, place]: [u64; 2]) -> Checked {
     // SAFETY: the attributes live over the call and are as long as is said; what they point to does, too, and is only read.
     let bpf = |command: i32, attributes: &[u64]| unsafe {
         libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size_of_val(attributes))
     };
     let len = (program.len() as u64) << 32;
     let load = [kind | len, program.as_ptr() as u64, c"GPL".as_ptr() as u64, 0, 0, 0];
-    let loaded = Errno::result(bpf(commands[0], &load))? as i32;
+    let loaded = Errno::result(bpf(5, &load))? as i32;
     // SAFETY: the descriptor is new and nobody else's.
     let loaded = unsafe { OwnedFd::from_raw_fd(loaded) };
-    let attached = bpf(commands[1], &[cgroup.as_raw_fd() as u64 | (loaded.as_raw_fd() as u64) << 32, place]);
+    let attached = bpf(8, &[cgroup.as_raw_fd() as u64 | (loaded.as_raw_fd() as u64) << 32, place]);
     Errno::result(attached).map(drop)
 }
 

@@ -1,7 +1,7 @@
 //! Reading the input of `exec`: what runs here has given up root for good.
 
 use crate::cert::Cert;
-use crate::config::read_small;
+use crate::config::{open_trusted, read_small};
 use crate::json::Json;
 use crate::kv::{Kind, Kv};
 use crate::limits::{FILE_LEN_MAX, GETENT_LEN_MAX, INPUT_LEN_MAX};
@@ -10,6 +10,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// In the child: reads the JSON from standard input or from the helper, and writes the frame. Answers the exit code.
@@ -157,13 +158,13 @@ pub(crate) fn ask_munged(socket: &str, credential: &str, mut out: impl Write) ->
 
 /// In a child that is nobody: the line of `getent passwd UID` and, if wanted, that of `getent initgroups NAME`. Where the site asks
 /// local files first, they are read here, as that costs less than a process; else `getent` is run, with an empty environment.
-pub(crate) fn look_up(getent: &str, uid: u32, groups: bool, mut out: std::fs::File) -> u8 {
+pub(crate) fn look_up(uid: u32, groups: bool, mut out: std::fs::File) -> u8 {
     let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)); // With `getent`, if we are killed.
     let read = |path: &str| std::fs::File::open(path).ok().and_then(|file| read_small(file.into()).ok());
     let sources = read("/etc/nsswitch.conf").unwrap_or_default();
     let ask = |database: &str, key: &str| {
         let local = in_files(&sources, database, key, read);
-        local.map_or_else(|| run_getent(&[getent, database, "--", key]), Ok)
+        local.map_or_else(|| run_getent(&[database, "--", key]), Ok)
     };
     let mut copy = |text: String| out.write_all(text.as_bytes()).map(|()| text).map_err(|error| error.to_string());
     let done = ask("passwd", &uid.to_string()).and_then(&mut copy).and_then(|entry| match entry.split_once(':') {
@@ -173,10 +174,13 @@ pub(crate) fn look_up(getent: &str, uid: u32, groups: bool, mut out: std::fs::Fi
     u8::from(done.is_err())
 }
 
+const GETENT: &str = "/usr/bin/getent";
+
 /// What it prints, or a little more than may be.
 fn run_getent(words: &[&str]) -> Result<String, String> {
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
+    open_trusted(Path::new(GETENT))?;
+    let mut command = Command::new(GETENT);
+    command.args(words).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let mut text = String::new();
     let out = child.stdout.take().ok_or("no output")?;

@@ -30,7 +30,9 @@ impl Claim {
 pub(crate) fn claim(state: &Path, j: &str, [job, rank]: [&str; 2], cgroup: Option<&Path>) -> Result<Claim, String> {
     let fail = |error: Errno| format!("{}: {error}", state.display());
     let directory = open_trusted(state)?;
-    let (job, rank) = (sanitized(job)?, sanitized(rank)?);
+    let plain = |text: &str| (1..=32).contains(&text.len()) && text.chars().all(|c| c.is_alphanumeric());
+    let malformed = !(plain(job) && plain(rank)) && enforced!("replay-name");
+    refuse!(malformed, "the job id or rank is missing or malformed");
     let hash: String = sha256::hash(j.as_bytes()).0.iter().map(|byte| format!("{byte:02x}")).collect();
     let open = |name: &str, arg: FlockArg| {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -59,9 +61,4 @@ pub(crate) fn claim(state: &Path, j: &str, [job, rank]: [&str; 2], cgroup: Optio
 fn read(file: &File) -> Result<String, String> {
     let mut text = String::new();
     file.take(4096 + 64).read_to_string(&mut text).map(|_| text).map_err(|error| error.to_string())
-}
-
-fn sanitized(text: &str) -> Result<&str, String> {
-    let plain = !text.is_empty() && text.len() <= 32 && text.chars().all(|c| c.is_alphanumeric());
-    if plain || !enforced!("replay-name") { Ok(text) } else { Err("the job id or rank is missing or malformed".into()) }
 }

@@ -6,9 +6,7 @@ use crate::limits::{GETENT_LEN_MAX, GETENT_MS_MAX};
 use crate::policy::User;
 use crate::privileged::become_user;
 use crate::reader;
-use std::path::Path;
 
-const GETENT: &str = "/usr/bin/getent";
 /// nobody, nogroup: the kernel's overflow ids.
 pub(crate) const NOBODY: u32 = 65_534;
 
@@ -17,8 +15,7 @@ pub(crate) const NOBODY: u32 = 65_534;
 /// # Errors
 /// A text; also if the answer is of another user or malformed.
 pub(crate) fn look_up(uid: u32, groups: bool) -> Result<User, String> {
-    crate::config::open_trusted(Path::new(GETENT))?;
-    let ask = |out| reader::look_up(GETENT, uid, groups, out);
+    let ask = |out| reader::look_up(uid, groups, out);
     let bytes = collect(|| become_user(NOBODY, NOBODY, &[]), GETENT_LEN_MAX, GETENT_MS_MAX, ask);
     let bytes = bytes.map_err(|error| format!("getent of user id {uid}: {error}"))?;
     let user = String::from_utf8(bytes).ok().and_then(|answer| parse(&answer, uid));

@@ -8,16 +8,21 @@ use std::process::{Command, Stdio};
 
 const IMP: &str = "imp = \"$ROOT/bin/flux-imp\"";
 
+/// Puts a line into the list of skipped tests.
+fn skipped(name: &str, why: &str) {
+    if let Some(log) = std::env::var_os("FLUX_TEST_SKIP_LOG") {
+        let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the list of skips");
+        writeln!(log, "guests::{name}: {why}").expect("written");
+    }
+}
+
 /// Runs a script in a new site (`tests/guests/site.sh`); answers what it printed. `None`, and a line in the list of skipped
 /// tests, where this machine does not let us.
 fn site(name: &str, exec: &str, [access, more]: [&str; 2], script: &str) -> Option<String> {
     let namespaces = ["-m", "-p", "-f", "--kill-child", "--mount-proc"];
     let able = Command::new("unshare").args(namespaces).arg("true").status().is_ok_and(|status| status.success());
     if !able || fs::metadata("/proc/self").expect("procfs").uid() != 0 {
-        if let Some(log) = std::env::var_os("FLUX_TEST_SKIP_LOG") {
-            let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the list of skips");
-            writeln!(log, "guests::{name}: needs root, mount and process namespaces").expect("written");
-        }
+        skipped(name, "needs root, mount and process namespaces");
         return None;
     }
     let root = tempfile::Builder::new().prefix("flux-guests-").tempdir_in("/tmp").expect("a directory");
@@ -88,4 +93,17 @@ fn a_private_site_with_prologs_shows_guests_their_own_and_runs_scripts_as_root()
 #[test]
 fn jobs_of_guests_span_nodes() {
     cases("nodes", IMP, ["", ""]);
+}
+
+#[test]
+fn three_users_and_the_owner_have_jobs_between_each_other_on_four_hosts() {
+    cases("hosts", IMP, ["", ""]);
+}
+
+#[test]
+fn flux_security_verifies_what_we_sign_and_signs_for_us() {
+    if !fs::exists("/opt/flux/include/flux/security/sign.h").unwrap_or(false) {
+        return skipped("flux_security_verifies_what_we_sign_and_signs_for_us", "no flux-security in /opt/flux");
+    }
+    cases("security", IMP, ["", ""]);
 }

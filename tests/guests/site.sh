@@ -2,6 +2,7 @@
 # `flux` runs. Sourced as root in new mount and process namespaces, with ROOT (an empty directory), FLUX (the program) and CONFIG
 # (more configuration). `as USER COMMAND...` runs as a user; `broker` starts the instance, `restart` kills it and starts it again.
 set -e
+HERE=${BASH_SOURCE%/*}
 chmod 755 "$ROOT"
 mkdir -p "$ROOT"/etc/default "$ROOT"/home "$ROOT"/bin "$ROOT"/run "$ROOT"/state
 for file in passwd group shadow gshadow nsswitch.conf hosts login.defs ld.so.cache localtime; do

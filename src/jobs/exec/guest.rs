@@ -15,6 +15,9 @@ use crate::limits::SHELL_SAID_LEN_MAX;
 /// restarted broker would look.
 pub(super) const BROKER_ABSENT_MS: u64 = 24 * 3_600_000;
 
+/// What the IMP writes last, when the cgroup of the job is empty; the shell's exit code follows.
+const EXIT_RECORD: &str = "flux-imp: exit record: ";
+
 const SIGKILL: i32 = 9;
 const SIGUSR1: i32 = 10;
 
@@ -65,7 +68,8 @@ impl JobExec {
         let id = launch.id.id();
         let shell = launch.job_shell.clone().or_else(|| self.config.job_shell.clone());
         let shell = shell.unwrap_or_else(|| beside(imp));
-        let variables = [("FLUX_JOB_ID", id.0.to_string()), ("FLUX_BROKER_RANK", cx.node.rank.0.to_string())];
+        let mut variables = vec![("FLUX_JOB_ID", id.0.to_string()), ("FLUX_BROKER_RANK", cx.node.rank.0.to_string())];
+        variables.push(("FLUX_IMP_EXIT_RECORD", "1".to_owned()));
         Ok(SpawnSpec {
             argv: vec![imp.clone(), "exec".to_owned(), shell, id.encode(JobIdForm::F58Plain)],
             env: Some(variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
@@ -77,21 +81,30 @@ impl JobExec {
         })
     }
 
-    /// The IMP ended before the shell's last event came: it may have said why.
-    pub(super) fn ask_what_was_said(&mut self, cx: &mut Cx<'_>, id: JobId, status: i32) {
+    /// The IMP ended before the shell's last event came: it may have said why. `status` is its own, where this broker was its
+    /// parent; else its exit record may tell.
+    pub(super) fn ask_what_was_said(&mut self, cx: &mut Cx<'_>, id: JobId, status: Option<i32>) {
         let Some(dir) = self.dir_of(id) else { return };
-        self.step(cx, FileOp::Read { path: format!("{dir}/lock") }, Step::Said(id, Some(status)));
+        self.step(cx, FileOp::Read { path: format!("{dir}/lock") }, Step::Said(id, status));
     }
 
     pub(super) fn on_said(&mut self, cx: &mut Cx<'_>, id: JobId, status: Option<i32>, said: Completion) {
+        let mut record = None;
         if let (Some(shell), Completion::File(bytes)) = (self.shells.get_mut(&id), said) {
             let text = String::from_utf8_lossy(&bytes);
-            let lines = text.split('\n').map(str::trim).filter(|line| !line.is_empty());
+            record = text.lines().rev().find_map(|line| line.strip_prefix(EXIT_RECORD)?.trim().parse().ok());
+            let lines =
+                text.split('\n').map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(EXIT_RECORD));
             let lines = lines.collect::<Vec<_>>().join("; ");
             shell.said = lines.chars().filter(|c| !c.is_control()).take(SHELL_SAID_LEN_MAX).collect();
         }
-        self.read_remains(cx, id, status);
+        self.read_remains(cx, id, status.or(record.map(wait_status)));
     }
+}
+
+/// The status that waitpid(2) would have had for an exit code: 128 and the signal are that signal.
+fn wait_status(code: u8) -> i32 {
+    if code > 128 { i32::from(code) - 128 } else { i32::from(code) << 8 }
 }
 
 /// `flux-shell` in the directory of the IMP.

@@ -193,7 +193,7 @@ impl JobExec {
             return;
         }
         if shell.guest {
-            return self.ask_what_was_said(cx, id, status);
+            return self.ask_what_was_said(cx, id, Some(status));
         }
         if shell.dir.is_some() {
             // It may have given us up: then its record says how its tasks ended.

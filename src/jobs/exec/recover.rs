@@ -105,6 +105,9 @@ impl JobExec {
                 }
             }
             (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(true)) => self.await_hello(cx, id),
+            (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(false)) if self.is_guest(id) => {
+                self.ask_what_was_said(cx, id, None);
+            }
             (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(false)) => self.read_remains(cx, id, None),
             // Its shell never started a task.
             (Step::Lock(id), _) => {
@@ -145,6 +148,10 @@ impl JobExec {
             }
         }
         self.claim_shells(cx);
+    }
+
+    fn is_guest(&self, id: JobId) -> bool {
+        self.shells.get(&id).is_some_and(|shell| shell.guest)
     }
 
     pub(super) fn dir_of(&self, id: JobId) -> Option<String> {
