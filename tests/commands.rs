@@ -94,6 +94,7 @@ fn run_session(file: &str, cases: &[Case], flux: &Path) -> Vec<Option<(String, i
         .args(["start", "bash", "-c", &driver])
         .current_dir(dir.path())
         .env("BLACKBOX_BIN", bin)
+        .env("EXAMPLES", here().with_file_name("examples"))
         .env("TZ", "UTC")
         .env("LC_ALL", "C.UTF-8")
         .env_remove("FLUX_URI")

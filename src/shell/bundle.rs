@@ -43,6 +43,8 @@ pub struct Options {
     pub instance_level: u32,
     /// The user is not the instance owner: smaller default limits.
     pub guest: bool,
+    /// Directories for storage by label, `*` for any (`[storage]`).
+    pub storage: BTreeMap<String, String>,
     /// How long a shell waits for a lost broker once its tasks are done, in milliseconds.
     pub broker_absent_ms: Option<u64>,
 }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod output;
 pub mod plan;
 pub mod pmi;
+pub mod storage;
 pub mod template;
 
 pub use bundle::{Allocation, Bundle, Node};

@@ -26,3 +26,5 @@ pub const PMI_VALUE_MAX: usize = 1024;
 pub const PMI_KEYS_MAX: usize = 1 << 22;
 /// Bytes of a text made from a template.
 pub const TEMPLATE_LEN_MAX: usize = 64 << 10;
+/// Entries of `attributes.storage`.
+pub const STORAGES_MAX: usize = 64;

@@ -11,6 +11,7 @@ use crate::bundle::{Allocation, Bundle, Node};
 use crate::exits::{self, Doom};
 use crate::limits::LOCAL_TASKS_MAX;
 use crate::output::{OutputPlan, Route, Sink};
+use crate::storage::{self, Storage};
 use crate::template::{Tags, render};
 use crate::{ShellError, check, environment, layout};
 
@@ -77,6 +78,8 @@ pub struct Plan {
     pub stage_in: Option<StageIn>,
     /// For the job's temporary directory.
     pub files: Vec<FileObject>,
+    /// What is brought in before tasks start and out after they have ended.
+    pub storages: Vec<Storage>,
 }
 
 impl Plan {
@@ -101,7 +104,9 @@ impl Plan {
         }
         let tmpdir = format!("{}/jobtmp-{}-{}", bundle.rundir, bundle.shell_rank, bundle.id.encode(JobIdForm::F58));
         let tags = tags(bundle, &spec, &map, &node, &tmpdir);
-        let env = environment::common(bundle, &spec, &tags);
+        let mut env = environment::common(bundle, &spec, &tags);
+        let storages = storage::storages(bundle, &tmpdir)?;
+        env.extend(storages.iter().map(|storage| (storage.variable(), storage.dir.clone())));
         let cpu_affinity = affinity::parse("cpu-affinity", spec.shell_option("cpu-affinity").and_then(Value::as_str))?;
         let tasks = tasks(&spec, &tags, &ranks, &cpu_affinity)?;
         Ok(Plan {
@@ -124,6 +129,7 @@ impl Plan {
             topology: is_set(&spec, "hwloc.xmlfile").then(|| is_set(&spec, "hwloc.restrict")),
             stage_in: stage_in(&spec, &tags)?,
             files: files(&spec)?,
+            storages,
             map,
             node,
             tmpdir,
@@ -157,6 +163,7 @@ impl Plan {
             topology: None,
             stage_in: None,
             files: Vec::new(),
+            storages: Vec::new(),
         }
     }
 

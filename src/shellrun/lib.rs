@@ -1,6 +1,6 @@
 //! The job shell's process: it starts tasks, carries their input and output, and outlives its broker (ADR 1).
 //!
-//! `flux-shell` decides; this crate does: one thread, one poll loop.
+//! `flux-shell` decides; this crate does: one thread, one poll loop, and a second thread while data is brought into storage or out.
 #![forbid(unsafe_code)]
 
 mod cpus;
@@ -15,7 +15,9 @@ mod serve;
 mod shell;
 mod signed;
 mod stage;
+mod staging;
 mod start;
+mod storage;
 mod task;
 
 use std::ffi::OsString;

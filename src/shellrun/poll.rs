@@ -27,6 +27,7 @@ pub(crate) fn take_signals() -> io::Result<SignalQueue> {
 enum Source {
     Signals,
     Link,
+    Staging,
     Exit(usize),
     /// The task, and which of its pipes.
     Pipe(usize, usize),
@@ -62,6 +63,9 @@ fn wait(shell: &Shell, signals: &SignalQueue) -> io::Result<Vec<(Source, Ready)>
     };
     if let Some((fd, writable)) = shell.link.fd() {
         add(Source::Link, fd, writable);
+    }
+    if let Some(staging) = &shell.staging {
+        add(Source::Staging, staging.fd(), false);
     }
     let choked = shell.is_choked();
     for (at, task) in shell.tasks.iter().enumerate() {
@@ -106,6 +110,7 @@ fn handle(shell: &mut Shell, signals: &SignalQueue, source: Source, ready: Ready
                 shell.hear(said);
             }
         }
+        Source::Staging => shell.staging_ended(),
         Source::Pipe(at, number) => {
             let pipe = &mut shell.tasks[at].pipes[number];
             if let Some(bytes) = pipe.read(buf).map(<[u8]>::to_vec) {

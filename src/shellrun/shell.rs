@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use flux_shell::journal::Journal;
 use flux_shell::output::{self, Stream};
@@ -19,6 +19,7 @@ use crate::limits::{BARRIERS_KEPT, BROKER_ABSENT_MAX, KILL_AFTER};
 use crate::link::{Link, Said};
 use crate::record::Record;
 use crate::stage;
+use crate::staging::Staging;
 use crate::start::{StartFailure, Starter};
 use crate::task::{Sink, Task};
 
@@ -44,11 +45,15 @@ enum Alarm {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
     /// Waits for the other shells before tasks start, then after.
     Init,
+    /// Data is brought into the job's storage, and the other shells do that too.
+    StagingIn,
     Starting,
     Running,
+    /// Tasks have ended; data is brought out, or other shells' tasks are waited for first.
+    StagingOut,
     /// `finish` is in the journal.
     Finished,
 }
@@ -61,11 +66,14 @@ pub(crate) struct Shell {
     pub record: Option<Record>,
     pub tasks: Vec<Task>,
     pub files: Files,
+    pub staging: Option<Staging>,
+    /// The job's storage is there, since then.
+    pub(crate) staged: Option<SystemTime>,
     pub cpus: Cpus,
     pmi: Option<pmi::Server>,
-    phase: Phase,
+    pub(crate) phase: Phase,
     /// The largest exit code so far.
-    code: i32,
+    pub(crate) code: i32,
     /// Bytes of each stream that went to the KVS, and those that were dropped over the limit.
     volume: [(u64, u64); 2],
     alarms: Vec<(Instant, Alarm)>,
@@ -101,6 +109,8 @@ impl Shell {
             record,
             tasks: Vec::new(),
             files: Files::default(),
+            staging: None,
+            staged: None,
             cpus: Cpus::default(),
             pmi,
             phase: Phase::Init,
@@ -142,7 +152,7 @@ impl Shell {
         if self.bundle.shell_count > 1 {
             self.enter(json!({"type": "barrier", "name": "init"}));
         } else {
-            self.launch();
+            self.stage_in();
         }
     }
 
@@ -171,7 +181,7 @@ impl Shell {
     }
 
     /// Starts the tasks.
-    fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         self.phase = Phase::Starting;
         if self.bundle.shell_rank == 0 {
             let context = json!({
@@ -182,9 +192,8 @@ impl Shell {
             self.tell_exec("shell.init", &context);
         }
         self.enter_directory();
-        let mut private = std::fs::DirBuilder::new();
-        if let Err(error) = private.mode(0o700).create(&self.plan.tmpdir) {
-            self.log(ERR, &format!("cannot make the job's temporary directory {}: {error}", self.plan.tmpdir));
+        if self.staged.is_none() {
+            self.make_tmpdir();
         }
         for file in std::mem::take(&mut self.plan.files) {
             if let Err(error) = stage::extract(std::path::Path::new(&self.plan.tmpdir), &file) {
@@ -210,6 +219,13 @@ impl Shell {
         }
     }
 
+    pub(crate) fn make_tmpdir(&mut self) {
+        let mut private = std::fs::DirBuilder::new();
+        if let Err(error) = private.mode(0o700).create(&self.plan.tmpdir) {
+            self.log(ERR, &format!("cannot make the job's temporary directory {}: {error}", self.plan.tmpdir));
+        }
+    }
+
     fn started(&mut self) {
         if self.phase == Phase::Starting {
             self.phase = Phase::Running;
@@ -221,7 +237,7 @@ impl Shell {
         self.check_end();
     }
 
-    fn start_failed(&mut self, failure: &StartFailure) {
+    pub(crate) fn start_failed(&mut self, failure: &StartFailure) {
         self.log(EMERG, &failure.note);
         self.raise("exec", &failure.note);
         self.code = self.code.max(failure.code);
@@ -311,7 +327,7 @@ impl Shell {
     }
 
     /// Waits for the other shells.
-    fn enter(&mut self, event: Value) {
+    pub(crate) fn enter(&mut self, event: Value) {
         self.barriers.push(event.clone());
         self.tell(event);
     }
@@ -335,7 +351,9 @@ impl Shell {
         self.passed.truncate(BARRIERS_KEPT - 1);
         self.passed.push_front(json!({"type": "passed", "name": name, "data": command.get("data")}));
         match (name, self.phase) {
-            (Some("init"), Phase::Init) => self.launch(),
+            (Some("init"), Phase::Init) => self.stage_in(),
+            (Some("storage-in"), Phase::StagingIn) => self.launch(),
+            (Some("storage-out"), Phase::StagingOut) => self.stage_out(),
             (Some("start"), Phase::Starting) => self.started(),
             (Some(name), _) if name.starts_with("pmi-") => {
                 let puts = command.get("data").and_then(Value::as_object);
@@ -358,6 +376,10 @@ impl Shell {
             self.plan.tasks.clear();
             self.phase = Phase::Running;
             return self.check_end();
+        }
+        if let Some(staging) = &self.staging {
+            self.code = self.code.max(128 + signum);
+            return staging.stop();
         }
         self.kill_tasks(signum);
     }
@@ -425,6 +447,14 @@ impl Shell {
         if self.phase != Phase::Running || !self.tasks.iter().all(Task::is_done) {
             return;
         }
+        if self.staged.is_some() {
+            return self.clear_storage();
+        }
+        self.end();
+    }
+
+    /// Says that everything is over.
+    pub(crate) fn end(&mut self) {
         self.tell_volume();
         if self.plan.verbose > 0 {
             self.log(DEBUG, &format!("exit {}", self.code));
@@ -644,7 +674,7 @@ impl Shell {
         self.tend_absence();
     }
 
-    fn raise(&mut self, kind: &str, note: &str) {
+    pub(crate) fn raise(&mut self, kind: &str, note: &str) {
         self.raise_with(kind, note, None);
     }
 

@@ -454,6 +454,7 @@ fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
             "jobid_path": node.attr("jobid-path").unwrap_or("/"),
             "instance_level": level,
             "guest": guest,
+            "storage": node.config.get("storage").filter(|places| places.is_object()).cloned().unwrap_or_else(|| json!({})),
             "broker_absent_ms": waits.then_some(super::guest::BROKER_ABSENT_MS),
         },
     })

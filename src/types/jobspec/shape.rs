@@ -92,7 +92,7 @@ pub(super) fn check_attributes(attributes: &Map<String, Value>) -> Result<()> {
         Some(value) if !value.is_object() => Err(JobspecError::type_(format!("{at}.{key}"), "a mapping")),
         _ => Ok(()),
     };
-    if let Some(key) = attributes.keys().find(|key| !matches!(key.as_str(), "system" | "user")) {
+    if let Some(key) = attributes.keys().find(|key| !matches!(key.as_str(), "system" | "user" | "storage")) {
         return Err(JobspecError::Extraneous { at: "attributes".to_owned(), key: key.clone() });
     }
     object(attributes, "attributes", "system")?;
