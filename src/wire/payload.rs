@@ -25,6 +25,11 @@ pub enum Payload {
 pub trait Local: fmt::Debug + Send + Sync + Any {
     /// The JSON object that says the same.
     fn to_json(&self) -> Value;
+
+    /// That as text, for those who have it at hand.
+    fn to_text(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.to_json()).expect("a JSON value is writable")
+    }
 }
 
 /// Why a payload was not what the receiver needs: always the sender's fault, EPROTO.
@@ -141,8 +146,8 @@ impl Payload {
         match self {
             Payload::None => None,
             Payload::Raw(bytes) => Some(bytes.clone()),
-            Payload::Json(value) => Some(terminated(value)),
-            Payload::Local(body) => Some(terminated(&body.to_json())),
+            Payload::Json(value) => Some(terminated(serde_json::to_vec(&**value).expect("a JSON value is writable"))),
+            Payload::Local(body) => Some(terminated(body.to_text())),
         }
     }
 
@@ -167,8 +172,7 @@ impl From<Value> for Payload {
     }
 }
 
-fn terminated(value: &Value) -> Arc<[u8]> {
-    let mut text = serde_json::to_vec(value).expect("a JSON value is writable");
+fn terminated(mut text: Vec<u8>) -> Arc<[u8]> {
     text.push(0);
     text.into()
 }

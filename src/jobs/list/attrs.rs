@@ -101,6 +101,27 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// As [`Wanted::of`], as JSON text.
+    pub(super) fn write(&self, job: &Record, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"id\":");
+        put(out, &job.id.0.into());
+        for (name, get) in &self.0 {
+            if let Some(value) = get(job) {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
+                put(out, &value);
+            }
+        }
+        out.push(b'}');
+    }
+}
+
+fn put(out: &mut Vec<u8>, value: &Value) {
+    serde_json::to_writer(out, value).expect("memory takes all, and keys are strings");
+}
+
 /// The names of all attributes.
 pub(super) fn names() -> Vec<&'static str> {
     ATTRS.iter().map(|(name, _)| *name).collect()

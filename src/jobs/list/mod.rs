@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
 use flux_types::{JobId, JobState, StateSet};
-use flux_wire::{Cred, Errno, Message, Target, role};
+use flux_wire::{Cred, Errno, Local, Message, Payload, Target, role};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -141,7 +141,7 @@ impl Service for JobList {
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
         if self.stats_due.is_some_and(|at| at <= cx.now.mono) {
             self.stats_due = None;
-            let stats: flux_wire::Payload = self.stats.encode().into();
+            let stats: Payload = self.stats.encode().into();
             self.watchers.iter().for_each(|watcher| cx.respond(watcher, stats.clone()));
         }
         if self.ask_again_at.is_some_and(|at| at <= cx.now.mono) {
@@ -320,13 +320,21 @@ impl JobList {
         if self.restricted(request.cred) {
             filter = Filter::And(vec![filter, Filter::User(vec![request.cred.userid])]);
         }
-        let jobs = self.find(&filter, record::micros(body.since), max, &wanted)?;
-        respond(cx, request, jobs);
+        // RFC 43: a streamed listing comes in parts, and its first response has the version.
+        let chunk = if request.is_streaming() { LIST_CHUNK } else { usize::MAX };
+        let parts = self.find(&filter, record::micros(body.since), max, &wanted, chunk)?;
+        if parts.is_empty() && !request.is_streaming() {
+            cx.respond(request, json!({"jobs": []}));
+        }
+        parts.into_iter().for_each(|part| cx.respond(request, Payload::local(part)));
+        if request.is_streaming() {
+            cx.end_stream(request);
+        }
         Ok(())
     }
 
-    /// Jobs that match: pending, then running, then inactive ones that ended after `since`.
-    fn find(&self, filter: &Filter, since: u64, max: usize, wanted: &Wanted) -> Result<Vec<Value>, Fault> {
+    /// Jobs that match: pending, then running, then inactive ones that ended after `since`; in parts of `chunk`.
+    fn find(&self, filter: &Filter, since: u64, max: usize, wanted: &Wanted, chunk: usize) -> Result<Vec<Rows>, Fault> {
         let states = filter.states();
         let within = |set: u32| states & set != 0;
         let pending = self.pending.iter().map(|(_, id)| id).filter(|_| within(StateSet::PENDING.bits()));
@@ -334,17 +342,22 @@ impl JobList {
         let recent =
             self.inactive.iter().take_while(|(Reverse(at), _)| *at > since && within(JobState::Inactive.bit()));
         let mut cx = Match { parents: &self.parents, comparisons: 0 };
-        let mut out = Vec::new();
+        let mut out: Vec<Rows> = Vec::new();
+        let mut found = 0;
         for id in pending.chain(running).chain(recent.map(|(_, Reverse(id))| id)) {
             let job = &self.jobs[id];
             if filter.matches(job, &mut cx) {
-                out.push(wanted.of(job));
+                if found % chunk == 0 {
+                    out.push(Rows { text: Vec::new(), version: found == 0 && chunk != usize::MAX });
+                }
+                out.last_mut().expect("pushed with the first").push(wanted, job);
+                found += 1;
             }
             if self.comparisons_max > 0 && cx.comparisons > self.comparisons_max {
                 let text = "Excessive comparisons made, limit search via states or since parameters";
                 return Err(Fault::new(Errno::EINVAL, text));
             }
-            if out.len() == max {
+            if found == max {
                 break;
             }
         }
@@ -410,20 +423,32 @@ impl record::Times {
     }
 }
 
-/// RFC 43: a streamed listing comes in parts, and its first response has the version.
-fn respond(cx: &mut Cx<'_>, request: &Message, jobs: Vec<Value>) {
-    if !request.is_streaming() {
-        return cx.respond(request, json!({"jobs": jobs}));
+/// Jobs of a listing, written as they go on the wire: a hundred thousand of them are asked for at once.
+#[derive(Debug)]
+struct Rows {
+    /// JSON objects with commas between them.
+    text: Vec<u8>,
+    version: bool,
+}
+
+impl Rows {
+    fn push(&mut self, wanted: &Wanted, job: &Record) {
+        if !self.text.is_empty() {
+            self.text.push(b',');
+        }
+        wanted.write(job, &mut self.text);
     }
-    let mut rest = jobs.into_iter().peekable();
-    let mut first = true;
-    while rest.peek().is_some() {
-        let part: Vec<Value> = rest.by_ref().take(LIST_CHUNK).collect();
-        let body = if first { json!({"jobs": part, "version": 1}) } else { json!({"jobs": part}) };
-        first = false;
-        cx.respond(request, body);
+}
+
+impl Local for Rows {
+    fn to_json(&self) -> Value {
+        serde_json::from_slice(&self.to_text()).expect("it was written as JSON")
     }
-    cx.end_stream(request);
+
+    fn to_text(&self) -> Vec<u8> {
+        let end: &[u8] = if self.version { b"],\"version\":1}" } else { b"]}" };
+        [b"{\"jobs\":[", &*self.text, end].concat()
+    }
 }
 
 /// The constraint that a request of before constraints amounts to.
