@@ -113,6 +113,7 @@ impl World {
                 held: Vec::new(),
                 watchers: Vec::new(),
                 commits: Vec::new(),
+                looked_up: Vec::new(),
             },
             sched: Sched {
                 free: 2,

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod finished;
 mod inside;
 
 pub mod exec;

@@ -78,3 +78,5 @@ pub const SHELL_SAID_LEN_MAX: usize = 1024;
 pub const ENVIRONMENTS_LEN_MAX: usize = 16 << 20;
 /// Barriers of a job's shells that are remembered after all have left them.
 pub(crate) const BARRIERS_KEPT: usize = 4;
+/// Finished jobs in one text of their index.
+pub const INDEX_LINES_MAX: usize = if cfg!(test) { 8 } else { 1024 };

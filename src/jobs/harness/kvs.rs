@@ -25,6 +25,8 @@ pub(crate) struct Kvs {
     pub(super) watchers: Vec<Watcher>,
     /// Whether each commit was synced.
     pub(crate) commits: Vec<bool>,
+    /// The keys that were looked up.
+    pub(crate) looked_up: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,11 @@ impl Kvs {
                 }
                 Commits::AtOnce => Some(self.commit(message)),
             },
-            "kvs.lookup" => Some(self.lookup(message)),
+            "kvs.lookup" => {
+                let body = message.payload.value().expect("lookup body");
+                self.looked_up.push(body["key"].as_str().expect("key").to_owned());
+                Some(self.lookup(message))
+            }
             other => panic!("the KVS knows no {other}"),
         }
     }

@@ -2,6 +2,7 @@
 
 mod attrs;
 mod filter;
+mod line;
 mod record;
 mod stats;
 
@@ -16,10 +17,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::WireId;
+use crate::finished::Finished;
 use crate::inside::Told;
 use crate::limits::{LIST_CHUNK, LIST_DEFERRED_MAX, LIST_WAITERS_MAX, WATCHERS_MAX};
 use attrs::Wanted;
 use filter::{Filter, Match};
+pub(crate) use line::Lines;
 use record::{Outlines, Pool, Record};
 use stats::Stats;
 
@@ -121,6 +124,9 @@ impl Service for JobList {
             self.ask_again_at = Some(cx.now.mono.after(ASK_AGAIN_AFTER));
             return;
         }
+        if let Some(finished) = reply.payload.as_local::<Finished>() {
+            return self.on_finished(cx, &finished.0);
+        }
         if let Some(told) = reply.payload.as_local::<Told>() {
             return self.on_told(cx, told);
         }
@@ -175,7 +181,8 @@ impl JobList {
         self.running.clear();
         self.inactive.clear();
         self.stats = Stats::default();
-        self.journal = Some(cx.request_stream("job-manager.events-journal", Target::Any, json!({"full": true})));
+        self.journal =
+            Some(cx.request_stream("job-manager.events-journal", Target::Any, json!({"full": true, "lines": true})));
     }
 
     fn configure(&mut self, cx: &Cx<'_>) -> Result<(), Fault> {
@@ -244,6 +251,18 @@ impl JobList {
             job.apply(&mut self.pool, entry);
         }
         self.enlist(cx, job);
+    }
+
+    /// Jobs that ended in an earlier life, a line each.
+    fn on_finished(&mut self, cx: &mut Cx<'_>, lines: &str) {
+        for line in lines.lines() {
+            match Record::of_line(&mut self.pool, line) {
+                // What was told as it happened is not told again.
+                Some(job) if self.jobs.contains_key(&job.id) => {}
+                Some(job) => self.enlist(cx, job),
+                None => cx.log(LogLevel::Err, "job-manager.events-journal: a line that is no job"),
+            }
+        }
     }
 
     fn unlist(&mut self, job: &Record) {

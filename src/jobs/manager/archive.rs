@@ -12,6 +12,7 @@ use super::depend::Ended;
 use super::job::Job;
 use super::{JobManager, Pending};
 use crate::body::{WireId, truth};
+use crate::finished::{self, Core};
 use crate::kvs::{self, Durability};
 use crate::limits::PURGE_BATCH_MAX;
 
@@ -29,6 +30,11 @@ const EXCEPTION: u8 = 32;
 const _: () = assert!(size_of::<Finished>() == 16);
 
 impl Finished {
+    /// When it became inactive, and how it ended, as they are stored.
+    pub(super) fn core(&self) -> (u64, u8) {
+        (self.clean_us, self.bits)
+    }
+
     pub(super) fn ended(&self) -> Ended {
         let result = JobResult::from_bit(u32::from(self.bits & 15)).expect("stored by add");
         Ended { result, started: self.bits & STARTED != 0, exception: self.bits & EXCEPTION != 0 }
@@ -71,6 +77,19 @@ impl Archive {
         let clean_us = clean.0.as_micros() as u64;
         self.jobs.insert(job.id, Finished { clean_us, userid: job.userid, bits });
         self.by_age.insert((clean_us, job.id));
+    }
+
+    /// A job of an earlier life.
+    pub(super) fn add_known(&mut self, core: &Core) {
+        let id = JobId(core.id);
+        self.remove(id); // The same line twice is no harm.
+        let bits = if JobResult::from_bit(u32::from(core.bits & 15)).is_some() {
+            core.bits
+        } else {
+            JobResult::Failed.bit() as u8
+        };
+        self.jobs.insert(id, Finished { clean_us: core.clean, userid: core.userid, bits });
+        self.by_age.insert((core.clean, id));
     }
 
     fn remove(&mut self, id: JobId) {
@@ -174,7 +193,12 @@ impl JobManager {
             // The id is known from nowhere else afterwards, and must not be given out again.
             ops.push(self.checkpoint_op());
         }
-        ids.iter().for_each(|id| self.archive.remove(*id));
+        let gone: String = ids.iter().map(|id| format!("{}\n", id.0)).collect();
+        ops.push(TxnOp::append(finished::GONE.to_owned(), gone.into_bytes()));
+        for id in ids {
+            self.archive.remove(*id);
+            self.index.forget(*id);
+        }
         let tag = kvs::commit(cx, ops, Durability::Synced);
         let jobs: Vec<u64> = ids.iter().map(|id| id.0).collect();
         cx.publish("job-purge-inactive", json!({"jobs": jobs}));

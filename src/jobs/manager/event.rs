@@ -12,6 +12,7 @@ use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Message, Target};
 use serde_json::{Map, Value, json};
 
+use super::index::{Index, Part};
 use super::raise::Exception;
 use super::{JobManager, Pending};
 use crate::kvs::{self, Durability};
@@ -46,6 +47,8 @@ pub(super) struct Batch {
     ended: Vec<JobId>,
     /// `job-manager.submit` requests with the jobs that they brought in and those refused.
     pub(super) submits: Vec<Submitted>,
+    /// Lines of finished jobs.
+    index: Vec<Part>,
 }
 
 /// One `job-manager.submit` request that waits for its commit.
@@ -281,8 +284,9 @@ impl JobManager {
         let Some(mut job) = self.jobs.remove(&id) else { return };
         self.wait_on_inactive(cx, &mut job);
         if !job.phantom {
-            self.events.batch.closed.insert(id, std::mem::take(&mut job.eventlog));
             self.archive.add(cx.now.wall, &job);
+            self.index(&job);
+            self.events.batch.closed.insert(id, std::mem::take(&mut job.eventlog));
         }
         self.depend_on_inactive(cx, &job);
         self.check_drain();
@@ -293,10 +297,11 @@ impl JobManager {
         self.rewrite_stale(cx);
         // After a failure all waits for the next attempt: what is stored is always a beginning of what happened, so that
         // no resources look held by a job that gave them back and by the one that got them next.
-        if self.events.retry_at.is_some() || self.events.batch.is_empty() {
+        if self.events.retry_at.is_some() || (self.events.batch.is_empty() && self.index.is_written()) {
             return;
         }
-        let batch = std::mem::take(&mut self.events.batch);
+        let mut batch = std::mem::take(&mut self.events.batch);
+        batch.index = self.index.take();
         let mut ops = batch.puts.clone();
         for id in &batch.whole {
             let active = self.jobs.get(id).filter(|job| !job.phantom);
@@ -306,6 +311,7 @@ impl JobManager {
         ops.extend(
             batch.lines.iter().map(|(id, lines)| TxnOp::append(kvs::job_key(*id, "eventlog"), lines.as_bytes())),
         );
+        ops.extend(batch.index.iter().map(Index::op));
         if ops.is_empty() {
             self.batch_done(cx, batch);
             return;
@@ -325,6 +331,7 @@ impl JobManager {
     }
 
     fn batch_done(&mut self, cx: &mut Cx<'_>, batch: Batch) {
+        self.index.stored(&batch.index);
         for submitted in batch.submits {
             for id in &submitted.accepted {
                 if let Some(job) = self.jobs.get_mut(id) {
@@ -353,6 +360,7 @@ impl JobManager {
         self.events.orphans.extend(batch.closed.into_iter().filter(|(id, _)| !refused.contains(id)));
         let of_refused = |op: &TxnOp| refused.iter().any(|id| op.key.starts_with(&kvs::job_key(*id, "")));
         self.events.lost_puts.extend(batch.puts.into_iter().filter(|op| !of_refused(op)));
+        self.index.put_back(batch.index);
         self.events.batch.answers.extend(batch.answers);
         self.events.retry_at.get_or_insert(cx.now.mono.after(RETRY_AFTER));
     }

@@ -22,6 +22,9 @@ pub(super) struct Filter {
     /// Inactive jobs too.
     #[serde(default, deserialize_with = "truth")]
     full: bool,
+    /// Inactive jobs as lines where there are such: for a service of this broker that knows them.
+    #[serde(default, deserialize_with = "truth")]
+    lines: bool,
 }
 
 impl Filter {
@@ -60,10 +63,10 @@ impl JobManager {
             };
             cx.respond(request, Payload::local(told));
         }
-        let full = filter.full;
+        let (full, lines) = (filter.full, filter.lines && request.payload.is_inside());
         self.journal.listeners.push(Listener { request: request.clone(), filter });
         if full {
-            self.tell_archive(cx, request);
+            self.tell_archive(cx, request, lines);
         } else {
             cx.respond(request, Payload::local(Told::END));
         }

@@ -1,6 +1,6 @@
 //! Whole lives under misfortune, judged by a reading of RFC 21 that shares no code with the manager.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use flux_service::Rng;
@@ -342,5 +342,47 @@ fn random_lives_leave_eventlogs_that_rfc21_allows() {
         world.rpc("job-manager.raiseall", all).expect("whatever is held or can never run");
         settle(&mut world);
         check_end(&mut world, &ids, 2, &format!("seed {seed}"));
+        check_listed(&mut world, &ids, &format!("seed {seed}"));
+    }
+}
+
+/// All jobs are listed again after a restart, and after another one that reads what the first has written.
+fn check_listed(world: &mut World, ids: &BTreeSet<JobId>, what: &str) {
+    let list = |world: &mut World| {
+        let body = json!({"max_entries": 0, "attrs": ["all"], "constraint": {}});
+        let body = world.rpc("job-list.list", body).expect("a listing");
+        let jobs = body["jobs"].as_array().expect("jobs").iter();
+        let of = |job: &Value| {
+            let mut job = job.clone();
+            // Volatile memos are among them, which a restart forgets.
+            job.as_object_mut().expect("a job").remove("annotations");
+            (JobId(job["id"].as_u64().expect("id")), job.to_string())
+        };
+        jobs.map(of).collect::<BTreeMap<JobId, String>>()
+    };
+    let before = list(world);
+    assert!(ids.iter().all(|id| before.contains_key(id)), "{what}: all jobs are listed");
+    for _ in 0..2 {
+        world.crash();
+        world.sched_up();
+        world.exec_up();
+        world.run();
+        for (now, then) in list(world).iter().zip(&before) {
+            assert_eq!(now, then, "{what}: after a restart");
+        }
+        assert_eq!(list(world).len(), before.len(), "{what}: after a restart");
+    }
+    // Purged ones stay away.
+    let ids: Vec<JobId> = before.keys().copied().collect();
+    let (gone, kept) = ids.split_at(ids.len() / 2);
+    for id in gone {
+        world.rpc("job-manager.purge-id", json!({"id": id.0, "force": true})).expect("it is inactive");
+    }
+    for _ in 0..2 {
+        world.crash();
+        world.sched_up();
+        world.exec_up();
+        world.run();
+        assert_eq!(list(world).into_keys().collect::<Vec<JobId>>(), kept, "{what}: after a purge");
     }
 }

@@ -16,6 +16,7 @@ mod event;
 mod explain;
 mod history;
 mod housekeeping;
+mod index;
 mod job;
 mod jobtap;
 mod journal;
@@ -50,6 +51,7 @@ enum Pending {
     Load(restart::Step),
     Lost { id: JobId },
     Tell(Box<restart::Told>),
+    TellLines(usize),
     Fetch(Box<lookup::Fetch>),
     Purge { request: Option<Box<Message>>, count: usize },
     Expiration { id: JobId },
@@ -68,6 +70,7 @@ enum Pending {
 pub struct JobManager {
     jobs: BTreeMap<JobId, job::Job>,
     archive: archive::Archive,
+    index: index::Index,
     max_id: JobId,
     /// Jobs in RUN or CLEANUP.
     running: usize,
@@ -100,6 +103,7 @@ impl Default for JobManager {
         JobManager {
             jobs: BTreeMap::new(),
             archive: archive::Archive::default(),
+            index: index::Index::default(),
             max_id: JobId(0),
             running: 0,
             events: event::Events::default(),
@@ -201,7 +205,10 @@ impl Service for JobManager {
     }
 
     fn is_idle(&self) -> bool {
-        self.events.in_flight == 0 && self.events.batch.puts.is_empty() && self.events.batch.lines.is_empty()
+        self.events.in_flight == 0
+            && self.events.batch.puts.is_empty()
+            && self.events.batch.lines.is_empty()
+            && self.index.is_written()
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
@@ -212,6 +219,7 @@ impl Service for JobManager {
             Some(Pending::Load(step)) => self.on_loaded(cx, step, reply),
             Some(Pending::Lost { id }) => self.on_lost(cx, id, reply),
             Some(Pending::Tell(told)) => self.on_told(cx, *told, reply),
+            Some(Pending::TellLines(key)) => self.on_told_lines(cx, key, reply),
             Some(Pending::Fetch(fetch)) => self.on_fetched(cx, *fetch, reply),
             Some(Pending::Purge { request, count }) => self.on_purged(cx, request, count, reply),
             Some(Pending::Expiration { id }) => self.on_expiration(cx, id, reply),

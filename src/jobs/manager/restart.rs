@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use flux_service::{Cx, Fault, LogLevel, Mono, TxnOp, Wall};
 use flux_types::{JobId, JobState, StateSet, eventlog};
-use flux_wire::{Errno, Message};
+use flux_wire::{Errno, Message, Payload};
 use serde_json::{Value, json};
 
+use super::index::Reading;
 use super::job::{Birth, Job, redact};
 use super::lookup::parse_redacted;
 use super::{JobManager, Pending};
+use crate::finished::{self, Finished};
 use crate::kvs::{self, Durability};
 use crate::limits::LOAD_WINDOW;
 use crate::state::{EndEvent, JobFlags, priority};
@@ -26,8 +28,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Checkpoint,
+    /// Which texts of finished jobs there are, which jobs of them were purged, and a text.
+    Index,
+    Gone,
+    Finished(u64),
     Directory(String),
     Eventlog(JobId),
+    /// As `Eventlog`, of a job that may never have been stored.
+    Open(JobId),
     Jobspec(JobId),
     Resources(JobId),
 }
@@ -41,13 +49,16 @@ struct Parts {
 
 #[derive(Debug, Default)]
 pub(super) struct Loader {
-    todo: VecDeque<Step>,
+    pub(super) todo: VecDeque<Step>,
     under_way: usize,
     parts: BTreeMap<JobId, Parts>,
     pub(super) parked: Vec<Message>,
     retry: Vec<Step>,
     pub(super) retry_at: Option<Mono>,
-    loaded: usize,
+    pub(super) loaded: usize,
+    pub(super) index: Reading,
+    /// Inactive jobs up to this id are known.
+    pub(super) after: Option<JobId>,
 }
 
 /// Reading all inactive jobs again for a listener that wants the past.
@@ -55,6 +66,8 @@ pub(super) struct Loader {
 pub(super) struct Retelling {
     request: Message,
     ids: VecDeque<JobId>,
+    /// Texts with lines, for a listener that takes these.
+    texts: VecDeque<u64>,
     under_way: usize,
 }
 
@@ -71,7 +84,7 @@ impl JobManager {
     pub(super) fn start_loading(&mut self, cx: &mut Cx<'_>) {
         let mut loader = self.loader.take().unwrap_or_default();
         loader.todo.push_back(Step::Checkpoint);
-        loader.todo.push_back(Step::Directory("job".into()));
+        loader.todo.push_back(Step::Index);
         self.loader = Some(loader);
         self.load_more(cx);
     }
@@ -83,8 +96,11 @@ impl JobManager {
             let Some(step) = loader.todo.pop_front() else { break };
             let tag = match &step {
                 Step::Checkpoint => kvs::lookup(cx, CHECKPOINT, 0),
+                Step::Index => kvs::lookup(cx, finished::DIRECTORY, kvs::READDIR),
+                Step::Gone => kvs::lookup(cx, finished::GONE, 0),
+                Step::Finished(text) => kvs::lookup(cx, &finished::key(*text), 0),
                 Step::Directory(key) => kvs::lookup(cx, key, kvs::READDIR),
-                Step::Eventlog(id) => kvs::lookup(cx, &kvs::job_key(*id, "eventlog"), 0),
+                Step::Eventlog(id) | Step::Open(id) => kvs::lookup(cx, &kvs::job_key(*id, "eventlog"), 0),
                 Step::Jobspec(id) => kvs::lookup(cx, &kvs::job_key(*id, "jobspec"), 0),
                 Step::Resources(id) => kvs::lookup(cx, &kvs::job_key(*id, "R"), 0),
             };
@@ -108,8 +124,12 @@ impl JobManager {
         }
         match step {
             Step::Checkpoint => self.load_checkpoint(cx, reply),
+            Step::Index => self.load_index(reply),
+            Step::Gone => self.load_gone(reply),
+            Step::Finished(text) => self.load_finished(cx, text, reply),
             Step::Directory(key) => self.load_directory(cx, &key, reply),
-            Step::Eventlog(id) => match kvs::text(reply) {
+            Step::Open(_) if fault.is_some_and(|fault| fault.errno == Errno::ENOENT) => {}
+            Step::Eventlog(id) | Step::Open(id) => match kvs::text(reply) {
                 Ok(log) => self.load_eventlog(cx, id, log),
                 Err(fault) => self.lost(cx, id, &fault),
             },
@@ -170,8 +190,12 @@ impl JobManager {
         let loader = self.loader.as_mut().expect("a step is part of the walk");
         for name in names.iter().rev() {
             let path = format!("{key}.{name}");
+            if loader.after.is_some_and(|after| last_below(&path).is_some_and(|last| last <= after)) {
+                continue;
+            }
             let depth = path.bytes().filter(|byte| *byte == b'.').count();
             let step = match JobId::parse(&path) {
+                Ok(id) if depth == 4 && self.archive.has(id) => continue,
                 Ok(id) if depth == 4 => Step::Eventlog(id),
                 _ if depth < 4 => Step::Directory(path),
                 _ => {
@@ -188,6 +212,7 @@ impl JobManager {
             Ok((job, clean)) if job.state == JobState::Inactive => {
                 self.max_id_seen(cx, id);
                 self.archive.add(clean, &job);
+                self.index.found(id);
                 self.loader.as_mut().expect("loading").loaded += 1;
             }
             Ok(_) => {
@@ -277,17 +302,26 @@ impl JobManager {
     }
 
     /// Reads all inactive jobs for a listener of the journal.
-    pub(super) fn tell_archive(&mut self, cx: &mut Cx<'_>, request: &Message) {
-        let ids: VecDeque<JobId> = self.archive.ids().collect();
+    pub(super) fn tell_archive(&mut self, cx: &mut Cx<'_>, request: &Message, lines: bool) {
+        let (ids, texts) = match lines {
+            true => (self.index.open().filter(|id| self.archive.has(*id)).collect(), self.index.texts().collect()),
+            false => (self.archive.ids().collect(), VecDeque::new()),
+        };
         self.last_retelling += 1;
         let key = self.last_retelling;
-        self.retellings.insert(key, Retelling { request: request.clone(), ids, under_way: 0 });
+        self.retellings.insert(key, Retelling { request: request.clone(), ids, texts, under_way: 0 });
         self.tell_more(cx, key);
     }
 
     fn tell_more(&mut self, cx: &mut Cx<'_>, key: usize) {
         let Some(retelling) = self.retellings.get_mut(&key) else { return };
         while retelling.under_way < LOAD_WINDOW {
+            if let Some(text) = retelling.texts.pop_front() {
+                retelling.under_way += 1;
+                let tag = kvs::lookup(cx, &finished::key(text), 0);
+                self.pending.insert(tag, Pending::TellLines(key));
+                continue;
+            }
             let Some(id) = retelling.ids.pop_front() else { break };
             retelling.under_way += 1;
             let tag = kvs::lookup(cx, &kvs::job_key(id, "eventlog"), 0);
@@ -298,6 +332,17 @@ impl JobManager {
             let retelling = self.retellings.remove(&key).expect("just seen");
             self.tell_past_end(cx, &retelling.request);
         }
+    }
+
+    /// A text of finished jobs; there may be none of that number.
+    pub(super) fn on_told_lines(&mut self, cx: &mut Cx<'_>, key: usize, reply: &Message) {
+        let Some(retelling) = self.retellings.get_mut(&key) else { return };
+        retelling.under_way -= 1;
+        let request = retelling.request.clone();
+        if let Ok(text) = kvs::text(reply) {
+            cx.respond(&request, Payload::local(Finished(self.finished_now(text))));
+        }
+        self.tell_more(cx, key);
     }
 
     pub(super) fn on_told(&mut self, cx: &mut Cx<'_>, mut told: Told, reply: &Message) {
@@ -314,6 +359,7 @@ impl JobManager {
             }
             (Some(log), Some(jobspec), text) => {
                 let resources = text.and_then(|text| parse_redacted("R", &text)).ok();
+                self.index_found(told.id, jobspec, resources.as_ref(), log);
                 if let Some(retelling) = self.retellings.get(&told.listener) {
                     let jobspec = Some(jobspec.clone()).filter(|jobspec| !jobspec.is_null());
                     self.tell_past(cx, &retelling.request, told.id, log, jobspec, resources);
@@ -333,6 +379,17 @@ impl JobManager {
         }
         self.tell_more(cx, key);
     }
+}
+
+/// The largest id in a directory of jobs; `None` if it is not such a directory.
+fn last_below(path: &str) -> Option<JobId> {
+    let mut last = 0u64;
+    let mut parts = path.strip_prefix("job.")?.split('.');
+    for _ in 0..4 {
+        let part = parts.next().map_or(Some(0xffff), |part| u64::from_str_radix(part, 16).ok())?;
+        last = last << 16 | part;
+    }
+    Some(JobId(last))
 }
 
 fn released(job: &Job) -> bool {

@@ -84,6 +84,7 @@ impl JobManager {
             self.events.batch.puts.push(TxnOp::put(kvs::job_key(id, "jobspec"), job.jobspec.clone()));
         }
         self.max_id = self.max_id.max(id);
+        self.index_late(id);
         self.wait.waitables += usize::from(flags.has(JobFlags::WAITABLE));
         self.post(cx, id, "validate", None);
         Ok(())

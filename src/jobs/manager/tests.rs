@@ -522,6 +522,41 @@ fn inactive_jobs_are_purged_oldest_first() {
     assert_eq!(world.manager().stats()["inactive_jobs"], 1);
 }
 
+/// Goal: a restart reads the texts of finished jobs, and nothing of the jobs themselves; without the texts it reads these.
+#[test]
+fn a_restart_reads_finished_jobs_from_their_texts() {
+    let mut world = World::new();
+    let ids: Vec<JobId> = (0..30)
+        .map(|_| {
+            let id = world.submit();
+            world.finish(id, 0);
+            world.advance(Duration::from_millis(5));
+            id
+        })
+        .collect();
+    let _active = world.submit();
+    let of_jobs = |world: &mut World| {
+        world.kvs.looked_up.clear();
+        world.crash();
+        world.sched_up();
+        world.exec_up();
+        world.run();
+        assert_eq!(world.manager().stats()["inactive_jobs"], 30);
+        let body = world.rpc("job-list.list", json!({"max_entries": 0, "attrs": [], "constraint": {}})).unwrap();
+        assert_eq!(body["jobs"].as_array().unwrap().len(), 31);
+        world.kvs.looked_up.iter().filter(|key| key.ends_with(".eventlog")).count()
+    };
+    assert_eq!(of_jobs(&mut world), 1, "the active one's");
+    let last = world.kvs.keys.keys().filter(|key| key.starts_with("job-index.")).count() - 1;
+    assert_eq!(last, 30 / crate::limits::INDEX_LINES_MAX + 1, "a header and seven jobs each");
+    world.kvs.keys.insert("job-index.1".into(), b"x\n".to_vec());
+    assert!(of_jobs(&mut world) > 7, "a text that cannot be read");
+    world.kvs.keys.retain(|key, _| !key.starts_with("job-index."));
+    assert_eq!(of_jobs(&mut world), 61, "all, and again for the list, which makes the texts anew");
+    assert_eq!(of_jobs(&mut world), 1);
+    assert!(ids.iter().all(|id| world.key(*id, "eventlog").is_some()));
+}
+
 #[test]
 fn a_listener_hears_the_past_and_then_every_event() {
     let mut world = World::new();
