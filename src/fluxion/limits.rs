@@ -44,5 +44,9 @@ pub const SCRIPT_MEMORY_MAX: usize = 16 << 20;
 pub const SCRIPT_INSTRUCTIONS_MAX: u64 = 100_000;
 /// The highest score of a match policy in Lua; the lowest is 0.
 pub const SCRIPT_SCORE_MAX: f64 = 1e9;
+/// Seconds after which the scheduler lets others have their turn, once a match has ended.
+pub const TURN_SECONDS_MAX: f64 = 0.02;
+/// Seconds for which the scheduler pauses at most after a long turn.
+pub const PAUSE_SECONDS_MAX: f64 = 0.5;
 /// Jobs a queue policy holds pending.
 pub const PENDING_COUNT_MAX: usize = 4_000_000;

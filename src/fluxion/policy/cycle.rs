@@ -1,11 +1,12 @@
 //! One look at the queue.
 
-use super::queue::{Pending, Queue, Why};
-use super::{QueueConfig, QueuePolicy};
+use super::QueuePolicy;
+use super::queue::{Pending, Progress, Queue, Why};
 use crate::error::MatchError;
 use crate::fluxion::{Allocation, Fluxion};
 use crate::limits::FRESH_PER_CYCLE_MAX;
 use crate::traverser::MatchOp;
+use flux_service::stopwatch;
 
 /// How a job came to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,57 +53,83 @@ impl Queue {
     /// Looks at the first jobs in the queue: gives resources to those that fit now and makes reservations for those the
     /// policy protects. Reservations are made anew in every cycle.
     pub fn cycle(&mut self, fluxion: &mut Fluxion, now: i64) -> Cycle {
+        self.cycle_within(fluxion, now, f64::INFINITY)
+    }
+
+    /// As `cycle`, but stops after the first match that ends later than after so many seconds (of the stopwatch); the next
+    /// call goes on there.
+    pub fn cycle_within(&mut self, fluxion: &mut Fluxion, now: i64, seconds: f64) -> Cycle {
+        let began = stopwatch();
+        let mut cycle = Cycle::default();
+        let mut at = self.stopped_at.take().unwrap_or_else(|| self.begin_cycle(fluxion));
+        while let Some((place, id)) = at.next {
+            if at.looked_at >= self.config.queue_depth {
+                break;
+            }
+            let after = (std::ops::Bound::Excluded((place, id)), std::ops::Bound::Unbounded);
+            at.next = self.order.range(after).next().copied();
+            if !self.order.contains(&(place, id)) {
+                continue; // It was removed, or has another place, since the cycle stopped.
+            }
+            at.looked_at += 1;
+            if !self.look_at(id, fluxion, now, &mut at, &mut cycle) {
+                break;
+            }
+            if at.next.is_some() && stopwatch() - began > seconds {
+                self.stopped_at = Some(at);
+                cycle.has_more = true;
+                return cycle;
+            }
+        }
+        cycle.has_more = at.next.is_some() && at.looked_at >= self.config.queue_depth && at.has_started;
+        self.is_due |= cycle.has_more;
+        cycle
+    }
+
+    fn begin_cycle(&mut self, fluxion: &mut Fluxion) -> Progress {
         self.is_due = false;
         for id in std::mem::take(&mut self.reserved) {
             // The job may have been removed, and its reservation with it.
             _ = fluxion.cancel(id);
         }
-        let mut cycle = Cycle::default();
-        let mut reservations = 0;
-        let QueueConfig { policy, queue_depth, reservation_depth, .. } = self.config;
-        let mut looked_at = 0;
-        let mut next = self.order.first().copied();
-        while let Some((place, id)) = next {
-            if looked_at >= queue_depth {
-                break;
+        Progress { next: self.order.first().copied(), looked_at: 0, reservations: 0, has_started: false }
+    }
+
+    /// Looks at one job; false if those behind it wait for it.
+    fn look_at(&mut self, id: u64, fluxion: &mut Fluxion, now: i64, at: &mut Progress, cycle: &mut Cycle) -> bool {
+        let may_reserve = at.reservations < self.config.reservation_depth;
+        let op = if may_reserve { MatchOp::AllocateOrElseReserve } else { MatchOp::Allocate };
+        let jobspec = self.jobs[&id].jobspec.clone();
+        let mut answer = fluxion.match_jobspec(op, id, &jobspec, now);
+        if !may_reserve && answer == Err(MatchError::Busy) {
+            // It must not be one that waits for ever. What is down does not count as never.
+            answer = Err(self.can_ever(fluxion, id, now));
+        }
+        match answer {
+            Ok(allocation) if allocation.is_reserved => {
+                at.reservations += 1;
+                self.reserve(id, allocation.at, cycle);
             }
-            next =
-                self.order.range((std::ops::Bound::Excluded((place, id)), std::ops::Bound::Unbounded)).next().copied();
-            looked_at += 1;
-            let may_reserve = reservations < reservation_depth;
-            let op = if may_reserve { MatchOp::AllocateOrElseReserve } else { MatchOp::Allocate };
-            let jobspec = self.jobs[&id].jobspec.clone();
-            let mut answer = fluxion.match_jobspec(op, id, &jobspec, now);
-            if !may_reserve && answer == Err(MatchError::Busy) {
-                // It must not be one that waits for ever. What is down does not count as never.
-                answer = Err(self.can_ever(fluxion, id, now));
+            Ok(allocation) => {
+                at.has_started = true;
+                self.start(id, allocation, at.reservations, cycle);
             }
-            match answer {
-                Ok(allocation) if allocation.is_reserved => {
-                    reservations += 1;
-                    self.reserve(id, allocation.at, &mut cycle);
+            Err(MatchError::Busy) => {
+                if may_reserve {
+                    at.looked_at -= 1; // It stands in nobody's way.
                 }
-                Ok(allocation) => self.start(id, allocation, reservations, &mut cycle),
-                Err(MatchError::Busy) => {
-                    if may_reserve {
-                        looked_at -= 1; // It stands in nobody's way.
-                    }
-                    self.wait(id, may_reserve, &mut cycle);
-                    if policy == QueuePolicy::Fcfs {
-                        self.hold_up(fluxion, id, now, &mut cycle);
-                        break;
-                    }
+                self.wait(id, may_reserve, cycle);
+                if self.config.policy == QueuePolicy::Fcfs {
+                    self.hold_up(fluxion, id, now, cycle);
+                    return false;
                 }
-                Err(error) => {
-                    self.remove(id);
-                    cycle.decisions.push(Decision::Reject { id, error });
-                }
+            }
+            Err(error) => {
+                self.take_out(id);
+                cycle.decisions.push(Decision::Reject { id, error });
             }
         }
-        let has_started = cycle.decisions.iter().any(|decision| matches!(decision, Decision::Start { .. }));
-        cycle.has_more = next.is_some() && looked_at >= queue_depth && has_started;
-        self.is_due = cycle.has_more;
-        cycle
+        true
     }
 
     fn reserve(&mut self, id: u64, at: i64, cycle: &mut Cycle) {
@@ -121,7 +148,7 @@ impl Queue {
             (false, 0) => Selection::Immediate,
             (false, _) => Selection::Backfill,
         };
-        self.remove(id);
+        self.take_out(id);
         cycle.decisions.push(Decision::Start { id, allocation: Box::new(allocation), selection });
     }
 
@@ -156,7 +183,7 @@ impl Queue {
             match self.can_ever(fluxion, id, now) {
                 MatchError::Busy => {}
                 error => {
-                    self.remove(id);
+                    self.take_out(id);
                     cycle.decisions.push(Decision::Reject { id, error });
                 }
             }

@@ -53,6 +53,17 @@ pub struct Queue {
     /// The last request of which that was found to be so.
     pub(super) satisfiable: Option<Arc<Jobspec>>,
     pub(super) is_due: bool,
+    /// Where the last cycle has stopped for others to have their turn.
+    pub(super) stopped_at: Option<Progress>,
+}
+
+/// How far a cycle has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    pub(super) next: Option<(Place, u64)>,
+    pub(super) looked_at: usize,
+    pub(super) reservations: usize,
+    pub(super) has_started: bool,
 }
 
 /// How much a request takes at least: what is at its leaves, multiplied out.
@@ -75,12 +86,14 @@ impl Queue {
             fresh: BTreeSet::new(),
             satisfiable: None,
             is_due: false,
+            stopped_at: None,
         }
     }
 
     /// Changes the rules from the next cycle on. Jobs keep their places.
     pub fn configure(&mut self, config: QueueConfig) {
         self.config = config;
+        self.stopped_at = None;
         self.is_due = true;
     }
 
@@ -145,11 +158,19 @@ impl Queue {
     /// Takes a job out that waits. False if it does not wait here. Its reservation, if it has one, goes with the next
     /// cycle.
     pub fn remove(&mut self, id: u64) -> bool {
+        self.is_due |= self.jobs.contains_key(&id);
+        self.take_out(id)
+    }
+
+    /// As `remove`, by the queue itself: that is no reason to look again.
+    pub(super) fn take_out(&mut self, id: u64) -> bool {
         let Some(job) = self.jobs.remove(&id) else { return false };
         self.order.remove(&(job.place, id));
         self.blocked.remove(&id);
         self.fresh.remove(&id);
-        self.is_due = true;
+        if self.order.is_empty() {
+            self.stopped_at = None;
+        }
         true
     }
 
@@ -163,6 +184,7 @@ impl Queue {
         self.jobs.values_mut().for_each(|job| job.is_satisfiable = false);
         self.fresh.extend(self.jobs.keys());
         self.satisfiable = None;
+        self.stopped_at = None;
         for id in std::mem::take(&mut self.blocked) {
             if let Some(job) = self.jobs.get(&id) {
                 self.order.insert((job.place, id));
@@ -171,9 +193,14 @@ impl Queue {
         self.is_due = true;
     }
 
+    /// Whether a cycle is under way that has stopped for others to have their turn.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped_at.is_some()
+    }
+
     /// Whether a cycle may change anything.
     pub fn is_due(&self) -> bool {
-        self.is_due && !self.order.is_empty()
+        (self.is_due || self.stopped_at.is_some()) && !self.order.is_empty()
     }
 
     pub fn len(&self) -> usize {

@@ -207,3 +207,41 @@ fn what_comes_behind_others_is_refused_at_once_too() {
     queue.cycle(&mut fluxion, 0);
     assert_eq!((queue.why(8), queue.why(2)), (Some(Why::Busy), Some(Why::BehindAnother)));
 }
+
+/// Goal: a cycle in pieces decides what a whole one decides. Method: two queues over two graphs, one stopped after every match.
+#[test]
+fn a_cycle_that_stops_after_every_match_decides_the_same() {
+    for policy in [QueuePolicy::Fcfs, QueuePolicy::Easy, QueuePolicy::Hybrid, QueuePolicy::Conservative] {
+        let mut said = [0.0f64, f64::NEG_INFINITY].map(|seconds| {
+            let mut fluxion = cluster();
+            let mut queue = Queue::new(QueueConfig { queue_depth: 6, ..QueueConfig::new(policy) });
+            let (mut decisions, mut stops) = (Vec::new(), 0);
+            for round in 0..6u64 {
+                for id in round * 10 + 1..round * 10 + 8 {
+                    let count = 1 + id * 7 % 4;
+                    queue.submit(id, 16, id, &nodes(count as u32, 60 + id as u32 % 5 * 30)).expect("a good job");
+                }
+                let end = fluxion.running().next();
+                if let Some(id) = end {
+                    fluxion.cancel(id).expect("it runs");
+                    queue.notice_room();
+                }
+                while queue.is_due() {
+                    // The stopwatch of tests stands still: less than no time is always over.
+                    decisions.extend(queue.cycle_within(&mut fluxion, 0, seconds).decisions);
+                    stops += u32::from(queue.is_stopped());
+                }
+            }
+            assert_eq!(stops > 0, seconds < 0.0, "{policy:?}");
+            decisions
+        });
+        for decisions in &mut said {
+            for decision in decisions {
+                if let Decision::Start { allocation, .. } = decision {
+                    allocation.overhead = 0.0;
+                }
+            }
+        }
+        assert_eq!(said[0], said[1], "{policy:?}");
+    }
+}

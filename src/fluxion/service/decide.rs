@@ -4,12 +4,14 @@ use super::queues::FluxionQmanager;
 use super::seconds;
 use crate::error::MatchError;
 use crate::fluxion::Allocation;
+use crate::limits::{PAUSE_SECONDS_MAX, TURN_SECONDS_MAX};
 use crate::policy::{Decision, Queue, QueuePolicy, Selection, Why};
 use flux_sched::{Grant, annotate, deny};
-use flux_service::Cx;
+use flux_service::{Cx, stopwatch};
 use flux_types::{JobId, JobIdForm, ResourceSet};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// How often what was done in a queue.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,23 +42,37 @@ pub(super) fn why_body(queue: &str, why: Why) -> Value {
 }
 
 impl FluxionQmanager {
+    /// Runs the queues that are due, in turns: after a while, whatever is left waits until others have had as long.
     pub(super) fn schedule(&mut self, cx: &mut Cx<'_>) {
-        let now = seconds(cx);
-        let names: Vec<String> =
-            self.queues.iter().filter(|(_, queue)| queue.is_due()).map(|(name, _)| name.clone()).collect();
-        if names.is_empty() {
+        if self.backlog.is_some_and(|at| cx.now.mono < at) {
             return;
         }
+        let (now, began) = (seconds(cx), stopwatch());
+        let due = |(name, queue): (&String, &Queue)| queue.is_due().then(|| name.clone());
+        let mut names: Vec<String> = self.queues.iter().filter_map(due).collect();
+        // The queue whose turn was cut short goes on.
+        let first = names.iter().position(|name| self.turn.as_ref() == Some(name)).unwrap_or(0);
+        names.rotate_left(first);
+        (self.turn, self.backlog) = (None, None);
         for name in names {
             let mut decisions = Vec::new();
+            let mut is_over = false;
             {
                 let (Ok(mut fluxion), Some(queue)) = (self.shared.graph(), self.queues.get_mut(&name)) else { return };
-                while queue.is_due() {
-                    self.cycles += 1;
-                    decisions.extend(queue.cycle(&mut fluxion, now).decisions);
+                while queue.is_due() && !is_over {
+                    self.cycles += u64::from(!queue.is_stopped());
+                    let left = TURN_SECONDS_MAX - (stopwatch() - began);
+                    decisions.extend(queue.cycle_within(&mut fluxion, now, left).decisions);
+                    is_over = stopwatch() - began > TURN_SECONDS_MAX;
                 }
             }
             decisions.into_iter().for_each(|decision| self.decided(cx, decision));
+            if is_over {
+                self.turn = Some(name);
+                let took = Duration::from_secs_f64((stopwatch() - began).clamp(0.0, PAUSE_SECONDS_MAX));
+                self.backlog = Some(cx.now.mono.after(2 * took)); // It began at `now`, and others have as long as it took.
+                break;
+            }
         }
         self.queues.retain(|_, queue| !queue.is_empty());
     }

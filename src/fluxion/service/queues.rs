@@ -35,6 +35,9 @@ pub(super) struct FluxionQmanager {
     /// What the graph's module tells.
     notify: Option<Tag>,
     retry: Option<Mono>,
+    /// The queue whose turn was cut short, and when to go on.
+    pub(super) turn: Option<String>,
+    pub(super) backlog: Option<Mono>,
     pub(super) handshake: Handshake,
     /// Jobs that run although nobody knows on what: they are not given anything back.
     lost: BTreeSet<u64>,
@@ -108,10 +111,11 @@ impl Service for FluxionQmanager {
     }
 
     fn next_timer(&self) -> Option<Mono> {
-        self.retry
+        self.retry.into_iter().chain(self.backlog).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        self.backlog.take_if(|at| *at <= cx.now.mono); // The end of this turn goes on with it.
         if self.retry.take_if(|at| *at <= cx.now.mono).is_some() {
             self.follow(cx);
         }
@@ -140,6 +144,8 @@ impl FluxionQmanager {
             running: BTreeMap::new(),
             notify: None,
             retry: None,
+            turn: None,
+            backlog: None,
             handshake: Handshake::default(),
             lost: BTreeSet::new(),
             ranks: Idset::new(),
