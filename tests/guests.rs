@@ -107,3 +107,14 @@ fn flux_security_verifies_what_we_sign_and_signs_for_us() {
     }
     cases("security", IMP, ["", ""]);
 }
+
+#[test]
+fn each_job_of_a_guest_has_a_cgroup_of_its_own() {
+    let script =
+        "mount -t cgroup2 none /sys/fs/cgroup && mkdir /sys/fs/cgroup/flux-try && rmdir /sys/fs/cgroup/flux-try";
+    let tried = Command::new("unshare").args(["-m", "sh", "-c", script]).stderr(Stdio::null()).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return skipped("each_job_of_a_guest_has_a_cgroup_of_its_own", "no cgroup2 tree that is ours");
+    }
+    cases("cgroups", &format!("{IMP}\nkill-timeout = \"0.1s\""), ["", ""]);
+}

@@ -50,8 +50,8 @@ fn each_attack_fails_and_is_logged_and_succeeds_without_its_check_alone() {
     }
     let Some(site) = Site::new() else { return };
     site.install("weakened", &weakened());
-    let mut failures = String::new();
-    for attack in &table.attack {
+    let (mut failures, cgroups) = (String::new(), Site::has_cgroups());
+    for attack in table.attack.iter().filter(|attack| cgroups || !attack.run.contains("with_cgroup")) {
         let what = format!("{}: {}", attack.class, attack.name);
         let (out, log) = site.run(&attack.run, "");
         let audit = attack.audit.as_ref().unwrap_or(&attack.refusal);

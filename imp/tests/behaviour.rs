@@ -27,8 +27,8 @@ struct Table {
 fn each_case_ends_as_the_table_says() {
     let table: Table = toml::from_str(include_str!("behaviour.toml")).expect("a well-formed table");
     let Some(site) = Site::new() else { return };
-    let mut failures = String::new();
-    for case in &table.case {
+    let (mut failures, cgroups) = (String::new(), Site::has_cgroups());
+    for case in table.case.iter().filter(|case| cgroups || !case.run.contains("with_cgroup")) {
         let (out, log) = site.run(&case.run, "");
         let said = case.says.iter().all(|text| out.contains(text.as_str()));
         let silent = !case.never.iter().any(|text| out.contains(text.as_str()));

@@ -101,6 +101,7 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
         ("large", format!("{}{}", input(&made), " ".repeat(INPUT_LEN_MAX))),
         ("contained", contained),
         ("secret", "TOP-SECRET\n".to_owned()),
+        ("foreign.pub", stranger.0.to_toml()),
     ]
     .map(|(name, text)| (name.to_owned(), text.into_bytes()))
     .into();
@@ -252,6 +253,19 @@ impl Site {
         let site = Site { root, log, alice: Cert::generate(), ca };
         site.fill();
         Some(site)
+    }
+
+    /// Whether there is a cgroup2 tree that is ours, which `with_cgroup` needs; else a line in the list of skipped tests.
+    pub(crate) fn has_cgroups() -> bool {
+        let try_it =
+            "mount -t cgroup2 none /sys/fs/cgroup && mkdir /sys/fs/cgroup/flux-try && rmdir /sys/fs/cgroup/flux-try";
+        let tried = Command::new("unshare").args(["-m", "sh", "-c", try_it]).stderr(Stdio::null()).status();
+        let able = tried.is_ok_and(|status| status.success());
+        if let (false, Some(log)) = (able, std::env::var_os("FLUX_TEST_SKIP_LOG")) {
+            let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the list of skips");
+            writeln!(log, "attacks::cgroups: no cgroup2 tree that is ours").expect("written");
+        }
+        able
     }
 
     fn write(&self, below: &str, text: &(impl AsRef<[u8]> + ?Sized), mode: u32) {

@@ -38,6 +38,8 @@ struct Process {
     child: Child,
     /// It leads a process group of its own.
     leader: bool,
+    /// Made for it alone: removed when it has ended.
+    cgroup: Option<flux_sys::cgroup::Cgroup>,
     end_token: Token,
     pipes: BTreeMap<StdStream, (Token, Pipe)>,
     exited: Option<i32>,
@@ -118,6 +120,7 @@ impl Processes {
         let mut process = Process {
             child: launched.child,
             leader: launched.leader,
+            cgroup: launched.cgroup,
             end_token: tokens.next(),
             pipes: BTreeMap::new(),
             exited: None,
@@ -310,6 +313,9 @@ impl Processes {
                 pipe.abandon();
                 inbox.push_back(output(key, stream, &[], true));
             }
+        }
+        if let Some(cgroup) = &process.cgroup {
+            let _ = cgroup.remove(); // What is left in it keeps it; the next broker tries again.
         }
         let status = process.exited.expect("only processes that have ended are drained");
         inbox.push_back(report(key, ProcessEvent::Exited { status }));

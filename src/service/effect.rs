@@ -151,6 +151,8 @@ pub struct SpawnSpec {
     pub own_group: bool,
     /// A job shell: goes into the cgroup that outlives the broker's own.
     pub job_cgroup: bool,
+    /// Into one of its own below that, of this name, if that can be made; it is removed when the process has ended.
+    pub own_cgroup: Option<String>,
     /// The program can be a fork server (`argv[0] --fork-server`, ADR 1): one stands ready, and `stdin` makes a copy of it the
     /// process. It must be `detached` and have the broker's environment; `argv` serves where no server can be had.
     pub fork_server: bool,

@@ -77,6 +77,8 @@ impl JobExec {
             errors: Some(format!("{dir}/lock")),
             detached: true,
             job_cgroup: true,
+            // The IMP knows by the name that all in it is the job's (RFC 15).
+            own_cgroup: Some(format!("imp-shell-{}-{}", id.encode(JobIdForm::F58Plain), cx.node.rank.0)),
             ..SpawnSpec::default()
         })
     }

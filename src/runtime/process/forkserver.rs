@@ -201,7 +201,7 @@ impl Processes {
             let _ = child.signal(signum); // It may have ended already.
         }
         let pipes: BTreeMap<StdStream, (Token, Pipe)> = BTreeMap::new();
-        let process = Process { child, leader: true, end_token, pipes, exited: None, drain_until: None };
+        let process = Process { child, leader: true, cgroup: None, end_token, pipes, exited: None, drain_until: None };
         self.parts.insert(end_token, (order.key, Part::End));
         let former = self.table.insert(order.key, process);
         assert!(former.is_none(), "one operation starts one process: {:?}", order.key);

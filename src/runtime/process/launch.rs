@@ -22,6 +22,8 @@ pub(super) struct Launched {
     pub(super) child: Child,
     pub(super) leader: bool,
     pub(super) ends: Vec<(StdStream, End)>,
+    /// Made for it alone: to be removed.
+    pub(super) cgroup: Option<Cgroup>,
 }
 
 /// What every start needs.
@@ -29,8 +31,8 @@ pub(super) struct Launched {
 pub(super) struct Launcher {
     /// The broker raises its own limit of open files; its children get the former one.
     open_files: Option<(u64, u64)>,
-    /// `cgroup.procs` of the group that outlives the broker's; looked for when the first shell starts.
-    job_cgroup: Option<Option<OwnedFd>>,
+    /// The group that outlives the broker's, and its `cgroup.procs`; looked for when the first shell starts.
+    job_cgroup: Option<Option<(Cgroup, OwnedFd)>>,
 }
 
 impl Launcher {
@@ -41,7 +43,7 @@ impl Launcher {
 
     pub(super) fn launch(&mut self, spec: &SpawnSpec) -> Result<Launched, Errno> {
         let plan = Streams::prepare(spec).map_err(|error| crate::file::errno_of(&error))?;
-        let cgroup = if spec.job_cgroup { self.job_cgroup() } else { None };
+        let (procs, own) = if spec.job_cgroup { self.job_cgroup(spec) } else { (None, None) };
         let session = session_of(spec);
         let mut spawn = Spawn::new(&spec.argv).session(session).envs(environment(spec));
         for (number, channel) in plan.channels() {
@@ -59,34 +61,53 @@ impl Launcher {
         if let (Some(resource), Some((soft, hard))) = (rlimit::by_name(OPEN_FILES), self.open_files) {
             spawn = spawn.rlimit(resource, soft, hard);
         }
-        if let Some(procs) = &cgroup {
+        if let Some(procs) = &procs {
             spawn = spawn.cgroup(procs.as_fd());
         }
-        let child = spawn.start().map_err(|error| Errno(error.errno()))?;
-        Ok(Launched { child, leader: session != Session::Inherit, ends: plan.ours })
+        let started = spawn.start().map_err(|error| Errno(error.errno()));
+        let child = started.inspect_err(|_| drop(own.as_ref().map(Cgroup::remove)))?;
+        Ok(Launched { child, leader: session != Session::Inherit, ends: plan.ours, cgroup: own })
     }
 
-    fn job_cgroup(&mut self) -> Option<OwnedFd> {
+    /// Where the process goes, and what was made for it. What cannot be made or opened leaves the shell in a group further up: it
+    /// runs, if less safely.
+    fn job_cgroup(&mut self, spec: &SpawnSpec) -> (Option<OwnedFd>, Option<Cgroup>) {
         let found = self.job_cgroup.get_or_insert_with(find_job_cgroup);
-        // A duplicate that cannot be made leaves the shell in our own group: it runs, if less safely.
-        found.as_ref().and_then(|procs| procs.try_clone().ok())
+        let Some((group, procs)) = found else { return (None, None) };
+        let own = spec.own_cgroup.as_ref().and_then(|name| group.child(name).ok());
+        if let Some(own) = own
+            && let Ok(procs) = own.procs()
+        {
+            return (Some(procs), Some(own));
+        }
+        (procs.try_clone().ok(), None)
     }
 }
 
 /// The group that systemd delegates for job shells: `flux-jobs`, beside the broker's group or one above it.
 /// `None`: there is none that we may use, and shells stay where they are started (doc/adr/0001).
-fn find_job_cgroup() -> Option<OwnedFd> {
+fn find_job_cgroup() -> Option<(Cgroup, OwnedFd)> {
     const NAMES: &[&str] = &["flux-jobs.service", "flux-jobs.scope", "flux-jobs.slice", "flux-jobs"];
     let mut group = Cgroup::own().ok()?;
     while let Some(above) = group.parent() {
         for name in NAMES {
-            if let Ok(procs) = Cgroup::at(above.path().join(name)).procs() {
-                return Some(procs);
+            let group = Cgroup::at(above.path().join(name));
+            if let Ok(procs) = group.procs() {
+                remove_empty(&group);
+                return Some((group, procs));
             }
         }
         group = above;
     }
     None
+}
+
+/// Removes groups of single jobs that a former broker has left and that are empty: only those can be removed.
+fn remove_empty(group: &Cgroup) {
+    let entries = std::fs::read_dir(group.path()).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("imp-shell-")) {
+        let _ = Cgroup::at(entry.path()).remove();
+    }
 }
 
 /// Captured processes lead a group, so that all of it can be signalled; what shares our streams shares our group too, as a
