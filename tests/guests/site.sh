@@ -10,7 +10,7 @@ for file in passwd group shadow gshadow nsswitch.conf hosts login.defs ld.so.cac
 done
 mkdir -p "$ROOT"/etc/flux/imp/conf.d "$ROOT"/etc/flux/security/conf.d
 cp "$FLUX" "$ROOT/bin/flux"
-cp "$FLUX" "$ROOT/bin/flux-imp"
+cp "${IMP:-$FLUX}" "$ROOT/bin/flux-imp"
 chmod 4755 "$ROOT/bin/flux-imp"
 ln -s flux "$ROOT/bin/flux-shell"
 mount --bind "$ROOT/etc" /etc

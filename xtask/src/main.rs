@@ -6,6 +6,7 @@ mod coverage;
 mod crash;
 mod dist;
 mod fuzz;
+mod guests;
 mod policy;
 mod power;
 mod run;
@@ -44,6 +45,7 @@ const COMMANDS: &[Command] = &[
     ("sim", "instances under virtual time and faults [--seeds A-B | --seed N [--trace]]", sim::main),
     ("seeds", "random graphs, jobs and losses against independent checkers [--seeds N]", seeds::main),
     ("fuzz", "run the fuzzers of fuzz/ on the stable compiler [NAME...] [--minutes N]", fuzz::main),
+    ("guests", "what a guest's job costs beside one of the owner [FLUX [IMP]]", guests::main),
     ("imp-size", "count the lines that run with privilege", tidy::imp_size),
     ("imp-coverage", "run every line that runs with privilege", coverage::main),
 ];
