@@ -163,7 +163,7 @@ impl Node {
             Target::Rank(_) => true,
             Target::UpstreamOf(rank) => rank != here,
         };
-        let endpoint = if reachable { self.names.get(message.service()).copied() } else { None };
+        let endpoint = if reachable { self.endpoint(message.service()) } else { None };
         match endpoint {
             Some(Endpoint::Core) => self.core_request(&message),
             Some(Endpoint::Slot(owner)) => self.deliver_to_slot(owner, &message),
@@ -177,6 +177,13 @@ impl Node {
             None if !here.is_root() && !matches!(target, Target::Rank(_)) => self.send_up(message),
             None => self.no_service(&message),
         }
+    }
+
+    /// Who answers for a service. Plugins of one (`job-manager.PLUGIN`) have names below its own.
+    fn endpoint(&self, service: &str) -> Option<Endpoint> {
+        let above = || service.rsplit_once('.').and_then(|(above, _)| self.names.get(above));
+        let is_slot = |endpoint: &&Endpoint| matches!(endpoint, Endpoint::Slot(_));
+        self.names.get(service).or_else(|| above().filter(is_slot)).copied()
     }
 
     fn no_service(&mut self, message: &Message) {

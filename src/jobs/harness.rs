@@ -375,7 +375,9 @@ impl World {
                     self.queue.push_back(answer);
                 }
                 service => {
-                    let service = service.to_owned();
+                    // As the node does for plugins.
+                    let above = service.rsplit_once('.').map(|(above, _)| above);
+                    let service = above.filter(|_| !self.slots.contains_key(service)).unwrap_or(service).to_owned();
                     let found = self.call(&service, |service, cx| service.dispatch(cx, &message));
                     assert_eq!(found, Some(true), "nobody handles {}", message.topic());
                 }

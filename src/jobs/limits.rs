@@ -28,6 +28,8 @@ pub const PLUGINS_MAX: usize = 64;
 pub const LUA_MEMORY_MAX: usize = 256 << 20;
 /// Instructions of one handler, about a second: the job manager waits meanwhile.
 pub const LUA_INSTRUCTIONS_MAX: u64 = 50_000_000;
+/// Timers of one Lua plugin.
+pub const LUA_TIMERS_MAX: usize = 1024;
 /// Tables inside each other in what a plugin returns.
 pub const LUA_DEPTH_MAX: usize = 32;
 /// Things that one handler may ask for.

@@ -10,7 +10,7 @@ pub type Outcome = Result<(), Fault>;
 
 /// One row: requests or events of `topic` run `run`, for senders with any of `roles` (the owner always may).
 pub struct Handler<S: 'static> {
-    /// `service.method`. For events one `*` may stand for any text.
+    /// `service.method`; a `*` stands for any text. Rows are tried in order.
     pub topic: &'static str,
     pub kind: Kind,
     pub roles: u32,
@@ -258,11 +258,11 @@ fn denied(roles: u32, message: &Message) -> Option<Fault> {
 }
 
 fn topic_matches(pattern: &str, topic: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == topic,
-        Some((head, tail)) => {
-            topic.len() >= head.len() + tail.len() && topic.starts_with(head) && topic.ends_with(tail)
-        }
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == topic };
+    let Some(rest) = topic.strip_prefix(head) else { return false };
+    match tail.contains('*') {
+        false => rest.ends_with(tail),
+        true => rest.char_indices().any(|(at, _)| topic_matches(tail, &rest[at..])),
     }
 }
 

@@ -193,6 +193,7 @@ impl JobManager {
             // The id is known from nowhere else afterwards, and must not be given out again.
             ops.push(self.checkpoint_op());
         }
+        self.tap_purged(cx, ids);
         let gone: String = ids.iter().map(|id| format!("{}\n", id.0)).collect();
         ops.push(TxnOp::append(finished::GONE.to_owned(), gone.into_bytes()));
         for id in ids {

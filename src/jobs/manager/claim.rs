@@ -1,7 +1,7 @@
 //! The resource service's word before a job runs: whether what the scheduler gave it is in another job.
 
 use flux_service::{Cx, Fault, Tag};
-use flux_types::{Idset, JobId};
+use flux_types::{Idset, JobId, ResourceSet};
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Value, json};
 
@@ -56,6 +56,12 @@ impl JobManager {
             let tag: Tag = cx.request("resource.claim", Target::Any, json!({"id": id.0, "R": **resources}));
             self.pending.insert(tag, Pending::Ignore);
         }
+    }
+
+    /// What housekeeping of an earlier life holds.
+    pub(super) fn claim_set(&mut self, cx: &mut Cx<'_>, id: JobId, set: &ResourceSet) {
+        let tag: Tag = cx.request("resource.claim", Target::Any, json!({"id": id.0, "R": set.to_value()}));
+        self.pending.insert(tag, Pending::Ignore);
     }
 
     /// A job has given back these ranks, or all it had.

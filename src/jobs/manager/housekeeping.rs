@@ -7,7 +7,7 @@ use std::time::Duration;
 use flux_service::{Cx, Fault, LogLevel, Mono, Outcome, Tag};
 use flux_types::{Idset, JobId, ResourceSet, parse_fsd};
 use flux_wire::{Errno, Message, Target};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::bulk::{self, Bulk, Command, hosts};
@@ -77,11 +77,27 @@ struct Held {
     bulk: Bulk,
 }
 
+/// What is stored of one that runs, so that it is run again after a restart.
+#[derive(Debug, Deserialize, Serialize)]
+struct Saved {
+    id: JobId,
+    userid: u32,
+    priority: i64,
+    t_submit: f64,
+    began: f64,
+    #[serde(rename = "R")]
+    rest: Value,
+    pending: Idset,
+    freed: Idset,
+}
+
 /// All housekeeping that runs.
 #[derive(Debug, Default)]
 pub(super) struct Housekeeping {
     conf: Conf,
     held: BTreeMap<JobId, Held>,
+    /// Of an earlier life, until all jobs have been read.
+    remembered: Vec<Saved>,
 }
 
 impl Housekeeping {
@@ -91,6 +107,27 @@ impl Housekeeping {
 
     pub(super) fn next_timer(&self) -> Option<Mono> {
         self.held.values().filter_map(|held| held.timer).min()
+    }
+
+    /// For the checkpoint; `None` if nothing is held.
+    pub(super) fn save(&self) -> Option<Value> {
+        let saved = |(id, held): (&JobId, &Held)| Saved {
+            id: *id,
+            userid: held.userid,
+            priority: held.priority,
+            t_submit: held.t_submit,
+            began: held.began,
+            rest: held.rest.to_value(),
+            pending: held.pending.clone(),
+            freed: held.freed.clone(),
+        };
+        (!self.held.is_empty()).then(|| json!(self.held.iter().map(saved).collect::<Vec<_>>()))
+    }
+
+    /// From the checkpoint.
+    pub(super) fn remember(&mut self, saved: &Value) {
+        let list = saved.as_array().into_iter().flatten();
+        self.remembered = list.filter_map(|one| Saved::deserialize(one).ok()).collect();
     }
 
     /// R of all that is held, one per job.
@@ -128,18 +165,9 @@ impl JobManager {
         let set = job.resources.as_deref().and_then(|r| ResourceSet::from_value(r).ok());
         let Some(rest) = set.filter(|set| !set.is_empty()) else { return self.send_free(cx, id) };
         let ranks = rest.ranks();
-        let command = Command {
-            argv,
-            env: vec![
-                ("FLUX_JOB_ID", id.0.to_string()),
-                ("FLUX_JOB_USERID", job.userid.to_string()),
-                ("FLUX_JOB_RANKS", ranks.to_string()),
-            ],
-        };
-        let pending = &mut self.pending;
-        let bulk = Bulk::start(cx, &ranks, &command, |tag, rank| {
-            pending.insert(tag, Pending::Housekeeping { id, rank });
-        });
+        let (userid, argv) = (job.userid, argv);
+        let bulk = self.start_housekeeping(cx, id, userid, argv, &ranks, &ranks);
+        let Some(job) = self.jobs.get(&id) else { return };
         let held = Held {
             userid: job.userid,
             priority: job.priority,
@@ -154,7 +182,77 @@ impl JobManager {
             bulk,
         };
         self.housekeeping.held.insert(id, held);
+        self.save_housekeeping();
         cx.log(LogLevel::Debug, format!("housekeeping: {id} started"));
+    }
+
+    /// `all` are the ranks of the job, `ranks` those on which the command runs.
+    fn start_housekeeping(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: JobId,
+        userid: u32,
+        argv: Vec<String>,
+        all: &Idset,
+        ranks: &Idset,
+    ) -> Bulk {
+        let env = vec![
+            ("FLUX_JOB_ID", id.0.to_string()),
+            ("FLUX_JOB_USERID", userid.to_string()),
+            ("FLUX_JOB_RANKS", all.to_string()),
+        ];
+        let pending = &mut self.pending;
+        Bulk::start(cx, ranks, &Command { argv, env }, |tag, rank| {
+            pending.insert(tag, Pending::Housekeeping { id, rank });
+        })
+    }
+
+    /// Goes to the store with whatever goes there next: a restart runs again what is not over.
+    fn save_housekeeping(&mut self) {
+        let op = self.checkpoint_op();
+        self.events.batch.puts.push(op);
+    }
+
+    /// After a restart: what ran is run again where it was not over. Without a command any more, it is over.
+    pub(super) fn resume_housekeeping(&mut self, cx: &mut Cx<'_>) {
+        let remembered = std::mem::take(&mut self.housekeeping.remembered);
+        if remembered.is_empty() {
+            return;
+        }
+        for saved in remembered {
+            let id = saved.id;
+            let rest = ResourceSet::from_value(&saved.rest).ok().filter(|set| !set.is_empty());
+            // A job whose end was not stored gives its resources back again itself.
+            let (Some(argv), Some(rest), false) =
+                (self.housekeeping.conf.argv.clone(), rest, self.jobs.contains_key(&id))
+            else {
+                continue;
+            };
+            let pending = saved.pending.intersect(&rest.ranks());
+            self.claim_set(cx, id, &rest);
+            let all = rest.ranks().union(&saved.freed);
+            let bulk = self.start_housekeeping(cx, id, saved.userid, argv, &all, &pending);
+            let held = Held {
+                userid: saved.userid,
+                priority: saved.priority,
+                t_submit: saved.t_submit,
+                began: saved.began,
+                rest,
+                pending: pending.clone(),
+                freed: saved.freed,
+                timer: None,
+                timer_expired: false,
+                release_after: self.housekeeping.conf.release_after,
+                bulk,
+            };
+            self.housekeeping.held.insert(id, held);
+            cx.log(LogLevel::Info, format!("housekeeping: {id} started again on ranks {pending}"));
+            if pending.is_empty() {
+                self.release_housekept(cx, id);
+                self.housekeeping.held.remove(&id);
+            }
+        }
+        self.save_housekeeping();
     }
 
     pub(super) fn on_housekeeping(&mut self, cx: &mut Cx<'_>, tag: Tag, id: JobId, rank: u32, reply: &Message) {
@@ -192,6 +290,7 @@ impl JobManager {
             self.housekeeping.held.remove(&id);
             cx.log(LogLevel::Debug, format!("housekeeping: {id} complete"));
         }
+        self.save_housekeeping();
     }
 
     /// What is held on nodes that are done goes back.

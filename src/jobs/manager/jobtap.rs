@@ -6,6 +6,7 @@
 
 mod act;
 mod call;
+mod extra;
 mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -205,7 +206,7 @@ impl JobManager {
             return Err(Fault::new(Errno::EEXIST, format!("{} already loaded", script.name)));
         }
         let conf = json!({"conf": *cx.node.config});
-        if let Some(Err(why)) = script.call("conf.update", &conf) {
+        if let Some(Err(why)) = script.call("conf.update", &conf, &self.look()) {
             return Err(conf_refused(&script.name, &why));
         }
         let at = self.jobtap.scripts.len();
@@ -249,7 +250,7 @@ impl JobManager {
         let conf = json!({"conf": *cx.node.config});
         for at in 0..self.jobtap.scripts.len() {
             let script = &self.jobtap.scripts[at];
-            let said = script.call("conf.update", &conf);
+            let said = script.call("conf.update", &conf, &self.look());
             let actions = script.take_actions();
             if let Some(Err(why)) = said {
                 return Err(conf_refused(&script.name, &why));
@@ -269,7 +270,7 @@ impl JobManager {
             let mut out = Map::new();
             out.insert("name".into(), script.name.as_str().into());
             out.insert("path".into(), script.path.as_str().into());
-            match script.call("plugin.query", &json!({})) {
+            match script.call("plugin.query", &json!({}), &self.look()) {
                 Some(Ok(Value::Object(more))) => out.extend(more),
                 Some(Err(why)) => return Err(invalid(format!("plugin.query failed: {why}"))),
                 _ => {}

@@ -179,6 +179,8 @@ impl Service for JobManager {
         row!(user "job-manager.history.get" history_get),
         row!(owner "job-manager.post-event.post" post_event),
         row!(all "job-manager.disconnect" disconnect),
+        // Of plugins: job-manager.PLUGIN.METHOD.
+        row!(owner "job-manager.*.*" plugin_request),
     ];
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
@@ -253,7 +255,7 @@ impl Service for JobManager {
         let purge = (self.conf.purge != archive::Limits::default() && self.archive.len() > 0)
             .then(|| self.purged_at.after(PURGE_PERIOD));
         let backlog = self.alloc_backlog().then_some(self.now.mono);
-        let commands = [self.perilog.next_timer(), self.housekeeping.next_timer()];
+        let commands = [self.perilog.next_timer(), self.housekeeping.next_timer(), self.tap_next_timer()];
         [begin, load, purge, backlog, self.next_retry()].into_iter().chain(commands).flatten().min()
     }
 
@@ -263,6 +265,7 @@ impl Service for JobManager {
         self.depend_on_timer(cx);
         self.perilog_on_timer(cx);
         self.housekeeping_on_timer(cx);
+        self.tap_on_timer(cx);
         if cx.now.mono >= self.purged_at.after(PURGE_PERIOD) {
             self.purged_at = cx.now.mono;
             self.purge_by_config(cx);

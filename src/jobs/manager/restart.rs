@@ -172,6 +172,7 @@ impl JobManager {
                 let id = value.get("max_jobid").and_then(Value::as_u64).map(JobId);
                 self.max_id = self.max_id.max(id.unwrap_or_default());
                 self.queues.restore(value.get("queue").unwrap_or(&Value::Null));
+                self.housekeeping.remember(value.get("housekeeping").unwrap_or(&Value::Null));
             }
             Err(fault) if fault.errno == Errno::ENOENT => {}
             Err(fault) => cx.log(LogLevel::Err, format!("restart: {CHECKPOINT}: {fault}")),
@@ -264,6 +265,7 @@ impl JobManager {
         for id in ids {
             self.resume(cx, id);
         }
+        self.resume_housekeeping(cx);
         for request in loader.parked {
             self.rerun(cx, &request);
         }
@@ -290,7 +292,10 @@ impl JobManager {
     }
 
     pub(super) fn checkpoint_op(&self) -> TxnOp {
-        let value = json!({"version": 1, "max_jobid": self.max_id.0, "queue": self.queues.save()});
+        let mut value = json!({"version": 1, "max_jobid": self.max_id.0, "queue": self.queues.save()});
+        if let Some(held) = self.housekeeping.save() {
+            value["housekeeping"] = held;
+        }
         TxnOp::put(CHECKPOINT.to_owned(), value.to_string().into_bytes())
     }
 

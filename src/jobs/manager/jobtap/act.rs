@@ -91,6 +91,11 @@ impl JobManager {
                 };
                 cx.log(level, said);
             }
+            "timer" => self.set_timer(cx, at, args)?,
+            "timer_cancel" => {
+                let name = args.get("name").and_then(Value::as_str).ok_or("name is missing")?;
+                self.jobtap.scripts.get_mut(at).map(|script| script.timers.remove(name));
+            }
             "reprioritize_all" => self.reprioritize_all(cx),
             "unsubscribe" => {
                 self.jobtap.scripts.get_mut(at).map(|script| script.subscribed.remove(&id));

@@ -4,7 +4,7 @@ use flux_service::Cx;
 use flux_types::{JobId, JobState};
 use serde_json::{Map, Value, json};
 
-use super::script::{Action, Script};
+use super::script::{Action, Look, Script};
 use crate::manager::JobManager;
 use crate::manager::job::Job;
 use crate::state::EndEvent;
@@ -57,7 +57,7 @@ impl JobManager {
         let mut actions: Vec<(usize, Action)> = Vec::new();
         for at in who {
             let script = &self.jobtap.scripts[at];
-            match script.call(topic, &args) {
+            match script.call(topic, &args, &self.look()) {
                 Some(Ok(Value::Object(out))) => said.out.extend(out),
                 Some(Err(why)) => {
                     let why =
@@ -76,6 +76,10 @@ impl JobManager {
             self.annotate(cx, id, annotations);
         }
         said
+    }
+
+    pub(super) fn look(&self) -> Look<'_> {
+        Look { jobs: &self.jobs, archive: &self.archive }
     }
 
     /// Announces a job that is there already, to all plugins or to a new one.
@@ -120,7 +124,7 @@ impl JobManager {
 }
 
 /// flux-jobtap-plugins(7): what a handler is told of the job.
-fn arguments(job: &Job) -> Map<String, Value> {
+pub(super) fn arguments(job: &Job) -> Map<String, Value> {
     let mut args = Map::new();
     args.insert("jobspec".into(), job.jobspec_value());
     if let Some(resources) = &job.resources {

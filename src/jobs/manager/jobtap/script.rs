@@ -4,21 +4,24 @@
 //! bounded, as it runs inside the job manager.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use flux_types::JobId;
+use flux_service::Mono;
+use flux_types::{JobId, JobState};
 use mlua::{HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value as LuaValue, VmState};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::glob;
 use crate::limits::{LUA_ACTIONS_MAX, LUA_DEPTH_MAX, LUA_INSTRUCTIONS_MAX, LUA_MEMORY_MAX};
+use crate::manager::archive::Archive;
+use crate::manager::job::Job;
 
 /// How often the number of instructions is looked at.
 const HOOK_PERIOD: u32 = 10_000;
 
 /// What a plugin may ask of the job manager while a handler runs; done when the handler has returned.
-pub(super) const ACTIONS: [&str; 15] = [
+pub(super) const ACTIONS: [&str; 17] = [
     "raise",
     "dependency_add",
     "dependency_remove",
@@ -33,6 +36,8 @@ pub(super) const ACTIONS: [&str; 15] = [
     "reprioritize_all",
     "set_flag",
     "jobspec_update",
+    "timer",
+    "timer_cancel",
     "log",
 ];
 
@@ -54,6 +59,27 @@ pub(in crate::manager) struct Script {
     actions: Rc<RefCell<Vec<Action>>>,
     instructions: Rc<Cell<u64>>,
     pub(super) subscribed: BTreeSet<JobId>,
+    /// By name: when `timer.NAME` is called.
+    pub(super) timers: BTreeMap<String, Mono>,
+    flux: Table,
+}
+
+/// What a handler may look at while it runs.
+pub(super) struct Look<'a> {
+    pub(super) jobs: &'a BTreeMap<JobId, Job>,
+    pub(super) archive: &'a Archive,
+}
+
+impl Look<'_> {
+    /// `flux.job(ID)`: as handlers are told of a job; of one that is over, how it ended; else null.
+    fn job(&self, id: JobId) -> Value {
+        if let Some(job) = self.jobs.get(&id) {
+            return Value::Object(super::call::arguments(job));
+        }
+        let Some(finished) = self.archive.get(id) else { return Value::Null };
+        let result = finished.ended().result;
+        json!({"id": id.0, "userid": finished.userid, "state": JobState::Inactive.bit(), "result": result.name()})
+    }
 }
 
 impl std::fmt::Debug for Script {
@@ -88,8 +114,9 @@ impl Script {
             }
         }
         topics.sort();
-        let (path, subscribed) = (path.to_owned(), BTreeSet::new());
-        Ok(Script { name, path, lua, handlers, topics, actions, instructions, subscribed })
+        let (path, subscribed, timers) = (path.to_owned(), BTreeSet::new(), BTreeMap::new());
+        let flux = lua.globals().get("flux").map_err(told)?;
+        Ok(Script { name, path, lua, handlers, topics, actions, instructions, subscribed, timers, flux })
     }
 
     /// The handler's key for a topic; exact ones go first.
@@ -103,12 +130,20 @@ impl Script {
     }
 
     /// Calls the handler of a topic: what it returns, or why it refuses (its second value, or its error); `None` if it has none.
-    pub(super) fn call(&self, topic: &str, args: &Value) -> Option<Result<Value, String>> {
+    pub(super) fn call(&self, topic: &str, args: &Value, look: &Look<'_>) -> Option<Result<Value, String>> {
         let key = self.handler(topic)?;
         self.instructions.set(0);
         let run = || -> mlua::Result<MultiValue> {
             let function: mlua::Function = self.handlers.get(key)?;
-            function.call((to_lua(&self.lua, args)?, topic))
+            self.lua.scope(|scope| {
+                let job = scope.create_function(|lua, id: i64| to_lua(lua, &look.job(JobId(id as u64))))?;
+                self.flux.raw_set("job", job)?;
+                let jobs = scope.create_function(|lua, ()| {
+                    lua.create_sequence_from(look.jobs.keys().map(|id| LuaValue::Integer(id.0 as i64)))
+                })?;
+                self.flux.raw_set("jobs", jobs)?;
+                function.call((to_lua(&self.lua, args)?, topic))
+            })
         };
         Some(match run() {
             Err(error) => Err(first_line(&error.to_string())),

@@ -179,3 +179,42 @@ fn patterns_match_as_globs_do() {
         assert_eq!(glob(pattern, text), want, "{pattern} {text}");
     }
 }
+
+#[test]
+fn a_plugin_has_timers_and_services_and_looks_at_other_jobs() {
+    let mut world = World::new();
+    world.sched.hold = true;
+    let text = r#"
+        local rings, forgotten = 0, {}
+        return {
+            ["conf.update"] = function() flux.timer{ name = "tick", seconds = 2 } end,
+            ["timer.tick"] = function(args)
+                rings = rings + 1
+                if rings < 3 then flux.timer{ name = args.name, seconds = 2 } end
+                for _, id in ipairs(flux.jobs()) do
+                    if flux.job(id).urgency == 31 then flux.raise{ id = id, type = "cancel", note = "too urgent" } end
+                end
+            end,
+            ["service.count"] = function(request)
+                if request.payload.fail then return nil, "asked to fail" end
+                local job = flux.job(request.payload.id)
+                return { rings = rings, state = job ~= flux.null and job.state or 0, result = job ~= flux.null and job.result or "-" }
+            end,
+            ["job.inactive-remove"] = function(job) flux.log("forgets " .. job.result) end,
+        }"#;
+    load(&mut world, text).unwrap();
+    let id = world.submit();
+    let urgent = world.submit_with(&jobspec(), 31, 0).unwrap();
+    let count = |world: &mut World, id: JobId| world.rpc("job-manager.x.count", json!({"id": id.0}));
+    assert_eq!(count(&mut world, id), Ok(json!({"rings": 0, "state": 8, "result": "-"})));
+    for _ in 0..10 {
+        world.advance(std::time::Duration::from_secs(1));
+    }
+    assert_eq!(count(&mut world, id), Ok(json!({"rings": 3, "state": 8, "result": "-"})));
+    assert_eq!(count(&mut world, urgent), Ok(json!({"rings": 3, "state": 64, "result": "CANCELED"})));
+    assert_eq!(count(&mut world, JobId(5)), Ok(json!({"rings": 3, "state": 0, "result": "-"})));
+    let fails = world.rpc("job-manager.x.count", json!({"fail": true}));
+    assert_eq!(fails, Err((Errno::EINVAL, "asked to fail".into())));
+    assert_eq!(world.rpc("job-manager.x.nothing", json!({})).unwrap_err().0, Errno::ENOSYS);
+    assert_eq!(world.rpc("job-manager.y.count", json!({})).unwrap_err().0, Errno::ENOSYS);
+}

@@ -147,6 +147,29 @@ fn housekeeping_releases_all_at_once_or_after_a_while() {
 }
 
 #[test]
+fn housekeeping_goes_on_after_a_restart_where_it_was_not_over() {
+    let mut world = world(json!({"housekeeping": {"command": ["hk"]}}));
+    let id = world.submit();
+    world.finish(id, 0);
+    world.command_ends(1, "", 0);
+    world.commands.clear();
+    world.crash();
+    world.sched_up();
+    assert_eq!(world.commands.len(), 1, "rank 1 was done");
+    let body = world.commands[0].payload.value().unwrap();
+    let env = json!({"FLUX_JOB_ID": id.0.to_string(), "FLUX_JOB_RANKS": "0-1", "FLUX_JOB_USERID": "1000"});
+    assert_eq!((&body["cmd"]["cmdline"], &body["cmd"]["env"]), (&json!(["hk"]), &env));
+    let running = world.manager().stats()["housekeeping"]["running"][id.to_string()].clone();
+    assert_eq!((&running["pending"], &running["allocated"]), (&json!("0"), &json!("0-1")));
+    world.command_ends(0, "", 0);
+    assert_eq!(world.manager().stats()["housekeeping"]["running"], json!({}));
+    assert_eq!(world.sched.freed.last(), Some(&("0-1".to_owned(), true)));
+    world.commands.clear();
+    world.crash();
+    assert!(world.commands.is_empty(), "it is over");
+}
+
+#[test]
 fn tables_that_make_no_sense_are_refused() {
     for table in [
         json!({"prolog": {}}),
