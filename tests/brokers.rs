@@ -192,6 +192,18 @@ fn a_quorum_is_enough_to_run_and_who_comes_later_gets_work_too() {
     assert_eq!(session(&["-s4", "-Sbroker.quorum=1"], script), "4\n");
 }
 
+#[test]
+fn processes_end_with_the_broker_of_who_started_them() {
+    let script = "ON 1 $F exec -n -r 2 sh -c 'echo $$ >$D/pid; exec sleep 300' & \
+        while ! test -s $D/pid; do sleep 0.05; done; pid=$(cat $D/pid); kill -0 $pid && echo runs; \
+        kill -9 $(ON 1 $F getattr broker.pid); \
+        for i in $(seq 100); do kill -0 $pid 2>/dev/null || { echo gone; break; }; sleep 0.05; done";
+    let tmp = tempfile::tempdir().unwrap();
+    let script = format!("D={}; export D; {script}", tmp.path().display());
+    let out = session(&["-s3", "--test-exit-mode=leader", "-Stbon.topo=kary:0"], &script);
+    assert_eq!(out, "runs\ngone\n");
+}
+
 /// Asks the socket that a session is driven by, as clients of the local connector do.
 fn control(dir: &std::path::Path, topic: &str, body: serde_json::Value) -> Result<serde_json::Value, i32> {
     use flux_wire::{FrameReader, Message, Target, decode, encode_into, write_frame};

@@ -9,6 +9,7 @@ use crate::disconnect::Disconnects;
 use crate::event::Subscriptions;
 use crate::limits::SERVICES_PER_CLIENT_MAX;
 use crate::node::{Client, ConnId, Hop, Node, Output, Owner};
+use crate::overlay::LOST_EVENT;
 use crate::trace::Way;
 
 /// Who answers for a service name.
@@ -269,6 +270,12 @@ impl Node {
     /// Hands an event to the brokers below, to clients and to services.
     pub(crate) fn distribute(&mut self, message: &Message) {
         self.send_down(message);
+        if message.topic() == LOST_EVENT
+            && let Ok(body) = message.payload.value()
+            && let Some(uuid) = body.get("uuid").and_then(serde_json::Value::as_str)
+        {
+            self.broker_lost(uuid);
+        }
         let private = message.flags.has(Flags::PRIVATE);
         for (conn, client) in &self.clients {
             let allowed = !private || client.cred.is_owner() || client.cred.userid == message.cred.userid;

@@ -75,7 +75,7 @@ impl Follows {
 
     /// Those who asked over this broker are gone.
     pub(crate) fn lost(&mut self, peer: &str) {
-        self.remove(|follower| follower.route.iter().flatten().any(|hop| **hop == *peer));
+        self.remove(|follower| follower.came_over(peer));
     }
 
     /// The followed namespaces that `keys` of this tree are in, each with the keys as they are named there.

@@ -90,6 +90,7 @@ impl Service for KvsFollower {
 
     fn on_broker_lost(&mut self, _cx: &mut Cx<'_>, peer: &str) {
         self.0.follows.lost(peer);
+        self.0.watches.lost(peer);
     }
 
     fn next_timer(&self) -> Option<Mono> {

@@ -251,6 +251,7 @@ impl Service for Kvs {
 
     fn on_broker_lost(&mut self, _cx: &mut Cx<'_>, peer: &str) {
         self.follows.lost(peer);
+        self.watches.lost(peer);
     }
 
     fn on_subscribers(&mut self, _cx: &mut Cx<'_>, prefixes: &[String]) {

@@ -196,6 +196,14 @@ impl Watches {
         }
     }
 
+    /// A broker is gone, and with it those who asked over it.
+    pub(crate) fn lost(&mut self, peer: &str) {
+        let gone = self.all.iter().filter(|(_, watcher)| watcher.request.came_over(peer)).map(|(id, _)| *id);
+        for id in gone.collect::<Vec<u64>>() {
+            self.forget(id);
+        }
+    }
+
     pub(crate) fn check(&self) {
         let filed: usize = self.by_space.values().map(BTreeSet::len).sum();
         assert_eq!(filed, self.all.len(), "each watcher is filed under its namespace");

@@ -241,6 +241,11 @@ impl Message {
         self.route.as_ref().and_then(|route| route.first())
     }
 
+    /// Is the broker, module or client `id` on the way that this request came?
+    pub fn came_over(&self, id: &str) -> bool {
+        self.route.iter().flatten().any(|hop| **hop == *id)
+    }
+
     /// Is `self` (a disconnect or cancel) from the sender of `request`, or from one who may act for it?
     pub fn same_sender(&self, request: &Message) -> bool {
         self.sender() == request.sender() && self.cred.authorize(request.cred.userid)

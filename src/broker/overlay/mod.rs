@@ -56,6 +56,8 @@ mod control {
     pub(super) const DISCONNECT: u32 = 3;
 }
 
+/// A broker is gone without a word: what was asked over it has nobody to hear the answers.
+pub(crate) const LOST_EVENT: &str = "overlay.lost";
 /// Why a child is gone that somebody disconnected.
 const CUT_OFF: &str = "administrative disconnect";
 /// What health reports say of a child whose link broke.
@@ -242,6 +244,10 @@ impl Node {
         self.answer_lost(&mut tracker);
         self.end_streams_of(&uuid);
         self.broker_lost(&uuid);
+        if why.is_some() {
+            // Those who asked over it may have asked far away.
+            self.core_cx(|cx| cx.publish(LOST_EVENT, serde_json::json!({"uuid": &*uuid})));
+        }
         let ranks = self.links.tree.subtree(rank).to_string();
         self.core_cx(|cx| {
             let here = flux_wire::Target::Rank(cx.node.rank);

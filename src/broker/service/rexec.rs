@@ -123,6 +123,11 @@ impl Service for Rexec {
             _ => {}
         }
     }
+
+    /// A client whose broker is gone cannot be told anything any more.
+    fn on_broker_lost(&mut self, cx: &mut Cx<'_>, id: &str) {
+        self.forget_clients(cx, |client| client.came_over(id));
+    }
 }
 
 const SIGTERM: i32 = 15;
@@ -425,15 +430,19 @@ impl Rexec {
 
     /// Whoever ran a process is gone: so is the process. Who had only attached leaves it in the background.
     fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        self.forget_clients(cx, |client| request.same_sender(client));
+        Ok(())
+    }
+
+    fn forget_clients(&mut self, cx: &mut Cx<'_>, is_gone: impl Fn(&Message) -> bool) {
         for (tag, proc) in &mut self.procs {
-            proc.waiters.retain(|waiter| !request.same_sender(waiter));
-            let Some(client) = proc.client.take_if(|client| request.same_sender(client)) else { continue };
+            proc.waiters.retain(|waiter| !is_gone(waiter));
+            let Some(client) = proc.client.take_if(|client| is_gone(client)) else { continue };
             if client.topic() == "rexec.exec" {
                 kill_proc(cx, *tag, proc, SIGKILL);
                 proc.flags &= !FLAG_WAITABLE;
             }
         }
-        Ok(())
     }
 }
 
