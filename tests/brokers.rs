@@ -204,6 +204,24 @@ fn processes_end_with_the_broker_of_who_started_them() {
     assert_eq!(out, "runs\ngone\n");
 }
 
+#[test]
+fn brokers_of_one_host_find_one_another_by_local_sockets() {
+    let exe = env!("CARGO_BIN_EXE_flux");
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().display();
+    assert!(Command::new(exe).args(["keygen", &format!("{dir}/cert")]).status().unwrap().success());
+    let config = format!(
+        "[bootstrap]\ncurve_cert = \"{dir}/cert\"\ndefault_bind = \"ipc://{dir}/%h\"\n\
+         default_connect = \"ipc://{dir}/%h\"\nhosts = [ {{ host = \"h[0-3]\" }} ]\n"
+    );
+    std::fs::write(tmp.path().join("conf.toml"), config).unwrap();
+    let script = "$F getattr tbon.endpoint; $F overlay status --no-pretty; $F run -N4 true && echo ran";
+    let conf = format!("{dir}/conf.toml");
+    let out = start(&["-s4", "--test-hosts=h[0-3]", "-Stbon.topo=kary:2", "-c", &conf, script]);
+    let want = format!("ipc://{dir}/h0\n0 h0: full\n1 h1: full\n3 h3: full\n2 h2: full\nran\n");
+    assert_eq!(text(&out.stdout), want, "{}", text(&out.stderr));
+}
+
 /// Asks the socket that a session is driven by, as clients of the local connector do.
 fn control(dir: &std::path::Path, topic: &str, body: serde_json::Value) -> Result<serde_json::Value, i32> {
     use flux_wire::{FrameReader, Message, Target, decode, encode_into, write_frame};

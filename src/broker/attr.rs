@@ -95,7 +95,15 @@ const TABLE: &[(&str, u32)] = &[
     ("tbon.endpoint", FIXED),
     ("tbon.parent-endpoint", FIXED),
     ("tbon.interface-hint", RUNTIME | AttrFlags::CONFIG),
-    ("tbon.*", CONFIG),
+    ("tbon.topo", CONFIG),
+    ("tbon.torpid_min", CONFIG),
+    ("tbon.torpid_max", CONFIG),
+    ("tbon.tcp_user_timeout", CONFIG),
+    ("tbon.connect_timeout", CONFIG),
+    ("tbon.zmqdebug", CONFIG),
+    ("tbon.zmq_io_threads", CONFIG),
+    ("tbon.child_rcvhwm", CONFIG),
+    ("tbon.prefertcp", CONFIG),
     ("test.*", RUNTIME),
     ("test-*", RUNTIME),
 ];
@@ -106,6 +114,21 @@ fn flags_of(name: &str) -> Option<AttrFlags> {
         None => pattern == name,
     };
     TABLE.iter().find(|(pattern, _)| covers(pattern)).map(|(_, flags)| AttrFlags(*flags))
+}
+
+/// Attributes by which instances of 2018 were told where their brokers are.
+const FORMER: &[&str] =
+    &["boot.method", "boot.config_file", "session-id", "tbon.endpoints", "tbon-endpoints", "mcast.endpoint"];
+
+fn unknown(name: &str) -> String {
+    match FORMER.contains(&name) {
+        true => format!(
+            "{name}: unknown attribute: brokers find one another by a TOML file, flux broker -c FILE, with [bootstrap] and one \
+             line for all: hosts = [ {{ host = \"HOST\", bind = \"tcp://*:8020\", connect = \"tcp://HOST:8020\" }}, ... ] \
+             (flux-config-bootstrap(5))"
+        ),
+        false => format!("{name}: unknown attribute"),
+    }
 }
 
 /// The attributes that are set.
@@ -123,9 +146,9 @@ impl Attrs {
     /// ENOENT for a name nobody knows, EPERM for one the broker itself determines.
     pub fn set_at_start(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         match flags_of(name) {
-            None => Err(Fault::new(Errno::ENOENT, format!("unknown attribute {name}"))),
+            None => Err(Fault::new(Errno::ENOENT, unknown(name))),
             Some(flags) if flags.has(AttrFlags::READONLY) => {
-                Err(Fault::new(Errno::EPERM, format!("attribute {name} is read-only")))
+                Err(Fault::new(Errno::EPERM, format!("{name}: attribute may not be set on the command line")))
             }
             Some(_) => {
                 self.values.insert(name.to_owned(), value.to_owned());

@@ -170,9 +170,7 @@ fn variable<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
 fn given_attrs(args: &Args) -> Result<Attrs, BootError> {
     let mut attrs = Attrs::default();
     for (name, value) in &args.attrs {
-        attrs
-            .set_at_start(name, value)
-            .map_err(|fault| BootError::Attr(format!("-S {name}={value}: {}", fault.text)))?;
+        attrs.set_at_start(name, value).map_err(|fault| BootError::Attr(fault.text.to_string()))?;
     }
     Ok(attrs)
 }

@@ -13,6 +13,7 @@ mod node;
 mod peers;
 mod process;
 mod reactor;
+mod socket;
 mod stderr;
 mod store;
 mod tokens;
@@ -22,6 +23,7 @@ pub use listener::Listener;
 pub use node::{ConnId, Input, NodeLike, Output, Owner};
 pub use peers::PeersSetup;
 pub use reactor::Reactor;
+pub use socket::Door;
 pub use store::{OpenReport, StoreError, StoreHandle, open_store};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Links to other brokers: TCP, encrypted as CurveZMQ does.
+//! Links to other brokers: TCP (or local sockets), encrypted as CurveZMQ does.
 //!
 //! The parent's address is known from the start and tried until it answers; children connect to us.
 
@@ -12,13 +12,13 @@ use flux_service::Mono;
 use flux_wire::crypto::{KEY_LEN, KeyPair, PublicKey};
 use flux_wire::zmtp::{Allowed, Connection, Event, Security, SocketType};
 use flux_wire::{Message, decode, encode};
-use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
 use crate::limits::{
     CONNECT_PAUSE_MS, CONNECT_PAUSE_MS_MAX, HANDSHAKE_MS_MAX, PEER_OUTPUT_BYTES_MAX, READ_TURN_BYTES, STRANGERS_MAX,
 };
 use crate::node::Input;
+use crate::socket::{Door, LOCAL, OpenDoor, Socket};
 use crate::stderr;
 use crate::tokens::{Ring, Tokens};
 
@@ -28,8 +28,8 @@ pub struct PeersSetup {
     pub own: KeyPair,
     /// Keys that children prove.
     pub allowed: BTreeSet<PublicKey>,
-    pub listener: Option<std::net::TcpListener>,
-    /// Address (`HOST:PORT`) and key.
+    pub listener: Option<Door>,
+    /// Address (`HOST:PORT` or `ipc://PATH`) and key.
     pub parent: Option<(String, PublicKey)>,
     /// How long a peer may leave what it was sent without acknowledgement; `None`: as long as the system lets it.
     pub user_timeout: Option<Duration>,
@@ -41,7 +41,7 @@ impl PeersSetup {
     pub fn new(
         own: KeyPair,
         allowed: BTreeSet<PublicKey>,
-        listener: Option<std::net::TcpListener>,
+        listener: Option<Door>,
         parent: Option<(String, PublicKey)>,
     ) -> PeersSetup {
         PeersSetup { own, allowed, listener, parent, user_timeout: None, connect_timeout: None }
@@ -49,7 +49,7 @@ impl PeersSetup {
 }
 
 struct Peer {
-    stream: TcpStream,
+    stream: Socket,
     zmtp: Connection,
     side: Side,
     sent: usize,
@@ -73,7 +73,7 @@ struct Parent {
 pub(crate) struct Peers {
     own: KeyPair,
     allowed: Arc<BTreeSet<PublicKey>>,
-    listener: Option<(Token, TcpListener)>,
+    listener: Option<(Token, OpenDoor)>,
     parent: Option<Parent>,
     links: HashMap<Token, Peer>,
     ready: Ring,
@@ -87,12 +87,9 @@ impl Peers {
     pub(crate) fn new(setup: PeersSetup, registry: &Registry, tokens: &mut Tokens) -> io::Result<Peers> {
         flux_wire::crypto::init();
         let listener = match setup.listener {
-            Some(socket) => {
-                socket.set_nonblocking(true)?;
-                let mut socket = TcpListener::from_std(socket);
+            Some(door) => {
                 let token = tokens.next();
-                registry.register(&mut socket, token, Interest::READABLE)?;
-                Some((token, socket))
+                Some((token, OpenDoor::new(door, registry, token)?))
             }
             None => None,
         };
@@ -175,7 +172,7 @@ impl Peers {
         loop {
             let Some((_, listener)) = &self.listener else { return };
             let stream = match listener.accept() {
-                Ok((stream, _)) => stream,
+                Ok(stream) => stream,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => continue,
                 Err(error) => {
@@ -198,7 +195,7 @@ impl Peers {
         let Some(parent) = &mut self.parent else { return };
         parent.retry_at = None;
         let (server, address) = (parent.key, parent.address.clone());
-        match flux_sys::hosts::resolve(&address).and_then(TcpStream::connect) {
+        match Socket::connect(&address) {
             Ok(stream) => {
                 let Some(seed) = seed() else { return };
                 let security = Security::CurveClient { own: self.own.clone(), server, seed };
@@ -206,7 +203,10 @@ impl Peers {
                 self.insert(stream, zmtp, Side::Parent, mono, registry, tokens);
             }
             Err(error) => {
-                stderr::line(&format!("flux-broker: cannot connect to the parent broker at {address}: {error}"));
+                // A local socket that is not there yet is nothing to speak of at once.
+                if !address.starts_with(LOCAL) || parent.pause_ms > 1000 {
+                    stderr::line(&format!("flux-broker: cannot connect to the parent broker at {address}: {error}"));
+                }
                 self.retry_later(mono);
             }
         }
@@ -220,7 +220,7 @@ impl Peers {
 
     fn insert(
         &mut self,
-        mut stream: TcpStream,
+        mut stream: Socket,
         zmtp: Connection,
         side: Side,
         mono: Mono,
@@ -228,14 +228,11 @@ impl Peers {
         tokens: &mut Tokens,
     ) {
         let token = tokens.next();
-        if let Err(error) = registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE) {
+        if let Err(error) = registry.register(stream.source(), token, Interest::READABLE | Interest::WRITABLE) {
             stderr::line(&format!("flux-broker: a link could not be watched: {error}"));
             return;
         }
-        // Fails on a socket that is not connected yet; then it is done when it is.
-        let _ = stream.set_nodelay(true);
-        if let Some(Err(error)) = self.user_timeout.map(|timeout| flux_sys::socket::set_user_timeout(&stream, timeout))
-        {
+        if let Err(error) = stream.tune(self.user_timeout) {
             stderr::line(&format!("flux-broker: tbon.tcp_user_timeout has no effect: {error}"));
         }
         let handshake = Duration::from_millis(HANDSHAKE_MS_MAX);
@@ -309,8 +306,7 @@ impl Peers {
         match (peer.told, peer.side) {
             (true, _) => inbox.extend([Input::LinkDown { link: link_of(token), why: why.to_owned() }]),
             (false, Side::Child) => {
-                let from =
-                    peer.stream.peer_addr().map_or_else(|_| "a broker".to_owned(), |address| address.to_string());
+                let from = peer.stream.peer().unwrap_or_else(|| "a broker".to_owned());
                 stderr::line(&format!("flux-broker: {from} was not let in: {why}"));
             }
             (false, Side::Parent) => {

@@ -14,8 +14,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::place::Place;
-use crate::PeersSetup;
 use crate::limits::CONFIG_FILE_BYTES_MAX;
+use crate::socket::LOCAL;
+use crate::{Door, PeersSetup};
 
 /// Why the table is of no use.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl fmt::Display for HostsError {
                 write!(f, "curve_cert {path} may be read by others (mode {:o}); chmod 600 it", mode & 0o777)
             }
             Self::Io { path, error } => write!(f, "curve_cert {path}: {}", crate::file::errno_of(error)),
-            Self::Endpoint { uri } => write!(f, "{uri} is not tcp://ADDRESS:PORT"),
+            Self::Endpoint { uri } => write!(f, "{uri} is not tcp://ADDRESS:PORT or ipc://PATH"),
             Self::NoEndpoint { host, key } => write!(f, "{host} has no {key}, and there is no default_{key}"),
             Self::Listen { uri, error } => write!(f, "could not listen at {uri}: {}", crate::file::errno_of(error)),
         }
@@ -161,8 +162,13 @@ pub(super) fn place(config: &Value, attrs: &mut Attrs, hostname: &str) -> Result
         Some(parent) => {
             let host = &hosts[parent as usize];
             let uri = table.endpoint(host, host.connect.as_ref(), "connect")?;
-            let (name, port) = split(&uri)?;
-            let address = format!("{name}:{port}");
+            let address = match uri.starts_with(LOCAL) {
+                true => uri.clone(),
+                false => {
+                    let (name, port) = split(&uri)?;
+                    format!("{name}:{port}")
+                }
+            };
             attrs.set("tbon.parent-endpoint", uri);
             Some((address, cert.keys.public))
         }
@@ -202,9 +208,12 @@ fn split(uri: &str) -> Result<(&str, u16), HostsError> {
     }
 }
 
-fn listen(uri: &str, ipv6: bool) -> Result<TcpListener, HostsError> {
-    let (name, port) = split(uri)?;
+fn listen(uri: &str, ipv6: bool) -> Result<Door, HostsError> {
     let error = |error| HostsError::Listen { uri: uri.to_owned(), error };
+    if let Some(path) = uri.strip_prefix(LOCAL) {
+        return Door::local(path).map_err(error);
+    }
+    let (name, port) = split(uri)?;
     let address = match name.trim_start_matches('[').trim_end_matches(']') {
         "*" if ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -215,7 +224,7 @@ fn listen(uri: &str, ipv6: bool) -> Result<TcpListener, HostsError> {
                 .map_err(error)?,
         },
     };
-    TcpListener::bind((address, port)).map_err(error)
+    TcpListener::bind((address, port)).map(Door::Tcp).map_err(error)
 }
 
 #[cfg(test)]

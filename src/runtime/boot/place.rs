@@ -12,7 +12,7 @@ use flux_wire::crypto::{KEY_LEN, KeyPair, PublicKey};
 use serde_json::Value;
 
 use super::hosts::{self, HostsError};
-use crate::PeersSetup;
+use crate::{Door, PeersSetup};
 
 /// Why the brokers did not find one another.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ pub(super) enum PlaceError {
         hint: String,
         why: String,
     },
+    /// `broker.boot-method` is none of ours.
+    Method {
+        name: String,
+    },
+    NoTable,
+    NoPmi,
 }
 
 impl fmt::Display for PlaceError {
@@ -46,6 +52,11 @@ impl fmt::Display for PlaceError {
             Self::Card { rank, text } => write!(f, "rank {rank} says of itself {text:?}, which is malformed"),
             Self::Listen { address, error } => write!(f, "could not listen at {address}: {error}"),
             Self::Hint { hint, why } => write!(f, "tbon.interface-hint={hint}: {why}"),
+            Self::Method { name } => {
+                write!(f, "broker.boot-method={name}: use config ([bootstrap]), simple (PMI-1) or single")
+            }
+            Self::NoTable => f.write_str("broker.boot-method=config: the configuration has no [bootstrap]"),
+            Self::NoPmi => f.write_str("broker.boot-method=simple: PMI_FD not found in environ"),
             Self::Random(error) => write!(f, "could not draw a key: {error}"),
         }
     }
@@ -84,14 +95,23 @@ impl Place {
         hostname: &str,
         env: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Place, PlaceError> {
-        if attrs.get("broker.boot-method") == Some("single") {
-            return Ok(Place::single());
+        if let Some(topology) = attrs.get("tbon.topo").filter(|name| *name != "custom") {
+            Tree::named(topology, 1)?;
         }
-        if let Some(table) = config.get("bootstrap") {
-            return hosts::place(table, attrs, hostname).map_err(PlaceError::Hosts);
+        let method = attrs.get("broker.boot-method").map(str::to_owned);
+        match method.as_deref() {
+            None | Some("config" | "simple") => {}
+            Some("single") => return Ok(Place::single()),
+            Some(other) => return Err(PlaceError::Method { name: other.to_owned() }),
+        }
+        match config.get("bootstrap").filter(|_| method.as_deref() != Some("simple")) {
+            Some(table) => return hosts::place(table, attrs, hostname).map_err(PlaceError::Hosts),
+            None if method.as_deref() == Some("config") => return Err(PlaceError::NoTable),
+            None => {}
         }
         let is_job = env("FLUX_JOB_ID").is_some();
         match Group::from_env(env)? {
+            None if method.is_some() => Err(PlaceError::NoPmi),
             None => Ok(Place::single()),
             Some(group) if group.size == 1 => {
                 // Other launchers know nothing that a broker on its own needs.
@@ -190,7 +210,7 @@ fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, Plac
     if has_children {
         attrs.set("tbon.endpoint", format!("tcp://{address}"));
     }
-    let listener = listener.map(|(socket, _)| socket);
+    let listener = listener.map(|(socket, _)| Door::Tcp(socket));
     Ok(Place { rank, tree, peers: Some(PeersSetup::new(own, allowed, listener, parent)) })
 }
 

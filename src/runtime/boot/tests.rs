@@ -61,8 +61,8 @@ fn a_broker_that_cannot_start_says_why() {
     let (file_as_dir, conf) = (format!("-Sstatedir={}", file.display()), "--conf=[".to_owned());
     let rows = [
         ("--nope", "unknown option --nope"),
-        ("-Srank=3", "-S rank=3: attribute rank is read-only"),
-        ("-Sno-such=1", "unknown attribute no-such"),
+        ("-Srank=3", "rank: attribute may not be set on the command line"),
+        ("-Sno-such=1", "no-such: unknown attribute"),
         ("-c/no/such", "configuration /no/such: No such file or directory"),
         ("-Slocal-uri=ssh://x", "local-uri ssh://x: must be local:// and an absolute path"),
         (&file_as_dir, "is not a directory"),
