@@ -7,6 +7,7 @@ mod release;
 mod scripts;
 mod siblings;
 mod state;
+mod table;
 
 use crate::query::{Host, Streams, parse_options, run};
 use std::collections::BTreeMap;
