@@ -11,6 +11,8 @@ pub(crate) type SlotShape = Vec<(TypeId, u32)>;
 
 /// Kept at once; they are made again when needed.
 const HOLDERS_COUNT_MAX: usize = 8;
+/// Notes of changes that are kept before equal ones are joined.
+const DIRTY_COUNT_MIN: usize = 1024;
 const NOWHERE: u32 = u32::MAX;
 /// No slot can be made there now.
 const FULL: i64 = i64::MAX;
@@ -174,6 +176,11 @@ impl Graph {
             let position = holders.positions.get(parent.0 as usize).copied().unwrap_or(NOWHERE);
             if position != NOWHERE && holders.dirty.last() != Some(&position) {
                 holders.dirty.push(position);
+                // Nobody may ask for this shape again: the list stays no longer than a few times the holders.
+                if holders.dirty.len() > 2 * holders.vertices.len() + DIRTY_COUNT_MIN {
+                    holders.dirty.sort_unstable();
+                    holders.dirty.dedup();
+                }
             }
         }
     }
