@@ -63,6 +63,11 @@ impl Doubt {
         (self.until, self.gone, self.batch) = (None, false, open);
     }
 
+    /// How many bytes were sent that may be taken back.
+    pub(crate) fn tail_len(&self) -> usize {
+        self.tail.len()
+    }
+
     /// What was sent is not to be compared any more.
     pub(crate) fn forget(&mut self) {
         *self = Doubt::default();

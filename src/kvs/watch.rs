@@ -468,12 +468,12 @@ fn tell_pieces(
     (open, confirmed): (u64, u64),
 ) -> Result<(), &'static str> {
     let overwritten = std::mem::take(&mut watcher.overwritten) && watcher.responded;
-    if watcher.doubt.until.is_some() && planted(Plant::TakenBackToldAgain) {
-        watcher.delivered = watcher.delivered.min(total);
-        watcher.doubt.forget();
-    }
     if let Some(until) = watcher.doubt.until {
         match watcher.doubt.compare(pieces, watcher.delivered) {
+            Compared::All if planted(Plant::TakenBackToldAgain) => {
+                watcher.delivered -= watcher.doubt.tail_len();
+                watcher.doubt.forget();
+            }
             Compared::All => watcher.doubt.end(open),
             Compared::Other(_) if overwritten && is_val => {
                 return Err("value of key watched with WATCH_APPEND overwritten");

@@ -172,7 +172,7 @@ impl World {
         // What is still on its way to subscribers and watchers arrives.
         let next = self.now + Duration::from_secs(3);
         self.run_until(next);
-        let wrong = self.history.judge();
+        let wrong = self.history.judge(self.hosts[0].life);
         for (rule, text) in wrong {
             self.violated(rule, text);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flux_broker::ConnId;
 use flux_types::{JobId, JobIdForm};
-use flux_wire::{Message, Target};
+use flux_wire::{Message, Rank, Target};
 use serde_json::{Value, json};
 
 use crate::check::{Switch, space_name};
@@ -44,11 +44,16 @@ impl World {
                 body["namespace"] = space_name(space).into();
                 self.call(at, Call::WriteSpace(space, write), "kvs.commit", Target::Any, body);
             }
+            (6, Some(space)) => {
+                // The broker here answers with what it has heard of.
+                let body = json!({"namespace": space_name(space), "key": self.some_key(), "flags": 0});
+                self.call(at, Call::Other, "kvs.lookup", Target::Any, body);
+            }
             (_, Some(space)) => {
                 let key = self.some_key();
                 let read = self.history.kvs.begin_read(&within(space, &key), self.now);
                 let body = json!({"namespace": space_name(space), "key": key, "flags": 0});
-                self.call(at, Call::ReadSpace(space, read), "kvs.lookup", Target::Any, body);
+                self.call(at, Call::ReadSpace(space, read), "kvs.lookup", Target::Rank(Rank::ROOT), body);
             }
         }
     }
@@ -201,7 +206,7 @@ impl World {
                         self.violated("streams", text);
                     }
                 }
-                Some(ENODATA) => self.history.streams.ended(stream),
+                Some(ENODATA) => self.history.streams.ended(stream, self.hosts[0].life),
                 Some(_) => {}
             },
             Call::CreateSpace(_) | Call::RemoveSpace(_) | Call::Forbidden | Call::ForbiddenStream => {}

@@ -413,7 +413,7 @@ impl World {
         match message.errno() {
             Some(Errno::ENODATA | Errno::ENOENT | Errno::EPERM) => {
                 shell.dismissed = true;
-                self.shell_is_uncertain(id); // Its job may be started afresh.
+                self.shell_is_dismissed(id);
                 self.tasks_end(id, 128 + 15);
             }
             Some(_) => {

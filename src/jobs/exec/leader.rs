@@ -44,8 +44,15 @@ pub(super) const STATUS_UNKNOWN: i32 = 1 << 8;
 
 impl JobExec {
     pub(super) fn start_job(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.recovery.is_busy() {
+            self.recovery.waiting.push(request.clone());
+            return Ok(());
+        }
         let body: StartRequest = request.decode()?;
         let id = body.id.id();
+        if self.was_begun(cx, request, id, !body.reattach && !body.look) {
+            return Ok(());
+        }
         if let Some(job) = self.jobs.get(&id) {
             // Another manager took over, or asks again: what is to be said is said to it from now on.
             if !body.reattach {
@@ -85,7 +92,10 @@ impl JobExec {
             self.dirty.remove(&id);
             match mock {
                 Some(mock) => self.start_mock(cx, id, &mock),
-                None => self.launch_parts(cx, id),
+                None => {
+                    self.mark_begun(cx, id);
+                    self.launch_parts(cx, id);
+                }
             }
         }
         Ok(())
@@ -488,6 +498,9 @@ impl JobExec {
     /// The end is on disk: shells and directories may go.
     pub(super) fn settled(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.remove(&id) else { return };
+        if job.mock.is_none() {
+            self.unmark_begun(cx, &job.plain_id());
+        }
         for part in &job.parts {
             if let Some(tag) = part.launch {
                 self.pending.remove(&tag);

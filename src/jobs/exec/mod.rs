@@ -5,6 +5,7 @@
 //! shell, and passes its events on. Orders go the other way with `job-exec.order`.
 
 mod absent;
+mod begun;
 mod config;
 mod guest;
 mod job;
@@ -59,6 +60,8 @@ enum Pending {
     /// A job directory is made, for a shell.
     Node(JobId, Box<SpawnSpec>),
     Recover(recover::Step),
+    /// The directory of a job that is begun.
+    Begun(JobId),
 }
 
 /// The service.
@@ -181,6 +184,11 @@ impl Service for JobExec {
         }
         match self.pending.remove(&tag) {
             Some(Pending::Node(id, spec)) => self.on_node_step(cx, id, *spec, completion),
+            Some(Pending::Begun(id)) => {
+                if let Completion::Failed(fault) = completion {
+                    self.not_begun(cx, id, &fault);
+                }
+            }
             Some(Pending::Recover(step)) => self.on_recover_step(cx, step, completion),
             _ => {}
         }

@@ -17,6 +17,9 @@ use super::{HELLO_WAIT, JobExec, Pending, RETRY_PAUSE};
 pub(super) enum Step {
     JobsDirectory,
     Names,
+    /// The leader's own.
+    BegunDirectory,
+    BegunNames,
     /// Is the shell alive? Asked at the start.
     Lock(JobId),
     /// Asked again, as it has not said hello.
@@ -35,6 +38,8 @@ pub(super) struct Recovery {
     pub waiting: Vec<Message>,
     /// Jobs whose shell never took its lock: it never started a task.
     pub unstarted: BTreeSet<JobId>,
+    /// Jobs that an earlier leader had begun.
+    pub begun: BTreeSet<JobId>,
 }
 
 impl Recovery {
@@ -83,6 +88,7 @@ impl JobExec {
         if cx.node.statedir.is_some() {
             let path = jobs_dir(cx);
             self.step(cx, FileOp::MakeDir { path, mode: 0o700 }, Step::JobsDirectory);
+            self.recover_begun(cx);
         }
     }
 
@@ -125,6 +131,11 @@ impl JobExec {
             }
             (Step::Said(id, status), said) => self.on_said(cx, id, status, said),
             (Step::Spool(id, status, exit), _) => self.on_remains(cx, id, Remains::read(status, &exit, &[])),
+            (Step::BegunDirectory, Completion::Done) => self.list_begun(cx),
+            (Step::BegunNames, Completion::Names(names)) => self.on_begun_names(&names),
+            (Step::BegunDirectory | Step::BegunNames, other) => {
+                cx.log(LogLevel::Err, format!("job-exec: cannot read what was begun: {other:?}"));
+            }
             (Step::JobsDirectory | Step::Names, other) => {
                 cx.log(LogLevel::Err, format!("job-exec: cannot read {}: {other:?}", jobs_dir(cx)));
             }
@@ -141,6 +152,7 @@ impl JobExec {
             let outcome = match request.topic() {
                 "job-exec.launch" => self.launch(cx, &request),
                 "job-exec.order" => self.order(cx, &request),
+                "job-exec.start" => self.start_job(cx, &request),
                 _ => self.shell_hello(cx, &request),
             };
             if let Err(fault) = outcome {

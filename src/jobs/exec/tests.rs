@@ -597,4 +597,19 @@ fn signals_from_the_manager_wait_for_the_shell() {
     assert_eq!(JobId(ID).to_string(), "ƒNH");
 }
 
+#[test]
+fn a_job_whose_start_was_not_stored_is_not_started_again() {
+    let mut world = World::new(true);
+    world.start(false, Value::Null, 0.0);
+    world.hello();
+    assert_eq!(world.spawned.len(), 1);
+    world.logs.clear(); // The broker is killed before anything of it is in the log.
+    world.files.insert("/run/begun/fNH/".into(), vec![]); // A directory of the played file system.
+    let mut world = world.restart();
+    world.start(false, Value::Null, 0.0);
+    assert_eq!(world.spawned.len(), 0);
+    assert_eq!(world.said(), ["exception", "release"]);
+    assert!(world.manager[0].1["note"].as_str().unwrap().contains("it is not started again"));
+}
+
 mod barriers;

@@ -223,7 +223,7 @@ impl JobManager {
             }
             JobState::Sched => self.enqueue(cx, id),
             JobState::Run => {
-                if job.may_start() && !self.begin_prolog(cx, id) {
+                if job.may_start() && (!self.begin_prolog(cx, id) || planted(Plant::PrologsNotAwaited)) {
                     self.send_start(cx, id);
                 }
             }

@@ -145,7 +145,7 @@ impl Job {
 
     /// Nothing holds a start back (RFC 21: prologs do).
     pub(super) fn may_start(&self) -> bool {
-        self.state == JobState::Run && (self.perilogs == 0 || planted(Plant::PrologsNotAwaited))
+        self.state == JobState::Run && self.perilogs == 0
     }
 
     /// Resources may go back: nothing runs on them any more and no epilog holds them.

@@ -61,6 +61,13 @@ impl World {
         self.history.exec.finished.insert((shell.job, shell.rank), status);
     }
 
+    /// It is ended early: what it says in the end may not be heard. Its job is not started afresh.
+    pub(crate) fn shell_is_dismissed(&mut self, id: ShellId) {
+        let shell = &self.shells[&id];
+        self.history.exec.finished.remove(&(shell.job, shell.rank));
+        self.history.exec.uncertain.insert(shell.job);
+    }
+
     /// What was known of the shell may be lost with the power of its machine or of rank 0: its job may be started afresh (ADR 2).
     pub(crate) fn shell_is_uncertain(&mut self, id: ShellId) {
         let shell = &self.shells[&id];

@@ -45,15 +45,15 @@ impl History {
         self.kvs.watcher_gone(conn);
     }
 
-    /// Everything that is wrong: the checker and a sentence.
-    pub(crate) fn judge(&self) -> Vec<(&'static str, String)> {
+    /// Everything that is wrong, in life `life` of rank 0: the checker and a sentence.
+    pub(crate) fn judge(&self, life: u32) -> Vec<(&'static str, String)> {
         let mut wrong: Vec<(&'static str, String)> = Vec::new();
         wrong.extend(self.kvs.judge().into_iter().map(|text| ("kvs", text)));
         wrong.extend(self.events.judge().into_iter().map(|text| ("events", text)));
         wrong.extend(self.jobs.judge(&self.exec).into_iter().map(|text| ("jobs", text)));
         wrong.extend(self.jobs.judge_order(&self.exec).into_iter().map(|text| ("jobs", text)));
         wrong.extend(self.judge_grants().into_iter().map(|text| ("site", text)));
-        let logs = self.streams.judge(|id| self.jobs.final_log(id));
+        let logs = self.streams.judge(life, |id| self.jobs.final_log(id));
         wrong.extend(logs.into_iter().map(|text| ("streams", text)));
         wrong
     }
