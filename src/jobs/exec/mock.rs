@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use flux_service::Cx;
+use flux_service::{Cx, Fault, Outcome};
 use flux_types::{JobId, parse_fsd};
+use flux_wire::{Errno, Message};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::JobExec;
 use super::job::{Mock, Phase};
+use crate::body::WireId;
 
 /// What the job asks for.
 #[derive(Debug, PartialEq)]
@@ -16,6 +19,19 @@ pub(super) struct Asked {
     duration: Option<f64>,
     status: i32,
     exception: Option<String>,
+    /// It starts, and without a duration ends, when it is told to.
+    overridden: bool,
+    /// After a restart it is over.
+    reattach_finish: bool,
+}
+
+/// `job-exec.override`
+#[derive(Deserialize)]
+struct Override {
+    event: String,
+    jobid: WireId,
+    #[serde(default)]
+    status: i32,
 }
 
 const SIGTERM: i32 = 15;
@@ -29,7 +45,13 @@ pub(super) fn asked(jobspec: &Value) -> Option<Asked> {
         duration: run.or(limit).filter(|seconds| seconds.is_finite()),
         status: test.get("wait_status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok()).unwrap_or(0),
         exception: test.get("mock_exception").and_then(Value::as_str).map(str::to_owned),
+        overridden: is_set(test.get("override")),
+        reattach_finish: is_set(test.get("reattach_finish")),
     })
+}
+
+fn is_set(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| value.as_i64().map_or(value == &json!(true), |number| number != 0))
 }
 
 impl JobExec {
@@ -43,6 +65,18 @@ impl JobExec {
         if asked.exception.as_deref() == Some("init") {
             return self.raise(cx, id, 0, "exec", "mock initialization exception generated", None);
         }
+        let is_over = job.reattach && asked.reattach_finish;
+        if asked.overridden && !job.reattach {
+            return; // Until somebody says so.
+        }
+        self.run_mock(cx, id, asked);
+        if is_over {
+            self.end_mock(cx, id, 0);
+        }
+    }
+
+    fn run_mock(&mut self, cx: &mut Cx<'_>, id: JobId, asked: &Asked) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Running;
         job.announced = true;
         let seconds = asked.duration.map(|seconds| seconds.clamp(0.0, 1e9));
@@ -55,6 +89,36 @@ impl JobExec {
         if asked.exception.as_deref() == Some("run") {
             self.raise(cx, id, 0, "exec", "mock run exception generated", None);
         }
+    }
+
+    /// A job in override mode starts or ends because its owner says so.
+    pub(super) fn override_mock(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        let body: Override = request.decode()?;
+        let id = body.jobid.id();
+        let fault = |errno, text: &str| Err(Fault::new(errno, text));
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.mock.is_some()) else {
+            return fault(Errno::ENOENT, "Job not found");
+        };
+        if request.cred.userid != job.userid {
+            return fault(Errno::EPERM, "Permission denied");
+        }
+        let Some(asked) = asked(job.jobspec()).filter(|asked| asked.overridden) else {
+            return fault(Errno::EINVAL, "Job not in exec override mode");
+        };
+        match (body.event.as_str(), job.announced) {
+            ("start", true) => return fault(Errno::EINVAL, "Job already running"),
+            ("start", false) => self.run_mock(cx, id, &asked),
+            ("finish", false) => return fault(Errno::EINVAL, "Job not running"),
+            ("finish", true) => {
+                if let Some(mock) = &mut job.mock {
+                    mock.status = body.status;
+                }
+                self.end_mock(cx, id, 0);
+            }
+            _ => return fault(Errno::EINVAL, "Invalid event"),
+        }
+        cx.respond_empty(request);
+        Ok(())
     }
 
     pub(super) fn ring_mock(&mut self, cx: &mut Cx<'_>, id: JobId) {

@@ -121,6 +121,7 @@ impl Service for JobExec {
         Handler::owner("job-exec.expiration", JobExec::set_expiration),
         Handler::owner("job-exec.ended", JobExec::ended),
         Handler::user("job-exec.critical-ranks", JobExec::set_critical_ranks),
+        Handler::user("job-exec.override", JobExec::override_mock),
         Handler::event("job-exception", JobExec::exception),
         // Each node's.
         Handler::owner("job-exec.launch", JobExec::launch),

@@ -613,3 +613,24 @@ fn a_job_whose_start_was_not_stored_is_not_started_again() {
 }
 
 mod barriers;
+
+#[test]
+fn a_mock_job_in_override_mode_starts_and_ends_as_it_is_told() {
+    let mut world = World::new(true);
+    world.start(false, json!({"override": 1}), 0.0);
+    assert!(world.said().is_empty());
+    let tell = |world: &mut World, event: &str, status: i32| {
+        world.request("job-exec.override", Flags::NORESPONSE, json!({"event": event, "jobid": ID, "status": status}));
+    };
+    tell(&mut world, "finish", 0);
+    tell(&mut world, "nothing", 0);
+    assert!(world.said().is_empty(), "it has not started");
+    tell(&mut world, "start", 0);
+    tell(&mut world, "start", 0);
+    assert_eq!(world.said(), ["start"]);
+    tell(&mut world, "finish", 256);
+    world.settle_down();
+    assert_eq!(world.said(), ["start", "finish", "release"]);
+    let (_, data) = world.manager.iter().find(|(kind, _)| kind == "finish").unwrap();
+    assert_eq!(data["status"], 256);
+}

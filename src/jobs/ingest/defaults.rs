@@ -66,6 +66,9 @@ pub(super) fn constrain_to_queue(config: &Value, mut jobspec: Value) -> Result<V
     }
     let system = system_of(&mut jobspec)?;
     let name = system.get("queue").and_then(Value::as_str).unwrap_or("");
+    if !name.is_empty() && queue(config, name).is_none() {
+        return Err(Fault::new(Errno::EPERM, format!("Invalid queue '{name}' specified")));
+    }
     if let Some(properties) = membership(config, name) {
         constrain(system, properties);
     }

@@ -34,6 +34,7 @@ const FOR_GUESTS: &[&str] = &[
     "groups.stats-get",
     "job-exec.critical-ranks",
     "job-exec.disconnect",
+    "job-exec.override",
     "job-exec.shell-events",
     "job-exec.shell-hello",
     "job-info.disconnect",

@@ -157,7 +157,7 @@ fn start(matches: &ArgMatches, start: bool, cx: &mut Context) -> CmdResult {
     let mut flux = cx.open()?;
     let (name, all) = (text(matches, "QUEUE"), matches.get_flag("all"));
     if name.is_none() && !all && !names(&mut flux)?.is_empty() {
-        return Err(CmdError::new("Named queues are defined. Specify queues or use --all."));
+        return Err(CmdError::new("ERROR: Named queues are defined. Specify queues or use --all."));
     }
     let mut request = json!({"start": start, "all": all, "nocheckpoint": false});
     if let Some(name) = name {
@@ -169,7 +169,7 @@ fn start(matches: &ArgMatches, start: bool, cx: &mut Context) -> CmdResult {
             request["reason"] = json!(reason);
         }
     }
-    flux.call("job-manager.queue-start", ROOT, request).map_err(CmdError::calling("start"))?;
+    flux.call("job-manager.queue-start", ROOT, request).map_err(CmdError::calling("ERROR: start"))?;
     if !matches.get_flag("quiet") {
         print_status(matches, Part::Start, &mut flux, cx)?;
         if matches.get_flag("verbose") {
