@@ -3,11 +3,12 @@
 //! Shells start before the store has the events that say so (ADR 2). If the broker is killed in between, the job is in the queue
 //! again when it is back, and would be started a second time. The directories tell: such a job ends with an exception.
 
-use flux_service::{Cx, Fault, FileOp};
+use flux_service::{Completion, Cx, FileOp};
 use flux_types::JobId;
 use flux_wire::Message;
 use serde_json::json;
 
+use super::leader::STATUS_UNKNOWN;
 use super::recover::Step;
 use super::{JobExec, Pending};
 
@@ -37,17 +38,29 @@ impl JobExec {
         self.recovery.begun = names.iter().filter_map(|name| JobId::parse(name).ok()).collect();
     }
 
-    /// Before the shells of a job are asked for.
-    pub(super) fn mark_begun(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let Some(job) = self.jobs.get(&id).filter(|_| cx.node.statedir.is_some()) else { return };
+    /// The shells of a job are asked for, once it is marked as begun.
+    pub(super) fn begin(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        if cx.node.statedir.is_none() {
+            return self.launch_parts(cx, id);
+        }
         let path = Self::begun_dir(cx, &job.plain_id());
         let tag = cx.file(FileOp::MakeDir { path, mode: 0o700 });
         self.pending.insert(tag, Pending::Begun(id));
     }
 
-    /// It cannot be made: a job that could be started twice does not run.
-    pub(super) fn not_begun(&mut self, cx: &mut Cx<'_>, id: JobId, fault: &Fault) {
-        self.raise(cx, id, 0, "exec", &fault.message(), None);
+    /// It is marked; or it cannot be, and a job that could be started twice does not run.
+    pub(super) fn on_begun(&mut self, cx: &mut Cx<'_>, id: JobId, completion: &Completion) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let (shells, killed) = (job.parts.len(), job.killing.is_some());
+        if let Completion::Failed(fault) = completion {
+            self.raise(cx, id, 0, "exec", &fault.message(), None);
+        } else if !killed {
+            return self.launch_parts(cx, id);
+        }
+        for shell in 0..shells {
+            self.shell_ended(cx, id, shell, STATUS_UNKNOWN);
+        }
     }
 
     /// The job is over, and stored as such.

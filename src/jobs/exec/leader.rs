@@ -39,6 +39,16 @@ enum NodeSays {
 /// Barriers of tasks, with data; the others are the shells' own.
 const PMI: &str = "pmi-";
 
+/// Who went through barrier `passed` went through `name`, too: shells come to `init`, to `start`, and then to those of their tasks.
+fn is_beyond(passed: &str, name: &str) -> bool {
+    let place = |name: &str| match name {
+        "init" => Some(0),
+        "start" => Some(1),
+        _ => name.strip_prefix(PMI)?.parse::<u64>().ok()?.checked_add(2),
+    };
+    passed == name || place(passed).zip(place(name)).is_some_and(|(passed, name)| passed >= name)
+}
+
 /// The wait status of a shell that nobody knows the end of: never a success.
 pub(super) const STATUS_UNKNOWN: i32 = 1 << 8;
 
@@ -92,10 +102,7 @@ impl JobExec {
             self.dirty.remove(&id);
             match mock {
                 Some(mock) => self.start_mock(cx, id, &mock),
-                None => {
-                    self.mark_begun(cx, id);
-                    self.launch_parts(cx, id);
-                }
+                None => self.begin(cx, id),
             }
         }
         Ok(())
@@ -367,12 +374,12 @@ impl JobExec {
             let rank = job.parts[shell].rank;
             return cx.notify("job-exec.order", Target::Rank(rank), json!({"id": id.0, "command": command}));
         }
-        let is_behind = job.parts.iter().any(|part| part.passed.as_deref() == Some(name));
+        let beyond = job.parts.iter().filter_map(|part| part.passed.clone()).find(|passed| is_beyond(passed, name));
         let barrier = job.barriers.entry(name.to_owned()).or_default();
         barrier.here.insert(shell as u32);
         barrier.data.extend(data.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
-        if is_behind {
-            return self.ended_beyond(cx, id, name);
+        if let Some(passed) = beyond {
+            return self.ended_beyond(cx, id, &passed);
         }
         if barrier.here.count() < job.parts.len() {
             if name == FIRST_BARRIER && barrier.here.count() == 1 {
@@ -385,20 +392,23 @@ impl JobExec {
         self.release_barrier(cx, id, name, data);
     }
 
-    /// A shell has ended that went through this barrier. Those that still wait in it do so because a former leader was lost as
-    /// it let them go.
-    fn ended_beyond(&mut self, cx: &mut Cx<'_>, id: JobId, name: &str) {
+    /// A shell has ended that went through this barrier, and so through all before it. Those that still wait in one of them do so
+    /// because a former leader was lost as it let them go.
+    fn ended_beyond(&mut self, cx: &mut Cx<'_>, id: JobId, passed: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if job.barriers.remove(name).is_none() {
-            return;
+        let behind: Vec<String> = job.barriers.keys().filter(|name| is_beyond(passed, name)).cloned().collect();
+        for name in behind {
+            let Some(job) = self.jobs.get_mut(&id) else { return };
+            job.barriers.remove(&name);
+            if name.starts_with(PMI) {
+                // What all had put went with the leader and with the shell.
+                let note = format!("the data of barrier {name} was lost as the leader of the job was restarted");
+                self.raise(cx, id, 0, "exec", &note, None);
+                continue;
+            }
+            job.released.retain(|(released, _)| *released != name);
+            self.release_barrier(cx, id, &name, Map::new());
         }
-        if name.starts_with(PMI) {
-            // What all had put went with the leader and with the shell.
-            let note = format!("the data of barrier {name} was lost as the leader of the job was restarted");
-            return self.raise(cx, id, 0, "exec", &note, None);
-        }
-        job.released.retain(|(released, _)| released != name);
-        self.release_barrier(cx, id, name, Map::new());
     }
 
     /// A shell that is back has been through this barrier: so may all that wait in it, should a former leader have let them go.

@@ -185,11 +185,7 @@ impl Service for JobExec {
         }
         match self.pending.remove(&tag) {
             Some(Pending::Node(id, spec)) => self.on_node_step(cx, id, *spec, completion),
-            Some(Pending::Begun(id)) => {
-                if let Completion::Failed(fault) = completion {
-                    self.not_begun(cx, id, &fault);
-                }
-            }
+            Some(Pending::Begun(id)) => self.on_begun(cx, id, &completion),
             Some(Pending::Recover(step)) => self.on_recover_step(cx, step, completion),
             _ => {}
         }

@@ -80,3 +80,15 @@ fn an_earlier_barrier_is_no_matter() {
     let released = |command: &Value| command["type"] == "barrier";
     assert!(!told_to_far(&world).iter().any(released), "the first shell ended before it had started its tasks");
 }
+
+#[test]
+fn a_shell_that_begins_again_waits_for_none_that_has_ended() {
+    let mut world = of_two_nodes();
+    far_says(&mut world, json!({"type": "started"}));
+    far_says(&mut world, json!({"type": "events", "events": [[1, barrier("init")]]}));
+    world.tell(1, &[finish_beyond("start")]);
+    far_says(&mut world, json!({"type": "events", "events": [[2, barrier("start")]]}));
+    let told = told_to_far(&world);
+    let released: Vec<&Value> = told.iter().filter(|it| it["type"] == "barrier").map(|it| &it["name"]).collect();
+    assert_eq!(released, ["init", "start"]);
+}
