@@ -8,6 +8,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: flux_sys::alloc::Allocator = flux_sys::alloc::Allocator;
 
+/// Small blocks that a command keeps for its next allocations.
+const SPARE_MEMORY_BYTES: usize = 4 << 20;
+
 #[derive(Debug, PartialEq, Eq)]
 enum Role {
     Broker,
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
         Role::Shell => flux_shellrun::main(&std::env::args_os().skip(1).collect::<Vec<_>>()),
         Role::ResourceQuery => flux_ionquery::main(std::env::args_os().skip(1)),
         Role::Cli => {
+            // Listings are as many small values as a broker's jobs.
+            flux_sys::alloc::cache(SPARE_MEMORY_BYTES);
             let programs = flux_cmd::Programs { broker: |args| flux_runtime::broker_main(args), tools: TOOLS };
             flux_cmd::main(std::env::args_os().collect(), programs)
         }

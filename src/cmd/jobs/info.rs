@@ -9,6 +9,7 @@ use flux_types::json::to_spaced_string;
 use flux_types::{JobId, JobIdForm, JobResult, JobState, StateSet, format_fsd_listing};
 use serde_json::{Map, Value as Json, json};
 
+use super::attributes::Attributes;
 use super::instance::Instance;
 use crate::format::{Row, Value};
 use crate::frame::timefmt;
@@ -48,7 +49,7 @@ impl Shared {
 /// One job.
 #[derive(Clone, Debug)]
 pub(crate) struct JobInfo {
-    pub(crate) fields: Map<String, Json>,
+    pub(crate) fields: Attributes,
     pub(crate) instance: Option<Rc<Instance>>,
     /// Why it does not run, if that was asked for and there is a reason.
     pub(crate) explain: Option<String>,
@@ -59,6 +60,11 @@ impl JobInfo {
     /// `None` if the answer is no job.
     pub(crate) fn new(job: Json, shared: &Rc<Shared>) -> Option<JobInfo> {
         let Json::Object(fields) = job else { return None };
+        JobInfo::of(fields.into(), shared)
+    }
+
+    /// `None` if they have no id.
+    pub(crate) fn of(fields: Attributes, shared: &Rc<Shared>) -> Option<JobInfo> {
         fields.get("id")?.as_u64()?;
         Some(JobInfo { fields, instance: None, explain: None, shared: Rc::clone(shared) })
     }

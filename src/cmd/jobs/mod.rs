@@ -1,5 +1,6 @@
 //! `flux jobs`: lists jobs.
 
+pub(crate) mod attributes;
 pub(crate) mod explain;
 pub(crate) mod fields;
 pub(crate) mod info;

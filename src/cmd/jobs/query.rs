@@ -6,8 +6,10 @@ use std::rc::Rc;
 use clap::ArgMatches;
 use flux_client::{Errno, Fault, Handle, Target};
 use flux_types::{Hostlist, Idset, IdsetFormat, JobId, JobResult, StateSet};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::attributes::Attributes;
 use super::info::{JobInfo, Shared};
 use crate::frame::CmdError;
 use crate::frame::args::{text, texts};
@@ -16,6 +18,12 @@ use crate::submit::refused;
 
 /// On the wire, every user.
 const ALL_USERS: u32 = u32::MAX;
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    jobs: Vec<Attributes>,
+}
 
 /// Which jobs.
 #[derive(Clone, Debug, Default)]
@@ -134,11 +142,10 @@ impl Query {
         let body = json!({"max_entries": self.max_entries, "attrs": attributes, "since": self.since,
             "constraint": self.constraint()});
         let mut jobs = Vec::new();
-        for answer in flux.stream("job-list.list", Target::Any, body)? {
-            let mut answer = answer?;
-            if let Value::Array(list) = answer["jobs"].take() {
-                jobs.extend(list.into_iter().filter_map(|job| JobInfo::new(job, shared)));
-            }
+        let mut answers = flux.stream("job-list.list", Target::Any, body)?;
+        while let Some(answer) = answers.next_message()? {
+            let Answer { jobs: part } = answer.decode().map_err(flux_client::ClientError::from)?;
+            jobs.extend(part.into_iter().filter_map(|job| JobInfo::of(job, shared)));
         }
         Ok(jobs)
     }

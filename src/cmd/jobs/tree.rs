@@ -218,7 +218,7 @@ impl Walk {
                 JobInfo::new(job, &self.shared).ok_or_else(|| refused("cannot describe this instance"))?
             }
         };
-        job.fields.insert("ranks".to_owned(), json!(format!("0-{}", size.saturating_sub(1))));
+        job.fields.insert("ranks", json!(format!("0-{}", size.saturating_sub(1))));
         if self.labels.wants_instances {
             job.instance = Instance::of(&job);
         }

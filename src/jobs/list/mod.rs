@@ -41,7 +41,8 @@ struct Waiting {
 /// The job-list service.
 #[derive(Debug, Default)]
 pub struct JobList {
-    jobs: BTreeMap<JobId, Record>,
+    /// Boxed: a tree whose keys only grow is half empty.
+    jobs: BTreeMap<JobId, Box<Record>>,
     /// Highest priority first, then oldest.
     pending: BTreeSet<(Reverse<i64>, JobId)>,
     /// Last started first, then newest.
@@ -235,7 +236,7 @@ impl JobList {
                 self.unlist(&job);
                 job
             }
-            None => Record::new(id),
+            None => Box::new(Record::new(id)),
         };
         if let Some(jobspec) = &told.jobspec {
             job.set_jobspec(&mut self.pool, self.outlines.of(jobspec), jobspec);
@@ -259,7 +260,7 @@ impl JobList {
             match Record::of_line(&mut self.pool, line) {
                 // What was told as it happened is not told again.
                 Some(job) if self.jobs.contains_key(&job.id) => {}
-                Some(job) => self.enlist(cx, job),
+                Some(job) => self.enlist(cx, Box::new(job)),
                 None => cx.log(LogLevel::Err, "job-manager.events-journal: a line that is no job"),
             }
         }
@@ -272,7 +273,7 @@ impl JobList {
         self.inactive.remove(&(Reverse(job.times.inactive), Reverse(job.id)));
     }
 
-    fn enlist(&mut self, cx: &mut Cx<'_>, job: Record) {
+    fn enlist(&mut self, cx: &mut Cx<'_>, job: Box<Record>) {
         self.stats.add(&job);
         let id = job.id;
         match job.state {

@@ -117,6 +117,8 @@ impl JobManager {
         let waits = job.state == JobState::Sched && !job.alloc_queued && !job.alloc_pending;
         if waits && job.priority != priority::MIN && self.queues.is_started(job.queue.as_deref()) {
             job.alloc_queued = true;
+            // It may wait long.
+            job.eventlog.shrink_to_fit();
             self.alloc.queue.insert((Reverse(job.priority), id));
         }
     }
@@ -342,8 +344,8 @@ impl JobManager {
         if !request.is_streaming() {
             return Err(Fault::new(Errno::EPROTO, "sched-hello is a streaming request"));
         }
-        let holds = |job: &&Job| (job.has_resources || job.forsaken && job.shells) && !job.bypasses();
-        for job in self.jobs.values().filter(holds) {
+        let holds = |job: &Job| (job.has_resources || job.forsaken && job.shells) && !job.bypasses();
+        for job in self.jobs.values().filter(|job| holds(job)) {
             if planted(Plant::HelloForgetsJobs) {
                 break;
             }

@@ -64,7 +64,7 @@ impl JobManager {
         };
         let queued = self.alloc.queued().map(|id| &self.jobs[&id]);
         let others = self.jobs.values().filter(|job| !job.alloc_queued);
-        let jobs: Vec<Value> = queued.chain(others).take(max).map(listed).collect();
+        let jobs: Vec<Value> = queued.chain(others).take(max).map(|job| listed(job)).collect();
         cx.respond(request, json!({"jobs": jobs}));
         Ok(())
     }

@@ -68,7 +68,8 @@ enum Pending {
 /// The job manager. See the module's text.
 #[derive(Debug)]
 pub struct JobManager {
-    jobs: BTreeMap<JobId, job::Job>,
+    /// Boxed: a tree whose keys only grow is half empty.
+    jobs: BTreeMap<JobId, Box<job::Job>>,
     archive: archive::Archive,
     index: index::Index,
     max_id: JobId,
@@ -286,7 +287,7 @@ impl Service for JobManager {
     }
 
     fn check(&self) {
-        self.jobs.values().for_each(job::Job::check);
+        self.jobs.values().for_each(|job| job.check());
         self.check_alloc();
         self.check_archive();
         let running = self.jobs.values().filter(|job| flux_types::StateSet::RUNNING.contains(job.state)).count();

@@ -309,8 +309,8 @@ impl JobManager {
 
     /// Every job in SCHED state stands in line if its queue is started, and does not if it is stopped.
     pub(super) fn apply_queues(&mut self, cx: &mut Cx<'_>) {
-        let waiting = |job: &&super::job::Job| job.state == JobState::Sched;
-        let ids: Vec<JobId> = self.jobs.values().filter(waiting).map(|job| job.id).collect();
+        let waiting = |job: &super::job::Job| job.state == JobState::Sched;
+        let ids: Vec<JobId> = self.jobs.values().filter(|job| waiting(job)).map(|job| job.id).collect();
         for id in ids {
             let job = &self.jobs[&id];
             let started = self.queues.is_started(job.queue.as_deref());

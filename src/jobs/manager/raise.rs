@@ -103,8 +103,8 @@ impl JobManager {
 
     /// Active jobs of one user (or of all) that pass `test`.
     pub(super) fn matching(&self, userid: WireUser, test: impl Fn(&Job) -> bool) -> Vec<JobId> {
-        let of_user = |job: &&Job| userid.0 == Cred::UNKNOWN_USER || job.userid == userid.0;
-        self.jobs.values().filter(of_user).filter(|job| test(job)).map(|job| job.id).collect()
+        let of_user = |job: &Job| userid.0 == Cred::UNKNOWN_USER || job.userid == userid.0;
+        self.jobs.values().filter(|job| of_user(job) && test(job)).map(|job| job.id).collect()
     }
 
     /// Posts an exception and publishes it, so that the exec service ends the shells.
@@ -136,6 +136,7 @@ impl JobManager {
     pub(super) fn active(&self, id: JobId, errno: Errno) -> Result<&Job, Fault> {
         self.jobs
             .get(&id)
+            .map(|job| &**job)
             .ok_or_else(|| Fault::new(errno, if self.archive.has(id) { "job is inactive" } else { "unknown job id" }))
     }
 }

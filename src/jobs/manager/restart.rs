@@ -236,7 +236,7 @@ impl JobManager {
         self.running += usize::from(StateSet::RUNNING.contains(job.state));
         self.wait.waitables += usize::from(job.is_waitable());
         self.loader.as_mut().expect("loading").loaded += 1;
-        self.jobs.insert(job.id, job);
+        self.jobs.insert(job.id, Box::new(job));
     }
 
     fn lost(&mut self, cx: &mut Cx<'_>, id: JobId, fault: &Fault) {

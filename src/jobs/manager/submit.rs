@@ -63,7 +63,7 @@ impl JobManager {
         };
         // Listeners get the value that is at hand, unless the environment is in it.
         job.told = new.environment.is_some().then(|| new.jobspec.clone());
-        self.jobs.insert(id, job);
+        self.jobs.insert(id, Box::new(job));
         let first = context([
             ("userid", new.userid.into()),
             ("urgency", new.urgency.into()),

@@ -70,8 +70,8 @@ impl JobManager {
 
     /// Asks the plugins again for the priorities of all jobs that wait.
     pub(super) fn reprioritize_all(&mut self, cx: &mut Cx<'_>) {
-        let waits = |job: &&Job| matches!(job.state, JobState::Priority | JobState::Sched);
-        let ids: Vec<JobId> = self.jobs.values().filter(waits).map(|job| job.id).collect();
+        let waits = |job: &Job| matches!(job.state, JobState::Priority | JobState::Sched);
+        let ids: Vec<JobId> = self.jobs.values().filter(|job| waits(job)).map(|job| job.id).collect();
         for id in ids {
             let said = self.tap(cx, id, "job.priority.get", json!({}));
             if let Some(value) = self.jobs.get(&id).and_then(|job| self.priority_for(job, &said)) {

@@ -66,7 +66,7 @@ pub(in crate::manager) struct Script {
 
 /// What a handler may look at while it runs.
 pub(super) struct Look<'a> {
-    pub(super) jobs: &'a BTreeMap<JobId, Job>,
+    pub(super) jobs: &'a BTreeMap<JobId, Box<Job>>,
     pub(super) archive: &'a Archive,
 }
 
