@@ -1,6 +1,7 @@
 //! Brokers that know one another from a file, killed and started again as a service manager would.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -201,11 +202,22 @@ fn ip(words: &str) {
     assert!(out.status.success(), "ip {words}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
+/// Puts a line into the list of skipped tests: one that is not in tests/skips.list fails the run.
+fn skipped(name: &str, why: &str) {
+    if let Some(log) = std::env::var_os("FLUX_TEST_SKIP_LOG") {
+        let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the list of skips");
+        writeln!(log, "restarts::{name}: {why}").expect("written");
+    }
+}
+
 #[test]
 fn a_host_that_is_cut_off_is_torpid_then_lost_and_comes_back() {
     let id = Command::new("id").arg("-u").output().unwrap();
     if id.stdout != b"0\n" {
-        return; // Only root makes network namespaces.
+        return skipped(
+            "a_host_that_is_cut_off_is_torpid_then_lost_and_comes_back",
+            "only root makes network namespaces",
+        );
     }
     let _hosts = Hosts::new();
     let addresses = (1..5).map(|n| format!("10.213.7.{n}:8050")).collect();
