@@ -168,6 +168,8 @@ impl Search<'_> {
             self.graph.unmark_below(at, self.dominant());
             if order.iter().all(|index| self.fill_round(at, &rounds[*index], is_exclusive)) {
                 here.is_bound = true;
+                // Whether this vertex is chosen is not known yet; if it is, nobody comes here again.
+                self.taken = before;
                 return true;
             }
         }
