@@ -245,10 +245,10 @@ fn filters_do_not_change_what_is_chosen() {
 
 /// Goal: a search that looks at the best first and stops chooses what a search of everything chooses.
 /// Method: two engines side by side, the same jobs, cancels and overruns. Seed 1051 found candidates that kept what they were
-/// not chosen with.
+/// not chosen with, 1773 an alternative that takes a range and saw too little.
 #[test]
 fn looking_at_the_best_first_changes_nothing() {
-    for seed in (1..=SEED_COUNT * 2).chain([1051]) {
+    for seed in (1..=SEED_COUNT * 2).chain([1051, 1773]) {
         let mut rng = Rng::new(seed);
         let mut world = World::new(&mut rng);
         world.config.policy = parse_policy(rng.pick(POLICIES)).expect("known");

@@ -75,7 +75,8 @@ fn union_of(slots: &[Request]) -> Vec<Request> {
     }
     let mut union: BTreeMap<TypeId, Request> = BTreeMap::new();
     for request in slots.iter().flat_map(|slot| &slot.with) {
-        let is_larger = union.get(&request.kind).is_none_or(|old| old.count.min() < request.count.min());
+        let is_larger =
+            union.get(&request.kind).is_none_or(|old| old.count.best_of_all() < request.count.best_of_all());
         if is_larger {
             union.insert(request.kind, request.clone());
         }
