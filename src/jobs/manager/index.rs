@@ -73,8 +73,9 @@ impl Index {
     }
 
     /// Begins a text if there is none, or the last is full. `active` are the jobs that are not finished.
-    fn begin(&mut self, after: JobId, active: impl Iterator<Item = JobId>) {
-        if self.len >= INDEX_LINES_MAX {
+    fn begin(&mut self, after: JobId, active: impl ExactSizeIterator<Item = JobId>) {
+        // The header names all that is open: it must not be longer than what it stands before.
+        if self.len >= INDEX_LINES_MAX.max(active.len() + self.open.len()) {
             (self.number, self.len) = (self.number + 1, 0);
         }
         if self.len > 0 {
