@@ -36,6 +36,8 @@ pub(super) struct Alloc {
     /// Of those, the ones whose priority has changed: the scheduler is told of all at once.
     reordered: BTreeSet<JobId>,
     pub(super) online: bool,
+    /// What was given back since a scheduler asked who holds what: it is told when it has put all that in its place. `None`: none asks.
+    late: Option<Vec<Value>>,
     /// Requests at a time; `None` is no limit.
     limit: Option<usize>,
     sender: Option<RouteId>,
@@ -310,14 +312,19 @@ impl JobManager {
         if job.resources.is_some() {
             self.send_release(cx, id, None);
         }
-        if let (true, Some(resources)) = (self.alloc.online, &job.resources) {
-            cx.notify("sched.free", Target::Any, json!({"id": id.0, "R": **resources, "final": true}));
+        if let Some(resources) = &job.resources {
+            let body = json!({"id": id.0, "R": **resources, "final": true});
+            self.tell_free(cx, body);
         }
     }
 
-    /// Is there a scheduler to talk to?
-    pub(super) fn is_sched_online(&self) -> bool {
-        self.alloc.online
+    /// `sched.free`, to a scheduler that knows of what is given back.
+    pub(super) fn tell_free(&mut self, cx: &mut Cx<'_>, body: Value) {
+        match &mut self.alloc.late {
+            _ if self.alloc.online => cx.notify("sched.free", Target::Any, body),
+            Some(late) => late.push(body),
+            None => {}
+        }
     }
 
     /// The scheduler is gone: jobs it was asked for go back in line until another says that it is ready.
@@ -344,6 +351,7 @@ impl JobManager {
         if !request.is_streaming() {
             return Err(Fault::new(Errno::EPROTO, "sched-hello is a streaming request"));
         }
+        self.alloc.late = Some(Vec::new());
         let holds = |job: &Job| (job.has_resources || job.forsaken && job.shells) && !job.bypasses();
         for job in self.jobs.values().filter(|job| holds(job)) {
             if planted(Plant::HelloForgetsJobs) {
@@ -370,6 +378,9 @@ impl JobManager {
         self.alloc.online = true;
         cx.log(LogLevel::Debug, format!("scheduler: ready {}", ready.mode));
         cx.respond(request, json!({"count": self.alloc.queue.len()}));
+        for body in self.alloc.late.take().unwrap_or_default() {
+            self.tell_free(cx, body);
+        }
         Ok(())
     }
 

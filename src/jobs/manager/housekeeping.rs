@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flux_service::{Cx, Fault, LogLevel, Mono, Outcome, Tag};
 use flux_types::{Idset, JobId, ResourceSet, parse_fsd};
-use flux_wire::{Errno, Message, Target};
+use flux_wire::{Errno, Message};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -295,7 +295,6 @@ impl JobManager {
 
     /// What is held on nodes that are done goes back.
     fn release_housekept(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let online = self.is_sched_online();
         let Some(held) = self.housekeeping.held.get_mut(&id) else { return };
         let done = held.rest.ranks().subtract(&held.pending);
         if done.is_empty() {
@@ -305,10 +304,8 @@ impl JobManager {
         held.rest.remove_ranks(&done);
         held.freed.extend_from(&done);
         let ranks = part.ranks();
-        if online {
-            let body = json!({"id": id.0, "R": part.to_value(), "final": held.pending.is_empty()});
-            cx.notify("sched.free", Target::Any, body);
-        }
+        let body = json!({"id": id.0, "R": part.to_value(), "final": held.pending.is_empty()});
+        self.tell_free(cx, body);
         self.send_release(cx, id, Some(&ranks));
     }
 

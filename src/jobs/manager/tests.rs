@@ -130,6 +130,23 @@ fn the_log_never_tells_of_resources_that_are_not_stored() {
 }
 
 #[test]
+fn a_scheduler_that_was_told_of_a_job_is_told_of_its_end_too() {
+    let mut world = World::new();
+    let id = world.submit();
+    world.sched_down();
+    let hello = world.stream("job-manager.sched-hello", json!({}));
+    world.run();
+    let (told, _) = world.told(hello);
+    assert_eq!(told[0]["id"], id.0, "it is about to take the job over");
+    world.finish(id, 0);
+    assert!(world.events(id).ends_with("free clean"));
+    assert!(world.sched.allocated.contains(&id), "the scheduler is not ready");
+    world.ask("job-manager.sched-ready", json!({"mode": "unlimited"}));
+    world.run();
+    assert!(!world.sched.allocated.contains(&id));
+}
+
+#[test]
 fn a_cancelled_job_is_cleaned_up_from_every_state() {
     let mut world = World::new();
     world.sched.hold = true;
