@@ -1,8 +1,9 @@
-//! What the program costs, as one table: `cargo xtask bench [FLUX [AGAINST]] [--jobs N]`.
+//! What the program costs, as one table: `cargo xtask bench [FLUX [AGAINST]] [--jobs N] [--bulk N]`.
 //!
 //! Everything is measured on the built program, from outside, as a user would feel it; with `AGAINST` (another flux) the
 //! same is done with that one in the same run, and the table gets a column with the ratio.
 
+mod bulk;
 mod instance;
 mod many;
 mod measure;
@@ -13,23 +14,25 @@ use std::process::ExitCode;
 use instance::Instance;
 use measure::{Figure, Unit};
 
-const USAGE: &str = "usage: flux-bench FLUX [AGAINST] [--jobs N]";
+const USAGE: &str = "usage: flux-bench FLUX [AGAINST] [--jobs N] [--bulk N]";
 
 struct Options {
     flux: PathBuf,
     against: Option<PathBuf>,
     jobs: u32,
+    bulk: u32,
 }
 
 fn options() -> Result<Options, String> {
     let mut programs = Vec::new();
-    let mut jobs = 1000;
+    let (mut jobs, mut bulk) = (1000, 100_000);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--jobs" => {
-                let count = args.next().and_then(|n| n.parse().ok());
-                jobs = count.filter(|n| *n > 0).ok_or("--jobs wants a number above 0")?;
+            "--jobs" | "--bulk" => {
+                let count = args.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+                let count = count.ok_or_else(|| format!("{arg} wants a number above 0"))?;
+                *(if arg == "--jobs" { &mut jobs } else { &mut bulk }) = count;
             }
             flag if flag.starts_with('-') => return Err(format!("{flag} is unknown\n{USAGE}")),
             program => programs.push(PathBuf::from(program)),
@@ -37,14 +40,14 @@ fn options() -> Result<Options, String> {
     }
     let mut programs = programs.into_iter();
     let flux = programs.next().ok_or(USAGE)?;
-    Ok(Options { flux, against: programs.next(), jobs })
+    Ok(Options { flux, against: programs.next(), jobs, bulk })
 }
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| {
-        let ours = measure::all(&options.flux, options.jobs)?;
+        let ours = measure::all(&options.flux, options.jobs, Some(options.bulk))?;
         let theirs = match &options.against {
-            Some(program) => Some(measure::all(program, options.jobs)?),
+            Some(program) => Some(measure::all(program, options.jobs, None)?),
             None => None,
         };
         print_table(&ours, theirs.as_deref());

@@ -13,6 +13,7 @@ pub(crate) enum Unit {
     Megabytes,
     Count,
     Percent,
+    Kilobytes,
 }
 
 pub(crate) struct Figure {
@@ -32,6 +33,7 @@ impl Figure {
             (Some(value), Unit::Megabytes) => format!("{value:.1} MB"),
             (Some(value), Unit::Count) => format!("{value}"),
             (Some(value), Unit::Percent) => format!("{value:.0} %"),
+            (Some(value), Unit::Kilobytes) => format!("{value:.1} KB"),
         }
     }
 }
@@ -53,10 +55,10 @@ pub(crate) fn median(times: usize, mut command: impl FnMut() -> Command) -> Resu
 }
 
 /// A directory of our own that goes away with us.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Result<Scratch, String> {
+    pub(crate) fn new(name: &str) -> Result<Scratch, String> {
         let dir = std::env::temp_dir().join(format!("flux-bench-{}-{name}", std::process::id()));
         std::fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         Ok(Scratch(dir))
@@ -69,7 +71,8 @@ impl Drop for Scratch {
     }
 }
 
-pub(crate) fn all(flux: &Path, jobs: u32) -> Result<Vec<Figure>, String> {
+/// `bulk` jobs are taken in at once; another flux would need hours for as many, and is not asked.
+pub(crate) fn all(flux: &Path, jobs: u32, bulk: Option<u32>) -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
     figures.push(Figure {
         what: "flux start true".into(),
@@ -89,6 +92,7 @@ pub(crate) fn all(flux: &Path, jobs: u32) -> Result<Vec<Figure>, String> {
         inside(&instance, jobs, with_state, suffix, &mut figures)?;
     }
     figures.extend(crate::many::all(flux, jobs)?);
+    figures.extend(crate::bulk::all(flux, bulk)?);
     Ok(figures)
 }
 
@@ -130,7 +134,7 @@ fn inside(instance: &Instance, jobs: u32, with_state: bool, suffix: &str, out: &
     Ok(())
 }
 
-fn resident_mb(pid: u32) -> Option<f64> {
+pub(crate) fn resident_mb(pid: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
