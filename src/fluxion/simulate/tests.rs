@@ -43,6 +43,21 @@ fn the_tutorials_jobs_take_nine_waves_if_the_queue_is_looked_at_deeply_enough() 
     assert_eq!(waves(&sizes(), 2, false), 10);
 }
 
+/// The tutorial's other order, as it is printed there (which is 17 quarters and 9 whole nodes).
+const IN_NO_ORDER: [u64; 41] = [
+    1, 4, 1, 1, 1, 12, 1, 4, 1, 1, 4, 4, 1, 1, 2, 1, 4, 2, 4, 1, 2, 2, 8, 1, 2, 4, 16, 1, 1, 1, 8, 2, 2, 1, 8, 1, 4, 12,
+    4, 2, 8,
+];
+
+#[test]
+fn so_do_those_that_come_in_no_order() {
+    for depth in [20, 32, 41, 100] {
+        assert_eq!(waves(&IN_NO_ORDER, depth, false), 9, "depth {depth}");
+    }
+    assert_eq!(waves(&IN_NO_ORDER, 2, false), 10);
+    assert_eq!(waves(&IN_NO_ORDER, 20, true), 9);
+}
+
 /// Goal: the queue over the graph is never worse than a plain EASY over counted nodes. Method: shuffle, run both.
 #[test]
 fn easy_is_never_worse_than_a_plain_one() {
