@@ -34,11 +34,10 @@ pub enum Plant {
     DependenciesIgnored,
     PrologsNotAwaited,
     TakenBackToldAgain,
-    PassedForgotten,
 }
 
 impl Plant {
-    pub const ALL: [Plant; 28] = [
+    pub const ALL: [Plant; 27] = [
         Plant::LostRequestsForgotten,
         Plant::EventSentTwice,
         Plant::EventNotSent,
@@ -66,7 +65,6 @@ impl Plant {
         Plant::DependenciesIgnored,
         Plant::PrologsNotAwaited,
         Plant::TakenBackToldAgain,
-        Plant::PassedForgotten,
     ];
 }
 

@@ -45,8 +45,8 @@ fn the_tutorials_jobs_take_nine_waves_if_the_queue_is_looked_at_deeply_enough() 
 
 /// The tutorial's other order, as it is printed there (which is 17 quarters and 9 whole nodes).
 const IN_NO_ORDER: [u64; 41] = [
-    1, 4, 1, 1, 1, 12, 1, 4, 1, 1, 4, 4, 1, 1, 2, 1, 4, 2, 4, 1, 2, 2, 8, 1, 2, 4, 16, 1, 1, 1, 8, 2, 2, 1, 8, 1, 4, 12,
-    4, 2, 8,
+    1, 4, 1, 1, 1, 12, 1, 4, 1, 1, 4, 4, 1, 1, 2, 1, 4, 2, 4, 1, 2, 2, 8, 1, 2, 4, 16, 1, 1, 1, 8, 2, 2, 1, 8, 1, 4,
+    12, 4, 2, 8,
 ];
 
 #[test]

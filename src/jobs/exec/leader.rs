@@ -340,7 +340,7 @@ impl JobExec {
             (Some("finish"), _) => {
                 let status = event.get("status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok());
                 job.parts[shell].last = Some(seq);
-                if let Some(name) = text("passed").filter(|_| !planted(Plant::PassedForgotten)) {
+                if let Some(name) = text("passed") {
                     job.parts[shell].passed = Some(name.to_owned());
                     self.ended_beyond(cx, id, name);
                 }

@@ -112,6 +112,9 @@ fn walk(log: &str) -> Result<(State, Story), String> {
         }
         let context = &entry["context"];
         match name {
+            "exception" if context["note"].as_str().is_some_and(|note| note.starts_with("the scheduler erred")) => {
+                return Err("the scheduler gave what another job has; only the resource service noticed".into());
+            }
             "exception" if context["severity"] == 0 => {
                 // Its resources are not the scheduler's: there is nothing to be given back.
                 story.outside |= context["type"] == "scheduler-restart";
