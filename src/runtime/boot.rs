@@ -138,6 +138,7 @@ fn run(args: Args) -> Result<u8, BootError> {
         reactor.link(peers).map_err(io_error("listen for brokers"))?;
     }
     reactor.listen(listener).map_err(io_error("listen"))?;
+    flux_sys::process::forget_code();
     let code = reactor.run(&mut node).map_err(io_error("wait for events"))?;
     drop(dirs);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))

@@ -319,6 +319,22 @@ pub fn tune_allocator() {
     }
 }
 
+/// Lets the kernel take the program's own pages back: those that only the start needed never return, the others are read from memory
+/// that is shared anyway.
+pub fn forget_code() {
+    unsafe extern "C" {
+        // The linker's names for the beginning of the program and the end of its code.
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    const PAGE: usize = 4096;
+    let (start, end) = (&raw const __executable_start as usize, &raw const etext as usize & !(PAGE - 1));
+    if start % PAGE == 0 && start < end {
+        // SAFETY: code and constants, which nobody has written to: what is dropped is the file's.
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+    }
+}
+
 /// The kernel's link to the program we run: as the file of a new process it works even after an upgrade replaced the program.
 pub const OWN_PROGRAM_LINK: &str = "/proc/self/exe";
 
