@@ -35,18 +35,9 @@ pub(crate) fn ask(flux: &mut Handle, ids: &[JobId]) -> Result<Vec<Value>, Client
 
 /// The manager forgets how a job failed; who lists jobs knows it.
 fn add_failures(flux: &mut Handle, answers: &mut [Value]) -> Result<(), ClientError> {
-    const ATTRS: [&str; 7] = [
-        "state",
-        "result",
-        "waitstatus",
-        "exception_occurred",
-        "exception_severity",
-        "exception_type",
-        "exception_note",
-    ];
     let shared = Shared::new(false);
     for job in answers.iter_mut().filter(|job| job["text"] == "has failed") {
-        let body = json!({"id": job["id"], "attrs": ATTRS});
+        let body = json!({"id": job["id"], "attrs": super::fields::HOW_IT_ENDED});
         let Ok(mut found) = flux.call("job-list.list-id", Target::Any, body) else { continue };
         let failure = JobInfo::new(found["job"].take(), &shared).and_then(|info| info.failure());
         if let Some(failure) = failure {

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+/// What tells how a job ended, and why.
+pub(super) const HOW_IT_ENDED: &[&str] =
+    &["state", "result", "waitstatus", "exception_occurred", "exception_severity", "exception_type", "exception_note"];
+
 /// Field, heading, and the attributes of RFC 43 it is made of.
 const FIELDS: &[(&str, &str, &[&str])] = &[
     ("id", "JOBID", &[]),
@@ -58,32 +62,8 @@ const FIELDS: &[(&str, &str, &[&str])] = &[
     ("dependencies", "DEPENDENCIES", &["dependencies"]),
     ("contextual_info", "INFO", &["state", "dependencies", "annotations", "nodelist", "priority", "urgency"]),
     ("contextual_time", "TIME", &["state", "t_run", "t_cleanup", "duration"]),
-    (
-        "inactive_reason",
-        "INACTIVE-REASON",
-        &[
-            "state",
-            "result",
-            "waitstatus",
-            "exception_occurred",
-            "exception_severity",
-            "exception_type",
-            "exception_note",
-        ],
-    ),
-    (
-        "explain",
-        "EXPLAIN",
-        &[
-            "state",
-            "result",
-            "waitstatus",
-            "exception_occurred",
-            "exception_severity",
-            "exception_type",
-            "exception_note",
-        ],
-    ),
+    ("inactive_reason", "INACTIVE-REASON", HOW_IT_ENDED),
+    ("explain", "EXPLAIN", HOW_IT_ENDED),
     // RFC 27 names these.
     ("annotations.sched.t_estimate", "T_ESTIMATE", &["annotations"]),
     ("annotations.sched.reason_pending", "REASON", &["annotations"]),
