@@ -94,7 +94,7 @@ impl Node {
                 StoreOp::Get { .. } | StoreOp::Horizon { .. } | StoreOp::Mark { .. } | StoreOp::Sweep { .. } => {
                     panic!("nothing that jobs still use leaves memory")
                 }
-                StoreOp::Trim { .. } | StoreOp::Delete { .. } => continue,
+                StoreOp::Trim { .. } => continue,
             };
             ops.extend(self.call(|kvs, cx| {
                 AnyService::on_completion(kvs, cx, tag, completion);

@@ -147,10 +147,6 @@ impl Harness {
             StoreOp::Horizon { .. } | StoreOp::Mark { .. } | StoreOp::Sweep { .. } => {
                 panic!("garbage is collected in the runtime's tests")
             }
-            StoreOp::Delete { hashes } => {
-                hashes.iter().for_each(|hash| drop(self.disk.blobs.remove(hash)));
-                Some(Completion::Stored)
-            }
         }
     }
 

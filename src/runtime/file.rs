@@ -85,14 +85,16 @@ fn make_dir(path: &Path, mode: u32) -> io::Result<Completion> {
     Ok(Completion::Done)
 }
 
+/// Most of what is removed is an empty directory: that is tried first, as it asks for nothing.
 fn remove(path: &Path) -> io::Result<Completion> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
+    use io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound};
+    let removed = fs::remove_dir(path).or_else(|error| match error.kind() {
+        DirectoryNotEmpty => fs::remove_dir_all(path),
+        NotADirectory => fs::remove_file(path),
+        _ => Err(error),
+    });
     match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != NotFound => Err(error),
         _ => Ok(Completion::Done),
     }
 }
@@ -146,6 +148,14 @@ mod tests {
         assert_eq!(perform(&FileOp::Remove { path: all.clone() }), Completion::Done);
         assert_eq!(perform(&FileOp::Remove { path: all.clone() }), Completion::Done, "what is absent is no error");
         assert!(!Path::new(&all).exists());
+        let (target, link) = (path(&dir, "target"), path(&dir, "link"));
+        fs::create_dir(&target).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        for gone in [&link, &target] {
+            assert_eq!(perform(&FileOp::Remove { path: gone.clone() }), Completion::Done);
+            assert!(fs::symlink_metadata(gone).is_err(), "{gone}");
+            assert!(*gone == target || fs::symlink_metadata(&target).is_ok(), "a link is removed, not what it names");
+        }
     }
 
     #[test]

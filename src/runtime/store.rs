@@ -7,6 +7,7 @@
 mod actor;
 mod database;
 mod error;
+mod form;
 mod format;
 mod gc;
 mod log;

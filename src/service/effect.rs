@@ -87,8 +87,6 @@ pub enum StoreOp {
     Put { blobs: Vec<HashedBlob>, checkpoints: Vec<(String, Arc<Value>)> },
     /// A blob by raw hash; answered by [`Completion::Blob`].
     Get { hash: Arc<[u8]> },
-    /// Deletes blobs (garbage collection); answered by [`Completion::Stored`].
-    Delete { hashes: Vec<Arc<[u8]>> },
     /// The database's epoch, which every checkpoint advances, and its last row; answered by [`Completion::Horizon`].
     /// Blobs are put with the epoch after the present one. With `below`, counts the blobs of earlier epochs.
     Horizon { below: Option<u64> },

@@ -152,10 +152,6 @@ impl Disk {
                 Completion::Stored
             }
             StoreOp::Get { hash } => Completion::Blob(self.blobs.get(hash).cloned()),
-            StoreOp::Delete { hashes } => {
-                hashes.iter().for_each(|hash| drop(self.blobs.remove(hash)));
-                Completion::Stored
-            }
             other => panic!("{other:?} is none of the database's"),
         }
     }

@@ -151,7 +151,7 @@ fn run_log(mut log: Log, jobs: &Receiver<Vec<Job>>, report: &Report) {
         }
         report.send(done);
     }
-    if let Err(error) = log.sync() {
+    if let Err(error) = log.close() {
         crate::stderr::line(&format!("flux-broker: {error}"));
     }
 }
@@ -196,7 +196,6 @@ fn run_database(mut database: Database, jobs: &Receiver<Vec<Job>>, report: &Repo
             }
             StoreOp::Put { blobs, checkpoints } => database.put(blobs, checkpoints).map(|()| Completion::Stored),
             StoreOp::Get { hash } => database.get(hash).map(Completion::Blob),
-            StoreOp::Delete { hashes } => database.delete(hashes).map(|()| Completion::Stored),
             StoreOp::Append { .. } | StoreOp::Trim { .. } => unreachable!("the log's operations go to the log"),
         };
         let completion = outcome.unwrap_or_else(|error| Completion::Failed(error.to_fault()));

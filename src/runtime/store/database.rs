@@ -8,14 +8,14 @@ use std::sync::Arc;
 use flux_service::HashedBlob;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
-use sha1::Digest;
 
 use super::error::StoreError;
+use super::form::{self, Form, Payload};
 use super::gc;
 use crate::limits::DATABASE_CACHE_KIB;
 
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS objects(hash BLOB PRIMARY KEY, size INT, object BLOB, epoch INT DEFAULT 0);
+    CREATE TABLE IF NOT EXISTS objects(hash BLOB PRIMARY KEY, size INT, object BLOB, epoch INT DEFAULT 0, form INT DEFAULT 0);
     CREATE TABLE IF NOT EXISTS checkpoints(key TEXT PRIMARY KEY, value TEXT);";
 
 /// An open database.
@@ -43,7 +43,9 @@ impl Database {
             sqlite.execute_batch(journal)?;
             sqlite.execute_batch(&format!("PRAGMA cache_size = -{DATABASE_CACHE_KIB};"))?;
             sqlite.execute_batch(SCHEMA)?;
-            gc::add_epochs(&sqlite)?;
+            for column in ["epoch", "form"] {
+                add_column(&sqlite, column)?;
+            }
             Ok(sqlite)
         };
         let sqlite = open().map_err(|error| StoreError::Database { path: path.to_owned(), error })?;
@@ -89,11 +91,12 @@ impl Database {
             let transaction = sqlite.transaction()?;
             {
                 let epoch = gc::epoch(&transaction)?;
-                let text = "INSERT INTO objects(hash, size, object, epoch) VALUES (?1, ?2, ?3, ?4) \
-                            ON CONFLICT(hash) DO UPDATE SET epoch = excluded.epoch";
-                let mut insert = transaction.prepare_cached(text)?;
                 for (hash, blob) in blobs {
-                    insert.execute(params![&**hash, blob.len() as i64, &**blob, epoch + 1])?;
+                    if let Some(Payload { hash, blob }) = insert(&transaction, epoch + 1, hash, blob)?
+                        && !is_there(&transaction, epoch + 1, &hash)?
+                    {
+                        insert(&transaction, epoch + 1, &hash, &blob)?;
+                    }
                 }
                 if !checkpoints.is_empty() {
                     gc::set_epoch(&transaction, epoch + 1)?;
@@ -111,41 +114,66 @@ impl Database {
 
     /// A blob; `None` if there is none of this hash. Never one whose bytes have changed on disk.
     pub(super) fn get(&self, hash: &[u8]) -> Result<Option<Arc<[u8]>>, StoreError> {
-        let get = || -> rusqlite::Result<Option<Arc<[u8]>>> {
-            let mut query = self.sqlite.prepare_cached("SELECT object FROM objects WHERE hash = ?1")?;
-            query.query_row([hash], |row| Ok(Arc::from(row.get_ref(0)?.as_blob()?))).optional()
+        let Some((form, len, object)) = self.row(hash)? else { return Ok(None) };
+        let blob = match Form::of_number(form) {
+            Some(Form::Plain) => Some(object),
+            Some(Form::Packed) => usize::try_from(len).ok().and_then(|len| form::unpacked(&object, len)),
+            Some(Form::Signed) => self.rebuilt(hash.len(), &object)?,
+            None => None,
         };
-        let blob = get().map_err(|error| self.failed(error))?;
-        match &blob {
-            Some(bytes) if !has_hash(bytes, hash) => {
-                Err(StoreError::CorruptBlob { path: self.path.clone(), hash: hex(hash) })
-            }
-            _ => Ok(blob),
+        match blob.filter(|blob| has_hash(blob, hash)) {
+            Some(blob) => Ok(Some(blob.into())),
+            None => Err(StoreError::CorruptBlob { path: self.path.clone(), hash: hex(hash) }),
         }
     }
 
-    pub(super) fn delete(&mut self, hashes: &[Arc<[u8]>]) -> Result<(), StoreError> {
-        let delete = |sqlite: &mut Connection| -> rusqlite::Result<()> {
-            let transaction = sqlite.transaction()?;
-            {
-                let mut delete = transaction.prepare_cached("DELETE FROM objects WHERE hash = ?1")?;
-                for hash in hashes {
-                    delete.execute([&**hash])?;
-                }
-            }
-            transaction.commit()
+    fn row(&self, hash: &[u8]) -> Result<Option<(i64, i64, Vec<u8>)>, StoreError> {
+        let get = || {
+            let mut query = self.sqlite.prepare_cached("SELECT form, size, object FROM objects WHERE hash = ?1")?;
+            query.query_row([hash], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
         };
-        delete(&mut self.sqlite).map_err(|error| self.failed(error))
+        get().map_err(|error| self.failed(error))
+    }
+
+    /// A signed jobspec from its row and its payload's.
+    fn rebuilt(&self, hash_len: usize, object: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(hash) = object.get(..hash_len) else { return Ok(None) };
+        match self.row(hash)? {
+            // No payload is of this form.
+            Some((form, ..)) if form == Form::Signed as i64 => Ok(None),
+            None => Ok(None),
+            Some(_) => Ok(self.get(hash)?.and_then(|payload| form::rebuilt(object, hash_len, &payload))),
+        }
     }
 }
 
-/// Is `hash` the hash of `blob`? Those that are neither SHA-1 nor SHA-256 (RFC 10) are believed.
+/// Puts a blob, or notes that it is needed still; answers the payload that it needs, too.
+fn insert(sqlite: &Connection, epoch: i64, hash: &[u8], blob: &[u8]) -> rusqlite::Result<Option<Payload>> {
+    let text = "INSERT INTO objects(hash, size, object, epoch, form) VALUES (?1, ?2, ?3, ?4, ?5) \
+                ON CONFLICT(hash) DO UPDATE SET epoch = excluded.epoch";
+    let stored = form::stored(hash, blob);
+    let values = params![hash, blob.len() as i64, &*stored.object, epoch, stored.form as i64];
+    sqlite.prepare_cached(text)?.execute(values)?;
+    Ok(stored.payload)
+}
+
+/// Whether there is such a blob; if so it is noted that it is needed still.
+fn is_there(sqlite: &Connection, epoch: i64, hash: &[u8]) -> rusqlite::Result<bool> {
+    let text = "UPDATE objects SET epoch = ?1 WHERE hash = ?2";
+    Ok(sqlite.prepare_cached(text)?.execute(params![epoch, hash])? > 0)
+}
+
+/// Databases of earlier versions lack some columns.
+fn add_column(sqlite: &Connection, name: &str) -> rusqlite::Result<()> {
+    let text = "SELECT 1 FROM pragma_table_info('objects') WHERE name = ?1";
+    let known = sqlite.query_row(text, [name], |_| Ok(())).optional()?.is_some();
+    let add = format!("ALTER TABLE objects ADD COLUMN {name} INT DEFAULT 0");
+    if known { Ok(()) } else { sqlite.execute_batch(&add) }
+}
+
+/// Is `hash` the hash of `blob`? Those of an unknown function are believed.
 fn has_hash(blob: &[u8], hash: &[u8]) -> bool {
-    match hash.len() {
-        20 => sha1::Sha1::digest(blob).as_slice() == hash,
-        32 => sha2::Sha256::digest(blob).as_slice() == hash,
-        _ => true,
-    }
+    form::hash_like(hash, blob).is_none_or(|own| own == hash)
 }
 
 fn hex(bytes: &[u8]) -> String {

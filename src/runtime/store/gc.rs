@@ -10,13 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::Database;
 use super::error::StoreError;
-
-/// Databases of earlier versions have no epochs.
-pub(super) fn add_epochs(sqlite: &Connection) -> rusqlite::Result<()> {
-    let text = "SELECT 1 FROM pragma_table_info('objects') WHERE name = 'epoch'";
-    let known = sqlite.query_row(text, [], |_| Ok(())).optional()?.is_some();
-    if known { Ok(()) } else { sqlite.execute_batch("ALTER TABLE objects ADD COLUMN epoch INT DEFAULT 0") }
-}
+use super::form::Form;
 
 pub(super) fn epoch(sqlite: &Connection) -> rusqlite::Result<i64> {
     sqlite.query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -47,14 +41,22 @@ impl Database {
             let transaction = sqlite.transaction()?;
             let mut count = 0;
             {
-                let text = "UPDATE objects SET epoch = MAX(epoch, ?1) WHERE hash = ?2";
+                let text = "UPDATE objects SET epoch = MAX(epoch, ?1) WHERE hash = ?2 RETURNING form";
                 let mut update = transaction.prepare_cached(text)?;
+                let text = "UPDATE objects SET epoch = MAX(epoch, ?1) WHERE hash = \
+                            (SELECT SUBSTR(object, 1, LENGTH(hash)) FROM objects WHERE hash = ?2)";
+                let mut update_payload = transaction.prepare_cached(text)?;
                 for hash in hashes {
-                    count += update.execute(params![signed(epoch), &**hash])?;
+                    let values = params![signed(epoch), &**hash];
+                    let form: Option<i64> = update.query_row(values, |row| row.get(0)).optional()?;
+                    count += u64::from(form.is_some());
+                    if form == Some(Form::Signed as i64) {
+                        update_payload.execute(values)?;
+                    }
                 }
             }
             transaction.commit()?;
-            Ok(count as u64)
+            Ok(count)
         };
         mark(self.sqlite()).map_err(|error| self.failed(error))
     }

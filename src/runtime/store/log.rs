@@ -34,6 +34,9 @@ pub(super) struct Log {
     pub(super) unsynced: Vec<u8>,
     /// The current file cannot be trusted beyond `synced_to`.
     pub(super) broken: bool,
+    /// The position after the last record, and the one before which nothing is needed.
+    pub(super) records_to: u64,
+    pub(super) trimmed_to: u64,
     /// Calls of fdatasync on records so far.
     pub(super) syncs: u64,
     #[cfg(test)]
@@ -62,6 +65,7 @@ impl Log {
             let before = self.end - frames.len() as u64;
             self.sync().inspect_err(|_| self.undo(before))?;
         }
+        self.records_to = self.end;
         Ok(positions)
     }
 
@@ -74,11 +78,26 @@ impl Log {
         let mut frame = Vec::new();
         put_frame(&mut frame, self.end, self.synced_to, FrameKind::Trim, &before.0.to_le_bytes());
         self.write(&frame)?;
-        let keep_from = self.segments.iter().rposition(|segment| segment.start <= before.0).unwrap_or(0);
+        self.trimmed_to = self.trimmed_to.max(before.0);
+        self.delete_before(before.0)
+    }
+
+    fn delete_before(&mut self, position: u64) -> Result<(), StoreError> {
+        let keep_from = self.segments.iter().rposition(|segment| segment.start <= position).unwrap_or(0);
         for segment in self.segments.drain(..keep_from) {
             fs::remove_file(&segment.path).map_err(StoreError::io("remove", &segment.path))?;
         }
         Ok(())
+    }
+
+    /// Puts all that was written on disk. A file of which nothing is needed gives way to an empty one.
+    pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.sync()?;
+        if self.broken || self.trimmed_to < self.records_to || self.current().start == self.end {
+            return Ok(());
+        }
+        self.begin_segment()?;
+        self.delete_before(self.end)
     }
 
     /// Puts all that was written on disk.
@@ -118,6 +137,10 @@ impl Log {
             return Ok(());
         }
         self.sync()?; // So that only the last file can have a torn tail.
+        self.begin_segment()
+    }
+
+    fn begin_segment(&mut self) -> Result<(), StoreError> {
         let (segment, file) = Segment::create(&self.dir, self.end, &[])?;
         self.segments.push(segment);
         self.file = file;

@@ -23,6 +23,7 @@ pub(super) struct Opened {
 #[derive(Default)]
 struct Scan {
     records: Vec<Recovered>,
+    records_to: u64,
     trimmed_to: u64,
     torn_bytes: u64,
 }
@@ -43,6 +44,7 @@ pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
     for (slot, segment) in segments.iter().enumerate() {
         end = scan.segment(segment, segments.get(slot + 1))?;
     }
+    scan.records_to = scan.records.last().map_or(0, |(position, _)| position.0);
     scan.records.retain(|(position, _)| position.0 > scan.trimmed_to);
     let last = segments.last().expect("there is one");
     let file =
@@ -62,6 +64,8 @@ fn opened(dir: &Path, segments: Vec<Segment>, file: fs::File, end: u64, scan: Sc
         synced_to: end,
         unsynced: Vec::new(),
         broken: false,
+        records_to: scan.records_to,
+        trimmed_to: scan.trimmed_to,
         syncs: 0,
         #[cfg(test)]
         failing_syncs: 0,

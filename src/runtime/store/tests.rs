@@ -13,6 +13,7 @@ use super::format::{FRAME_HEADER_LEN, SEGMENT_HEADER_LEN};
 use super::*;
 use crate::limits::{SEGMENT_BYTES, UNSYNCED_BYTES_MAX};
 
+mod blobs;
 mod crash;
 mod handle;
 
@@ -163,6 +164,28 @@ fn a_log_goes_on_in_new_files_and_trimming_deletes_old_ones() {
     let first = files(dir.path()).remove(0);
     fs::copy(&first, dir.path().join("0000000000000000.log")).unwrap();
     assert!(recover::open(dir.path()).unwrap_err().to_string().contains("no header"), "a file under a wrong name");
+}
+
+#[test]
+fn a_closed_log_of_which_nothing_is_needed_is_empty() {
+    let dir = TempDir::new().unwrap();
+    let (mut log, _) = open(&dir);
+    let len = |dir: &TempDir| files(dir.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>();
+    let first = append(&mut log, &[b"one"], true);
+    let second = append(&mut log, &[b"two"], false);
+    log.trim(first).unwrap();
+    log.close().unwrap();
+    let (mut log, records) = open(&dir);
+    assert_eq!(records, [b"two"]);
+    log.trim(second).unwrap();
+    let end = log.end;
+    log.close().unwrap();
+    assert_eq!(len(&dir), SEGMENT_HEADER_LEN as u64);
+    let (mut log, records) = open(&dir);
+    assert_eq!((records.len(), log.end), (0, end), "positions go on where they ended");
+    assert!(append(&mut log, &[b"three"], true) > second);
+    log.close().unwrap();
+    assert_eq!(open(&dir).1, [b"three"]);
 }
 
 #[test]
