@@ -230,5 +230,6 @@ files! {
     jobs: jobs_are_explained_and_followed;
     fluxion: jobs_get_resources_from_the_graph;
     brokers: brokers_work_together;
+    nested: instances_that_are_jobs_are_found_and_entered;
     processes: processes_run_on_nodes_outside_jobs;
 }

@@ -4,35 +4,32 @@ mod args;
 mod config;
 mod dirs;
 mod hosts;
+mod parent;
 mod place;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use flux_broker::{Attrs, Node, NodeSetup, OverlaySetup, Scheduler, compose};
-use flux_client::Handle;
 use flux_resource::{Inventory, Method};
 use flux_service::Recovered;
 use flux_sys::process::Pid;
 use flux_sys::signal::Name as Signal;
+use flux_types::HashKind;
 use flux_types::resource_set::{self, ResourceSet};
-use flux_types::{HashKind, JobId};
-use flux_wire::{Rank, Target};
+use flux_wire::Rank;
 use serde_json::Value;
 
 use self::args::{Args, ArgsError, HELP};
 use self::config::LoadError;
 use self::dirs::{DirError, Dirs, Wishes};
+use self::parent::Parent;
 use self::place::{Place, PlaceError};
 use crate::stderr;
 use crate::store::{Restore, StoreError, open_store};
 use crate::{Listener, Reactor};
-
-/// How long the parent instance may take to say where it stands.
-const PARENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why no broker runs. Each says what to do about it, as far as we know.
 #[derive(Debug)]
@@ -125,8 +122,11 @@ fn run(args: Args) -> Result<u8, BootError> {
     let owner = flux_sys::ids::Ids::current().euid;
     let mut reactor = Reactor::new(store, owner).map_err(io_error("start the loop"))?;
     let given = Given { args: &args, attrs, config, config_path, env, hostname };
-    let setup = setup(given, place, &dirs, recovered)?;
+    let (setup, parent) = setup(given, place, &dirs, recovered)?;
     let listener = listen(setup.attrs.get("local-uri").unwrap_or_default())?;
+    if let Some(parent) = &parent {
+        parent.announce(&setup.hostname, setup.attrs.get("local-uri").unwrap_or_default());
+    }
     // After the limit that children get was noted.
     flux_sys::rlimit::raise_open_files().map_err(io_error("raise the limit of open files"))?;
     if args.verbose > 0 {
@@ -214,10 +214,18 @@ struct Given<'a> {
     hostname: String,
 }
 
-fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> Result<NodeSetup, BootError> {
+/// The parent is rank 0's to talk to.
+fn setup(
+    given: Given<'_>,
+    place: Place,
+    dirs: &Dirs,
+    recovered: Recovered,
+) -> Result<(NodeSetup, Option<Parent>), BootError> {
     let Given { args, mut attrs, config, config_path, env, hostname } = given;
     let (rank, size) = (place.rank, place.tree.size());
-    let given = complete(&mut attrs, &env, (dirs, rank), config_path.as_deref());
+    complete(&mut attrs, (dirs, rank), config_path.as_deref());
+    let parent = Parent::describe(&mut attrs, |name| variable(&env, name)).filter(|_| rank == 0);
+    let given = parent.as_ref().and_then(Parent::resources);
     let text = |path: &Path| {
         let text = path.to_str().ok_or_else(|| BootError::Dir(DirError::NotText { path: path.to_owned() }));
         text.map(str::to_owned)
@@ -228,7 +236,7 @@ fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> R
     let restricted = config.pointer("/resource/norestrict") != Some(&Value::Bool(true));
     let found = Inventory { given, ..found_here(&hostname, rank, restricted)? };
     let composed = compose(hash, found, (rank, size), recovered, scheduler).map_err(BootError::Start)?;
-    Ok(NodeSetup {
+    let setup = NodeSetup {
         rank: Rank(rank),
         size,
         overlay: OverlaySetup { tree: place.tree, announce: composed.announce },
@@ -245,7 +253,8 @@ fn setup(given: Given<'_>, place: Place, dirs: &Dirs, recovered: Recovered) -> R
         program,
         services: composed.services,
         loader: composed.loader,
-    })
+    };
+    Ok((setup, parent))
 }
 
 /// The cores and GPUs of this machine that this process may use (RFC 20), or all there are (`resource.norestrict`).
@@ -260,46 +269,12 @@ fn found_here(hostname: &str, rank: u32, restricted: bool) -> Result<Inventory, 
     Ok(Inventory::new(set, Method::DynamicDiscovery))
 }
 
-/// Attributes that only the process knows. Returns what the enclosing job was given, if this is rank 0 of one.
-fn complete(
-    attrs: &mut Attrs,
-    env: &[(String, String)],
-    (dirs, rank): (&Dirs, u32),
-    config_path: Option<&str>,
-) -> Option<ResourceSet> {
+/// Attributes that only the process knows.
+fn complete(attrs: &mut Attrs, (dirs, rank): (&Dirs, u32), config_path: Option<&str>) {
     attrs.set("broker.pid", std::process::id().to_string());
     attrs.set_default("local-uri", format!("local://{}", dirs.socket_path(rank).display()));
     if let Some(path) = config_path {
         attrs.set("config.path", path);
-    }
-    describe_parent(attrs, env, rank == 0)
-}
-
-/// Only an instance that is a job has a parent.
-fn describe_parent(attrs: &mut Attrs, env: &[(String, String)], asks_for_r: bool) -> Option<ResourceSet> {
-    let jobid = variable(env, "FLUX_JOB_ID")?;
-    attrs.set("jobid", jobid);
-    if let Some(namespace) = variable(env, "FLUX_KVS_NAMESPACE") {
-        attrs.set("parent-kvs-namespace", namespace);
-    }
-    let uri = variable(env, "FLUX_URI")?;
-    attrs.set("parent-uri", uri);
-    let parent = Handle::open_uri(uri).and_then(|mut parent| {
-        parent.set_timeout(Some(PARENT_TIMEOUT));
-        Ok((parent.attr("jobid-path")?, parent))
-    });
-    match parent {
-        Ok((path, mut parent)) => {
-            attrs.set("jobid-path", format!("{}/{jobid}", path.trim_end_matches('/')));
-            let id = JobId::parse(jobid).ok().filter(|_| asks_for_r)?;
-            let body = serde_json::json!({"id": id.0, "keys": ["R"], "flags": 0});
-            let reply = parent.call("job-info.lookup", Target::Any, body).ok()?;
-            ResourceSet::parse(reply.get("R")?.as_str()?).ok()
-        }
-        Err(error) => {
-            stderr::line(&format!("flux-broker: jobid-path: the instance at {uri}: {error}"));
-            None
-        }
     }
 }
 

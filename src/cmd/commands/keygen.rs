@@ -31,7 +31,11 @@ pub fn command() -> Command {
 
 /// A certificate that all brokers of an instance share (flux-config-bootstrap(5)).
 fn certificate(matches: &ArgMatches) -> CmdResult {
-    let path = text(matches, "path").ok_or_else(|| CmdError::usage("give the file to make"))?;
+    let Some(path) = text(matches, "path") else {
+        // Instances of a single user make their own: old instructions to run this first do no harm.
+        eprintln!("flux-keygen: WARNING: add PATH argument to save generated certificate");
+        return Ok(ExitCode::SUCCESS);
+    };
     let host = || flux_sys::ids::hostname().unwrap_or_else(|_| "localhost".to_owned());
     let mut metadata = vec![("name".to_owned(), text(matches, "name").map_or_else(host, str::to_owned))];
     for pair in texts(matches, "meta").into_iter().flat_map(|list| list.split(',')) {

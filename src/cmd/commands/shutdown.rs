@@ -34,7 +34,7 @@ pub fn command() -> Command {
 
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let mut flux = match text(matches, "TARGET") {
-        Some(target) => Handle::open_uri(&uri::resolve(target, false, cx)?)?,
+        Some(target) => Handle::open_uri(&uri::reachable(&uri::resolve(target, false, cx)?)?)?,
         None => cx.open()?,
     };
     if flux.attr("rank")? != "0" {
