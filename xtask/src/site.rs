@@ -9,20 +9,24 @@ use crate::Outcome;
 
 /// How long anything may take before the run counts as failed.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// So much of the brokers' log is in a report.
+const LOG_LINES: usize = 200;
 
-/// A site of one node with so many cores: a directory with a configuration, a state directory and a run directory, and the broker that uses them.
+/// A site on this machine: a directory with a configuration, state and run directories, and the brokers that use them.
+///
+/// Several brokers know one another from a `[bootstrap]` table, as a service manager's would. `revive` plays that manager.
 pub(crate) struct Site {
     flux: PathBuf,
     pub(crate) dir: PathBuf,
-    broker: Option<Child>,
+    brokers: Vec<Option<Child>>,
     /// What commands that failed said, for the report.
     pub(crate) complaints: RefCell<String>,
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
+        (0..self.brokers.len()).for_each(|rank| self.kill_rank(rank));
+        if std::thread::panicking() || std::env::var_os("KEEP_SITE").is_some() {
             return;
         }
         let _ = std::fs::remove_dir_all(&self.dir);
@@ -30,20 +34,43 @@ impl Drop for Site {
 }
 
 impl Site {
+    /// One node with so many cores.
     pub(crate) fn new(flux: &Path, cores: u32) -> Result<Site, String> {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map_err(|error| error.to_string())?;
+        Site::with_config(flux, 1, &resources(host.trim(), cores))
+    }
+
+    /// `nodes` brokers in a binary tree, named `h0`, `h1` and so on, each with so many cores.
+    pub(crate) fn with_nodes(flux: &Path, nodes: usize, cores: u32, more: &str) -> Result<Site, String> {
+        let config = resources(&format!("h[0-{}]", nodes - 1), cores);
+        let site = Site::with_config(flux, nodes, "")?;
+        let cert = site.dir.join("cert").display().to_string();
+        let (code, _) = site.output(&["keygen", "--name=soak", &cert])?;
+        if code != 0 {
+            return Err(format!("keygen: exit {code}: {}", site.complaints.borrow()));
+        }
+        let sockets: Vec<_> = (0..nodes).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect();
+        let mut hosts = String::new();
+        for (rank, socket) in sockets.into_iter().enumerate() {
+            let at = socket.and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
+            let parent =
+                if rank == 0 { String::new() } else { format!(", parent = \"h{}\"", (rank - 1) / 2) };
+            hosts += &format!("{{ host = \"h{rank}\", bind = \"tcp://{at}\", connect = \"tcp://{at}\"{parent} }},\n");
+        }
+        let config = format!("[bootstrap]\ncurve_cert = \"{cert}\"\nhosts = [\n{hosts}]\n{more}\n{config}");
+        std::fs::write(site.dir.join("flux.toml"), config).map_err(|error| error.to_string())?;
+        Ok(site)
+    }
+
+    fn with_config(flux: &Path, nodes: usize, config: &str) -> Result<Site, String> {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("flux-crash-{}-{count}", std::process::id()));
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map_err(|error| error.to_string())?;
-        let config = format!(
-            "[resource]\nnoverify = true\n[[resource.config]]\nhosts = \"{}\"\ncores = \"0-{}\"\n",
-            host.trim(),
-            cores - 1
-        );
         std::fs::create_dir(&dir)
             .and_then(|()| std::fs::write(dir.join("flux.toml"), config))
             .map_err(|error| format!("{}: {error}", dir.display()))?;
-        Ok(Site { flux: flux.to_owned(), dir, broker: None, complaints: RefCell::new(String::new()) })
+        let brokers = (0..nodes).map(|_| None).collect();
+        Ok(Site { flux: flux.to_owned(), dir, brokers, complaints: RefCell::new(String::new()) })
     }
 
     fn uri(&self) -> String {
@@ -64,21 +91,37 @@ impl Site {
         Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
-    /// Starts the broker and waits until it serves.
-    pub(crate) fn start(&mut self) -> Outcome {
+    fn start_rank(&mut self, rank: usize) -> Outcome {
         let dir = self.dir.display();
         let log = std::fs::File::options().create(true).append(true).open(self.dir.join("broker.log"));
-        let child = Command::new(&self.flux)
-            .arg("broker")
-            .arg(format!("-c{dir}/flux.toml"))
-            .arg(format!("-Sstatedir={dir}/state"))
-            .arg(format!("-Srundir={dir}/run"))
-            .arg("-Sbroker.rc2_none=1")
-            .stdin(Stdio::null())
-            .stderr(log.map_err(|error| error.to_string())?)
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        self.broker = Some(child);
+        let of_rank = if rank == 0 { String::new() } else { rank.to_string() };
+        let mut command = Command::new(&self.flux);
+        command.arg("broker").arg(format!("-c{dir}/flux.toml"));
+        command.args([format!("-Sstatedir={dir}/state{of_rank}"), format!("-Srundir={dir}/run{of_rank}")]);
+        command.arg("-Sbroker.rc2_none=1").env_remove("FLUX_URI");
+        if self.brokers.len() > 1 {
+            command.args([format!("-Shostname=h{rank}"), "-Sbroker.quorum=1".to_owned()]);
+        }
+        let log = log.map_err(|error| error.to_string())?;
+        let child = command.stdin(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
+        self.brokers[rank] = Some(child);
+        Ok(())
+    }
+
+    /// Starts the brokers that do not run, but for one rank.
+    pub(crate) fn revive(&mut self, but: Option<usize>) -> Outcome {
+        for rank in 0..self.brokers.len() {
+            let runs = self.brokers[rank].as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+            if !runs && but != Some(rank) {
+                self.start_rank(rank)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the brokers that do not run, and waits until rank 0 serves.
+    pub(crate) fn start(&mut self) -> Outcome {
+        self.revive(None)?;
         self.complaints.borrow_mut().clear();
         let begin = Instant::now();
         while self.output(&["uptime"])?.0 != 0 {
@@ -86,16 +129,29 @@ impl Site {
                 return Err(format!("the broker does not answer:\n{}", self.broker_log()));
             }
             std::thread::sleep(Duration::from_millis(20));
+            self.revive(None)?;
         }
         Ok(())
     }
 
+    /// The last lines of what the brokers logged.
     pub(crate) fn broker_log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("broker.log")).unwrap_or_default()
+        let log = std::fs::read_to_string(self.dir.join("broker.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 
+    pub(crate) fn nodes(&self) -> usize {
+        self.brokers.len()
+    }
+
+    /// Kills the broker of rank 0.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut broker) = self.broker.take() {
+        self.kill_rank(0);
+    }
+
+    pub(crate) fn kill_rank(&mut self, rank: usize) {
+        if let Some(mut broker) = self.brokers[rank].take() {
             let _ = broker.kill();
             let _ = broker.wait();
         }
@@ -106,22 +162,38 @@ impl Site {
         if code != 0 {
             return Err(format!("shutdown: exit {code}: {}", self.complaints.borrow()));
         }
-        let Some(mut broker) = self.broker.take() else { return Ok(()) };
-        let status = broker.wait().map_err(|error| error.to_string())?;
-        if status.success() { Ok(()) } else { Err(format!("the broker ended with {status}:\n{}", self.broker_log())) }
+        for rank in 0..self.brokers.len() {
+            let Some(mut broker) = self.brokers[rank].take() else { continue };
+            let status = broker.wait().map_err(|error| error.to_string())?;
+            if rank == 0 && !status.success() {
+                return Err(format!("the broker ended with {status}:\n{}", self.broker_log()));
+            }
+        }
+        Ok(())
     }
 
-    pub(crate) fn wait_until_idle(&self) -> Outcome {
-        let begin = Instant::now();
+    /// Waits until no job is active. Fails when their number has not changed for long.
+    pub(crate) fn wait_until_idle(&mut self) -> Outcome {
+        let (mut begin, mut before) = (Instant::now(), usize::MAX);
         loop {
-            let (code, active) = self.output(&["jobs", "-n", "-o", "{id}", "--count=0"])?;
-            if code == 0 && active.trim().is_empty() {
+            let (code, active) = self.output(&["jobs", "-n", "-o", "{id} {state}", "--count=0"])?;
+            let count = active.lines().count();
+            if code == 0 && count == 0 {
                 return Ok(());
+            }
+            if count != before {
+                (begin, before) = (Instant::now(), count);
             }
             if begin.elapsed() > PATIENCE {
                 return Err(format!("jobs are still active:\n{active}\n{}", self.broker_log()));
             }
             std::thread::sleep(Duration::from_millis(50));
+            self.revive(None)?;
         }
     }
+}
+
+fn resources(hosts: &str, cores: u32) -> String {
+    let cores = cores - 1;
+    format!("[resource]\nnoverify = true\n[[resource.config]]\nhosts = \"{hosts}\"\ncores = \"0-{cores}\"\n")
 }
