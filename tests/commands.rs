@@ -228,6 +228,7 @@ files! {
     resources: resources_are_listed_drained_and_queued;
     values: resource_sets_and_host_lists_are_computed;
     jobs: jobs_are_explained_and_followed;
+    formats: listings_are_printed_to_the_byte;
     fluxion: jobs_get_resources_from_the_graph;
     brokers: brokers_work_together;
     nested: instances_that_are_jobs_are_found_and_entered;

@@ -67,6 +67,10 @@ impl Drains {
         self.0.keys().copied().collect()
     }
 
+    pub(crate) fn ranks_with_reason(&self) -> Idset {
+        self.0.iter().filter(|(_, drained)| drained.reason.is_some()).map(|(rank, _)| *rank).collect()
+    }
+
     /// Applies a `drain` event.
     pub(crate) fn drain(&mut self, ranks: &Idset, since: f64, reason: Option<&str>, overwrite: u32) {
         for rank in ranks.iter() {

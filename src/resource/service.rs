@@ -434,14 +434,18 @@ impl Resource {
             return Err(Fault::new(Errno::EINVAL, format!("the reason is longer than {REASON_MAX} bytes")));
         }
         let excluded = ranks.intersect(&self.excluded);
-        if !excluded.is_empty() {
-            let text = format!("{excluded} is excluded by configuration and cannot be drained");
-            return Err(Fault::new(Errno::EINVAL, text));
-        }
-        let already = ranks.intersect(&self.drains.ranks());
-        if mode == Overwrite::Refuse && !already.is_empty() {
-            let text = format!("rank(s) {already} already drained; use --update or --force to change the reason");
-            return Err(Fault::new(Errno::EEXIST, text));
+        let already = match mode {
+            Overwrite::Refuse => ranks.intersect(&self.drains.ranks_with_reason()),
+            _ => Idset::default(),
+        };
+        let (errno, state) = match (already.is_empty(), excluded.is_empty()) {
+            (true, true) => (Errno::EINVAL, ""),
+            (true, false) => (Errno::EINVAL, "excluded"),
+            (false, true) => (Errno::EEXIST, "already drained"),
+            (false, false) => (Errno::EEXIST, "already drained or excluded"),
+        };
+        if !state.is_empty() {
+            return Err(Fault::new(errno, format!("{} {state}", told(&already.union(&excluded)))));
         }
         let event = self.drain_event(cx, &ranks, body.reason.as_deref(), mode);
         let former = self.drains.of(&ranks);
@@ -455,18 +459,12 @@ impl Resource {
         let body: TargetsBody = request.decode()?;
         let ranks = parse_targets(&self.set, &body.targets)?;
         let not_drained = ranks.subtract(&self.drains.ranks());
-        let tolerant = match body.mode.as_deref() {
-            None => false,
-            Some("update" | "force") => true,
-            Some(other) => return Err(Fault::new(Errno::EINVAL, format!("invalid undrain mode {other}"))),
-        };
-        if !tolerant && !not_drained.is_empty() {
-            return Err(Fault::new(Errno::EINVAL, format!("rank(s) {not_drained} not drained")));
-        }
-        let ranks = ranks.intersect(&self.drains.ranks());
-        if ranks.is_empty() {
-            cx.respond_empty(request); // Nothing changes, and nothing is logged.
-            return Ok(());
+        let mode = Overwrite::from_mode(body.mode.as_deref()).map_err(|_| {
+            let text = format!("invalid undrain mode '{}' specified", body.mode.as_deref().unwrap_or_default());
+            Fault::new(Errno::EINVAL, text)
+        })?;
+        if mode == Overwrite::Refuse && !not_drained.is_empty() {
+            return Err(Fault::new(Errno::EEXIST, format!("{} not drained", told(&not_drained))));
         }
         let mut context = Map::new();
         context.insert("idset".into(), ranks.to_string().into());
@@ -474,7 +472,7 @@ impl Resource {
         if let Some(reason) = &body.reason {
             context.insert("reason".into(), reason.clone().into());
         }
-        context.insert("overwrite".into(), 0.into());
+        context.insert("overwrite".into(), mode.number().into());
         let event = self.event(cx, "undrain", Value::Object(context));
         let former = self.drains.of(&ranks);
         self.drains.undrain(&ranks);
@@ -668,6 +666,11 @@ pub(crate) fn stored_text(reply: &Message) -> Option<String> {
     let body = reply.payload.value().ok()?;
     let data = body.get("val")?.get("data")?.as_str()?;
     String::from_utf8(STANDARD.decode(data).ok()?).ok()
+}
+
+/// `rank 1`, `ranks 1-2`.
+fn told(ranks: &Idset) -> String {
+    format!("rank{} {ranks}", if ranks.count() > 1 { "s" } else { "" })
 }
 
 #[cfg(test)]

@@ -13,12 +13,16 @@ pub(crate) fn parse_targets(set: &ResourceSet, text: &str) -> Result<Idset, Faul
     if let Ok(ranks) = Idset::parse(text) {
         let unknown = ranks.subtract(&set.ranks());
         if !unknown.is_empty() {
-            return Err(invalid(format!("idset {unknown} contains ranks that are not in the instance")));
+            return Err(invalid("idset is out of range".to_owned()));
+        }
+        if ranks.is_empty() {
+            return Err(invalid("idset is empty".to_owned()));
         }
         return Ok(ranks);
     }
-    let hosts = Hostlist::parse(text).map_err(|_| invalid(format!("'{text}' is neither an idset nor a hostlist")))?;
-    set.hosts_to_ranks(&hosts).map_err(|error| invalid(error.to_string()))
+    let hosts = Hostlist::parse(text)
+        .map_err(|_| invalid(format!("invalid targets: '{text}' is neither an idset nor a hostlist")))?;
+    set.hosts_to_ranks(&hosts).map_err(|error| invalid(format!("invalid targets: {error}")))
 }
 
 /// The host names of `ranks`, as events carry them beside the idset.

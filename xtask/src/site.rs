@@ -53,8 +53,7 @@ impl Site {
         let mut hosts = String::new();
         for (rank, socket) in sockets.into_iter().enumerate() {
             let at = socket.and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
-            let parent =
-                if rank == 0 { String::new() } else { format!(", parent = \"h{}\"", (rank - 1) / 2) };
+            let parent = if rank == 0 { String::new() } else { format!(", parent = \"h{}\"", (rank - 1) / 2) };
             hosts += &format!("{{ host = \"h{rank}\", bind = \"tcp://{at}\", connect = \"tcp://{at}\"{parent} }},\n");
         }
         let config = format!("[bootstrap]\ncurve_cert = \"{cert}\"\nhosts = [\n{hosts}]\n{more}\n{config}");

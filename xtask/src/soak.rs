@@ -114,9 +114,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
             "--seed" => options.seed = number()?,
             "--flux" => options.flux = PathBuf::from(value),
             _ => {
-                return Err(format!(
-                    "{arg} is unknown: use --jobs N, --round N, --nodes N, --seed N, --flux PROGRAM"
-                ));
+                return Err(format!("{arg} is unknown: use --jobs N, --round N, --nodes N, --seed N, --flux PROGRAM"));
             }
         }
     }
@@ -134,6 +132,8 @@ struct Books {
     losses: BTreeMap<usize, u32>,
     /// Jobs that the loss of a node ended, as the audit finds them.
     lost_jobs: u32,
+    /// Jobs that were not started a second time.
+    unstored: u32,
 }
 
 pub(crate) fn main(args: &[String]) -> Outcome {
@@ -160,7 +160,10 @@ pub(crate) fn main(args: &[String]) -> Outcome {
 impl Books {
     fn told(&self) -> String {
         let losses: u32 = self.losses.values().sum();
-        format!("{} kills of rank 0, {losses} of other ranks, {} jobs lost with their node", self.kills, self.lost_jobs)
+        let (kills, lost, unstored) = (self.kills, self.lost_jobs, self.unstored);
+        format!(
+            "{kills} kills of rank 0, {losses} of other ranks, {lost} jobs lost with their node, {unstored} not begun again"
+        )
     }
 }
 
@@ -256,6 +259,7 @@ fn audit(site: &Site, random: &mut Random, books: &mut Books, nodes: usize) -> O
             return Err(format!("{id} ({kind:?} {number}) came to {got:?}, not to {result} {code}\n{log}"));
         }
         books.lost_jobs += u32::from(log.contains("node failure on"));
+        books.unstored += u32::from(log.contains("before it could store"));
     }
     if results.len() != books.jobs.len() {
         return Err(format!("{} jobs are known, {} were submitted", results.len(), books.jobs.len()));
@@ -280,6 +284,8 @@ fn excused(kind: Kind, log: &str, books: &Books, first: Option<&Vec<String>>) ->
             first.is_some_and(|first| first.get(1).is_some_and(|result| result != "COMPLETED"))
         }
         Kind::Canceled => false,
+        // Killed between the start of the shells and the write that says so (ADR 1): at most once is kept.
+        _ if books.kills > 0 && exception("before it could store that the job was started") => true,
         _ => exception("node failure on") && books.losses.iter().any(lost),
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 use flux_client::{Rank, Target};
-use flux_types::{Hostlist, Idset, JobId};
+use flux_types::{Hostlist, Idset, JobId, JobIdForm};
 use serde_json::{Value as Json, json};
 
 use crate::format::{Format, Formats, Named, Row, TableOptions, Value};
@@ -27,7 +27,13 @@ const FORMATS: Formats = Formats {
 const HEADINGS: &[(&str, &str)] = &[
     ("id", "JOBID"),
     ("id.dec", "JOBID"),
+    ("id.hex", "JOBID"),
     ("id.f58", "JOBID"),
+    ("id.f58plain", "JOBID"),
+    ("id.emoji", "JOBID"),
+    ("id.kvs", "JOBID"),
+    ("id.words", "JOBID"),
+    ("id.dothex", "JOBID"),
     ("t_start", "T_START"),
     ("runtime", "RUNTIME"),
     ("ranks", "RANKS"),
@@ -36,8 +42,8 @@ const HEADINGS: &[(&str, &str)] = &[
     ("allocated.ranks", "RANKS"),
     ("allocated.nodelist", "NODELIST"),
     ("allocated.nnodes", "NNODES"),
-    ("pending.ranks", "PENDING"),
-    ("pending.nodelist", "PENDING"),
+    ("pending.ranks", "ACTIVE_RANKS"),
+    ("pending.nodelist", "ACTIVE_NODES"),
     ("pending.nnodes", "#ACTIVE"),
 ];
 
@@ -78,7 +84,8 @@ impl Row for Running {
         let set = if name.starts_with("pending") { &self.pending } else { &self.allocated };
         Some(match name {
             "id.dec" => self.id.0.into(),
-            "id" | "id.f58" => self.id.to_string().into(),
+            "id" => self.id.to_string().into(),
+            _ if name.starts_with("id.") => self.id.encode(JobIdForm::from_name(&name[3..])?).into(),
             "t_start" => self.start.into(),
             "runtime" => (timefmt::now() - self.start).into(),
             "ranks" | "allocated.ranks" | "pending.ranks" => set.to_string().into(),
@@ -133,7 +140,7 @@ fn kill(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let number: i32 = number.ok_or_else(|| CmdError::usage(format!("--signal: {signal} is not a signal")))?;
     let (wanted, job) = (text(matches, "targets"), text(matches, "jobid"));
     if wanted.is_none() && job.is_none() && !matches.get_flag("all") {
-        return Err(CmdError::usage("say which: --targets, --jobid, or --all"));
+        return Err(CmdError::new("specify at least one of --targets, --jobid, or --all"));
     }
     let mut request = json!({"signum": number});
     let mut flux = cx.open()?;

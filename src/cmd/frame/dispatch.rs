@@ -57,6 +57,9 @@ fn unknown_option(option: &str) -> CmdError {
     CmdError::usage(format!("unrecognized option '{option}'\nTry `flux --help' for more information."))
 }
 
+/// The exit code of Python's argparse for a wrong command line.
+const PYTHON_USAGE_EXIT: u8 = 2;
+
 /// Runs the command line; errors are printed here.
 pub(crate) fn run(args: Vec<OsString>, programs: Programs) -> ExitCode {
     let mut cx = Context::new("", programs);
@@ -131,7 +134,7 @@ fn finish(outcome: CmdResult, mut cx: Context, usage_exit: u8) -> ExitCode {
         Err(error) => {
             if !error.quiet() {
                 let _ = cx.out.flush(); // What was printed before comes first; its own failure changes nothing now.
-                let _ = std::io::stderr().write_all(format!("{}: {error}\n", cx.name).as_bytes());
+                let _ = std::io::stderr().write_all(complaint(&cx.name, &error, usage_exit).as_bytes());
             }
             // The buffer's owner would try to write what could not be written.
             let code = error.code(usage_exit);
@@ -139,6 +142,19 @@ fn finish(outcome: CmdResult, mut cx: Context, usage_exit: u8) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// `NAME: TEXT`, and in the commands that flux-core has in Python, the level that its logger puts before the text.
+fn complaint(name: &str, error: &CmdError, usage_exit: u8) -> String {
+    let text = error.to_string();
+    // flux-sched's, in Python too, have no level.
+    let plain = usage_exit != PYTHON_USAGE_EXIT || name.starts_with("flux-ion-");
+    let level = match error {
+        _ if plain || text.starts_with("ERROR: ") => "",
+        CmdError::Usage(_) => "error: ",
+        _ => "ERROR: ",
+    };
+    format!("{name}: {level}{text}\n")
 }
 
 #[cfg(test)]

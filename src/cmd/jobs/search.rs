@@ -177,9 +177,12 @@ fn search(matches: &ArgMatches, fields: &[&str], cx: &mut Context) -> Result<(Ha
     };
     let mut query = Query { max_entries: number("max-entries", 1000)?, ..Query::default() };
     query.narrow(matches)?;
+    // With -a, a filter narrows nothing, as in flux-core.
+    if matches.try_get_one::<bool>("a").ok().flatten().copied().unwrap_or(false) {
+        query.filter("pending,running,inactive")?;
+    }
     if !query.is_filtered() {
-        let all = matches.try_get_one::<bool>("a").ok().flatten().copied().unwrap_or(false);
-        query.filter(if all { "pending,running,inactive" } else { "pending,running" })?;
+        query.filter("pending,running")?;
     }
     query.whose(matches)?;
     let needed = ["name", "username", "nodelist", "queue", "status", "duration", "runtime"];

@@ -110,6 +110,7 @@ pub(crate) mod alloc {
 
     pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         let mut request = args::request(matches);
+        ["input", "output", "error"].iter().for_each(|name| request.forget(name)); // The caller's, always.
         let background = matches.get_flag("bg");
         if background {
             request.push("broker-opts", "-Sbroker.rc2_none=1");

@@ -43,6 +43,19 @@ pub(crate) struct Request {
     pub(crate) command: Vec<String>,
 }
 
+/// What is said of counts below zero.
+const NEGATIVE: &[(&str, &str)] = &[
+    ("ntasks", "task count must be a integer >= 1"),
+    ("nodes", "node count must be an integer >= 1 (if set)"),
+    ("cores-per-task", "cores per task must be an integer >= 1"),
+    ("gpus-per-task", "gpus per task must be an integer >= 0"),
+    ("cores", "ncores must be an integer >= 1"),
+    ("nslots", "task count must be a integer >= 1"),
+    ("cores-per-slot", "cores per task must be an integer >= 1"),
+    ("gpus-per-node", "gpus_per_node must be an integer >= 0"),
+    ("gpus-per-slot", "gpus per task must be an integer >= 0"),
+];
+
 impl Request {
     pub(crate) fn set(&mut self, name: &'static str, values: Vec<String>) {
         if values.is_empty() {
@@ -55,6 +68,11 @@ impl Request {
     /// Adds a value to those of an option.
     pub(crate) fn push(&mut self, name: &'static str, value: &str) {
         self.texts.entry(name).or_default().push(value.to_owned());
+    }
+
+    /// As if an option had not been typed.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.texts.remove(name);
     }
 
     /// As [`Request::push`], before what was typed.
@@ -100,7 +118,10 @@ impl Request {
     fn count(&self, name: &str) -> Result<Option<u32>> {
         let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
         let number: i64 = text.trim().parse().map_err(|_| format!("--{name}: invalid int value '{text}'"))?;
-        u32::try_from(number).map(Some).map_err(|_| format!("--{name}: {number} is not a count"))
+        u32::try_from(number).map(Some).map_err(|_| match NEGATIVE.iter().find(|(of, _)| *of == name) {
+            Some((_, text)) => (*text).to_owned(),
+            None => format!("--{name} must be >= 1"),
+        })
     }
 
     /// The jobspec of `flux submit`, `flux run` or one line of `flux bulksubmit`.

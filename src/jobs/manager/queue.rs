@@ -38,11 +38,13 @@ impl Queue {
 pub(super) struct Queues {
     anonymous: Queue,
     named: BTreeMap<Arc<str>, Queue>,
+    /// Their names in the order of the configuration, which is that of listings.
+    order: Vec<Arc<str>>,
 }
 
 impl Default for Queues {
     fn default() -> Self {
-        Queues { anonymous: Queue::new(None, true), named: BTreeMap::new() }
+        Queues { anonymous: Queue::new(None, true), named: BTreeMap::new(), order: Vec::new() }
     }
 }
 
@@ -75,9 +77,12 @@ impl Queues {
     /// stay where they are.
     pub(super) fn configure(&mut self, table: Option<&Value>) {
         let mut parents = BTreeMap::new();
+        self.order.clear();
         for (name, entry) in table.and_then(Value::as_object).into_iter().flatten() {
             let parent = entry.get("parent").and_then(Value::as_str);
-            parents.insert(Arc::<str>::from(name.as_str()), parent.map(Arc::<str>::from));
+            let name = Arc::<str>::from(name.as_str());
+            self.order.push(name.clone());
+            parents.insert(name, parent.map(Arc::<str>::from));
         }
         self.named.retain(|name, _| parents.contains_key(name));
         for (name, parent) in parents {
@@ -251,7 +256,7 @@ struct Start {
 
 impl JobManager {
     pub(super) fn queue_list(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let names: Vec<&str> = self.queues.named.keys().map(|name| &**name).collect();
+        let names: Vec<&str> = self.queues.order.iter().map(|name| &**name).collect();
         cx.respond(request, json!({"queues": names}));
         Ok(())
     }

@@ -115,14 +115,14 @@ fn drains_outlive_a_restart_and_exclusion_ends_them() {
 #[test]
 fn bad_targets_are_refused_with_a_reason() {
     let mut bench = Bench::new(json!({}), None);
-    bench.request("resource.drain", 1, json!({"targets": "1"}));
+    bench.request("resource.drain", 1, json!({"targets": "1", "reason": "disk"}));
     let rows = [
         ("resource.drain", json!({"targets": "9"}), 22),
         ("resource.drain", json!({"targets": "zz"}), 22),
         ("resource.drain", json!({"targets": "[[["}), 22),
         ("resource.drain", json!({"targets": "1"}), 17),
         ("resource.drain", json!({"targets": "1", "mode": "what"}), 22),
-        ("resource.undrain", json!({"targets": "0"}), 22),
+        ("resource.undrain", json!({"targets": "0"}), 17),
         ("resource.undrain", json!({}), 71),
         ("resource.undrain", json!({"targets": "1", "mode": "what"}), 22),
     ];
@@ -133,10 +133,13 @@ fn bad_targets_are_refused_with_a_reason() {
 
 #[test]
 fn undraining_what_is_not_drained_is_fine_if_asked_for() {
-    let mut bench = Bench::new(json!({}), None);
-    for mode in ["update", "force"] {
+    for (mode, overwrite) in [("update", 0), ("overwrite", 1), ("force-overwrite", 2)] {
+        let mut bench = Bench::new(json!({}), None);
         let effects = bench.request("resource.undrain", 3, json!({"targets": "0", "mode": mode}));
-        assert_eq!(responses(&effects), [(3, Value::Null)], "{mode}: answered at once, nothing to store");
+        assert_eq!(responses(&effects), [], "{mode}: answered when the event is stored");
+        let journal = responses(&bench.request("resource.journal", 4, json!({})));
+        let last = journal[0].1["events"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["name"], &last["context"]["overwrite"]), (&json!("undrain"), &json!(overwrite)));
     }
 }
 

@@ -165,8 +165,11 @@ impl Jobspec {
 
     fn apply_basics(&mut self, options: &SubmitOptions) -> Result<(), JobspecError> {
         if let Some(seconds) = options.duration {
-            if !seconds.is_finite() || seconds < 0.0 {
-                return Err(JobspecError::options("duration must be a normal, finite value, zero or greater"));
+            if !seconds.is_finite() {
+                return Err(JobspecError::options("duration must be a normal, finite value"));
+            }
+            if seconds < 0.0 {
+                return Err(JobspecError::options("duration must not be negative"));
             }
             self.set_attr("system.duration", seconds.into())?;
         }

@@ -209,7 +209,10 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     if let Some(unknown) = wanted.iter().find(|name| !names.iter().any(|known| known == *name)) {
         return Err(CmdError::new(format!("No such queue: {unknown}")));
     }
-    names.retain(|name| wanted.is_empty() || wanted.contains(&name.as_str()));
+    if !wanted.is_empty() {
+        names.retain(|name| wanted.contains(&name.as_str()));
+        names.sort_unstable();
+    }
     if names.is_empty() {
         names.push(String::new());
     }

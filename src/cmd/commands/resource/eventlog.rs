@@ -77,7 +77,7 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let Some(message) = flux.wait(ticket, left)? else {
-            return Err(CmdError::new("timeout: the event did not come in time"));
+            return Err(CmdError::new("ETIMEDOUT: Connection timed out"));
         };
         match Fault::of(&message) {
             Some(fault) if fault.errno == Errno::ENODATA => return Ok(ExitCode::SUCCESS),

@@ -88,10 +88,7 @@ struct Wanted {
 fn wanted(matches: &ArgMatches, default_states: &str, cx: &Context) -> Result<Wanted, CmdError> {
     let states: Vec<String> = text(matches, "states").unwrap_or(default_states).split(',').map(str::to_owned).collect();
     if let Some(unknown) = states.iter().find(|state| !STATES.contains(&state.as_str())) {
-        return Err(CmdError::new(format!(
-            "Invalid resource state {unknown} specified: choose of {}",
-            STATES.join(", ")
-        )));
+        return Err(CmdError::new(format!("Invalid resource state {unknown} specified")));
     }
     let mut flux = cx.open()?;
     let mut lists = Lists::get(&mut flux)?;

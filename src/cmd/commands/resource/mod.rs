@@ -58,12 +58,16 @@ fn change(matches: &ArgMatches, cx: &mut Context, topic: &str) -> CmdResult {
     }
     match cx.open()?.call(topic, ROOT, request) {
         Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(ClientError::Answer(fault)) if fault.errno == Errno::EEXIST && topic == "resource.drain" => {
-            let hint =
-                if fault.text.contains("--") { "" } else { " (--force overwrites the reason, --update leaves it)" };
-            Err(CmdError::new(format!("{fault}{hint}")))
+        // As flux-core words them: the errno is told for `drain` alone.
+        Err(ClientError::Answer(fault)) if topic == "resource.drain" => {
+            cx.warn(format_args!("ERROR: [Errno {}] {}", fault.errno.0, fault.message()));
+            if fault.errno == Errno::EEXIST && fault.text.contains("already drained") {
+                cx.warn("INFO: Use --force to overwrite existing drain reason");
+            }
+            Err(CmdError::Silent(1))
         }
-        Err(error) => Err(CmdError::calling(topic)(error)),
+        Err(ClientError::Answer(fault)) => Err(CmdError::new(fault.message())),
+        Err(error) => Err(error.into()),
     }
 }
 

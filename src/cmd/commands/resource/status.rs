@@ -217,7 +217,9 @@ fn shown(states: Option<&str>, cx: &mut Context) -> Result<Option<Shown>, CmdErr
     }
     let mut states: Vec<String> = states.unwrap_or(DEFAULT_STATES).split(',').map(str::to_owned).collect();
     if let Some(unknown) = states.iter().find(|state| !STATES.split(',').any(|known| known == state.as_str())) {
-        return Err(CmdError::new(format!("Invalid resource state {unknown} specified; valid states: {STATES}")));
+        cx.warn(format_args!("ERROR: Invalid resource state {unknown} specified"));
+        cx.warn(format_args!("INFO: valid states: {STATES}"));
+        return Err(CmdError::Silent(1));
     }
     let (online, offline) = (states.iter().any(|s| s == "online"), states.iter().any(|s| s == "offline"));
     if states.iter().all(|state| state == "online" || state == "offline") {
