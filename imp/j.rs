@@ -28,32 +28,19 @@ impl Mechanism {
     }
 }
 
-/// Why a signed request was refused. `NotTheKey`: the signature is good, but nothing says that the key is this user's.
+/// Why a signed request was refused. `Malformed` says what it is not. `NotTheKey`: the signature is good, but nothing says that the
+/// key is this user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignError {
-    TooLong {
-        len: usize,
-        max: usize,
-    },
-    /// What it is not.
+    TooLong { len: usize, max: usize },
     Malformed(String),
     BadSignature,
-    UnknownMechanism {
-        name: String,
-    },
-    NotAllowed {
-        mechanism: Mechanism,
-    },
-    NotCaller {
-        id: u32,
-        caller: u32,
-    },
+    UnknownMechanism { name: String },
+    NotAllowed { mechanism: Mechanism },
+    NotCaller { id: u32, caller: u32 },
     Expired,
     FromTheFuture,
-    NotTheKey {
-        of: u32,
-        why: String,
-    },
+    NotTheKey { of: u32, why: String },
 }
 
 impl fmt::Display for SignError {

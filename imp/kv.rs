@@ -58,16 +58,9 @@ impl Kv {
             Kind::Time => parse_time(value).is_some(),
         };
         let known = self.0.iter().any(|(other, ..)| other == key) && enforced!("key-twice");
-        if !well_formed
-            || known
-            || key.is_empty()
-            || self.0.len() >= KV_ENTRIES_MAX
-            || (key.contains('\0') | value.contains('\0'))
-        {
-            return None;
-        }
-        self.0.push((key.into(), kind, value.into()));
-        Some(())
+        let full = self.0.len() >= KV_ENTRIES_MAX;
+        let cut = key.is_empty() || key.contains('\0') | value.contains('\0');
+        (well_formed && !known && !full && !cut).then(|| self.0.push((key.into(), kind, value.into())))
     }
 
     pub fn entries(&self) -> impl Iterator<Item = (&str, Kind, &str)> {

@@ -6,6 +6,7 @@ use crate::json::Json;
 use crate::kv::{Kind, Kv};
 use crate::limits::{FILE_LEN_MAX, GETENT_LEN_MAX, INPUT_LEN_MAX};
 use crate::munge;
+use crate::users::{SWITCH, sources_of};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -156,25 +157,16 @@ pub(crate) fn ask_munged(socket: &str, credential: &str, mut out: impl Write) ->
     u8::from(written.is_err())
 }
 
-/// In a child that is nobody: the line of `getent passwd UID` and, if wanted, that of `getent initgroups NAME`. Where the site asks
-/// local files first, they are read here, as that costs less than a process; else `getent` is run, with an empty environment.
-pub(crate) fn look_up(uid: u32, groups: bool, mut out: std::fs::File) -> u8 {
+const GETENT: &str = "/usr/bin/getent";
+
+/// In a child that is nobody: what `getent` prints of a key, or would print if it were asked.
+pub(crate) fn look_up(database: &str, key: &str, mut out: impl Write) -> u8 {
     let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)); // With `getent`, if we are killed.
     let read = |path: &str| std::fs::File::open(path).ok().and_then(|file| read_small(file.into()).ok());
-    let sources = read("/etc/nsswitch.conf").unwrap_or_default();
-    let ask = |database: &str, key: &str| {
-        let local = in_files(&sources, database, key, read);
-        local.map_or_else(|| run_getent(&[database, "--", key]), Ok)
-    };
-    let mut copy = |text: String| out.write_all(text.as_bytes()).map(|()| text).map_err(|error| error.to_string());
-    let done = ask("passwd", &uid.to_string()).and_then(&mut copy).and_then(|entry| match entry.split_once(':') {
-        Some((name, _)) if groups => ask("initgroups", name).and_then(&mut copy),
-        _ => Ok(entry),
-    });
-    u8::from(done.is_err())
+    let groups = (database == "initgroups").then(|| local_groups(key, read, |path| Path::new(path).exists()));
+    let answer = groups.flatten().map_or_else(|| run_getent(&[database, "--", key]), Ok);
+    u8::from(!answer.is_ok_and(|text| out.write_all(text.as_bytes()).is_ok()))
 }
-
-const GETENT: &str = "/usr/bin/getent";
 
 /// What it prints, or a little more than may be.
 fn run_getent(words: &[&str]) -> Result<String, String> {
@@ -189,30 +181,30 @@ fn run_getent(words: &[&str]) -> Result<String, String> {
     if ended { Ok(text) } else { Err("not found".into()) }
 }
 
-/// The entry, if the local files are what counts for it: for users when they are asked first, for groups, of which the name
-/// service collects those of all sources, when they are the only source. `None`: ask the name service.
-fn in_files(sources: &str, database: &str, key: &str, read: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let sources_of = |name: &str| {
-        let rest = sources.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix(':'))?;
-        Some(rest.split('#').next()?.split_ascii_whitespace().collect::<Vec<_>>())
-    };
-    if database == "passwd" {
-        let first = sources_of("passwd")?.first() == Some(&"files");
-        let table = first.then(|| read("/etc/passwd")).flatten()?;
-        return table.lines().find(|line| line.split(':').nth(2) == Some(key)).map(|line| format!("{line}\n"));
-    }
-    let only = sources_of("group")? == ["files"] && sources_of("initgroups").is_none();
-    let mut entry = key.to_string();
-    for line in only.then(|| read("/etc/group")).flatten()?.lines() {
-        let mut fields = line.split(':').skip(2);
-        if let (Some(gid), Some(members)) = (fields.next(), fields.next())
-            && members.split(',').any(|member| member == key)
-        {
-            entry.push(' ');
-            entry.push_str(gid);
-        }
-    }
-    Some(entry + "\n")
+/// Where systemd's user database gets its entries (systemd.io/USER_GROUP_API): from services with sockets here, of which that of
+/// the first process has no groups of ours to tell, and from files.
+const SYSTEMD_USERS: &[&str] = &[
+    "/run/systemd/userdb/io.systemd.Multiplexer",
+    "/run/systemd/userdb/io.systemd.Home",
+    "/etc/userdb",
+    "/run/userdb",
+    "/run/host/userdb",
+    "/usr/lib/userdb",
+];
+
+/// What `getent initgroups` would print, if the local file is the only source: the name service collects groups from all there are.
+/// One of them, `systemd`, has none but where it is given some. `None`: ask the name service.
+fn local_groups(name: &str, read: impl Fn(&str) -> Option<String>, exists: impl Fn(&str) -> bool) -> Option<String> {
+    let switch = read(SWITCH)?;
+    let mut sources = sources_of(&switch, "group")?;
+    sources.retain(|source| *source != "systemd" || SYSTEMD_USERS.iter().any(|path| exists(path)));
+    let only = sources == ["files"] && sources_of(&switch, "initgroups").is_none();
+    let table = only.then(|| read("/etc/group")).flatten()?;
+    let fields = table.lines().map(|line| line.split(':').skip(2));
+    let lists = fields.filter_map(|mut fields| fields.next().zip(fields.next()));
+    let own = lists.filter(|(_, members)| members.split(',').any(|member| member == name));
+    let words: Vec<&str> = [name].into_iter().chain(own.map(|(id, _)| id)).collect();
+    Some(words.join(" ") + "\n")
 }
 
 #[cfg(test)]

@@ -1,36 +1,28 @@
 use super::*;
 
-const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nalice:x:4002:4002::/home/alice:/bin/sh\n";
 const GROUP: &str =
     "root:x:0:\nalice:x:4002:\nextra:x:4010:bob,alice\nmore:x:4011:alicex,alic\nodd\n+\nlast:x:4012:alice";
 
-fn ask(sources: &str, database: &str, key: &str) -> Option<String> {
-    in_files(sources, database, key, |path| match path {
-        "/etc/passwd" => Some(PASSWD.to_string()),
-        "/etc/group" => Some(GROUP.to_string()),
-        other => panic!("{other} is not asked for"),
-    })
-}
-
 #[test]
-fn local_files_are_read_where_nothing_comes_before_them_and_else_the_name_service() {
-    let alice = Some("alice:x:4002:4002::/home/alice:/bin/sh\n");
+fn the_local_file_is_read_where_no_other_source_has_groups() {
     let groups = Some("alice 4010 4012\n");
     let rows = [
-        ("passwd: files\n", "passwd", "4002", alice),
-        ("# passwd: sss\n passwd:\tfiles sss # local\n", "passwd", "4002", alice),
-        ("passwd: sss files\n", "passwd", "4002", None),
-        ("passwd: files\n", "passwd", "4003", None),
-        ("passwd:\n", "passwd", "4002", None),
-        ("", "passwd", "4002", None),
-        ("group: files\n", "initgroups", "alice", groups),
-        ("group: files\n", "initgroups", "nobody", Some("nobody\n")),
-        ("group: files sss\n", "initgroups", "alice", None),
-        ("group: files [SUCCESS=merge] sss\n", "initgroups", "alice", None),
-        ("group: files\ninitgroups: sss\n", "initgroups", "alice", None),
-        ("", "initgroups", "alice", None),
+        ("group: files\n", "alice", "", groups),
+        ("group: files\n", "nobody", "", Some("nobody\n")),
+        ("group: files systemd\n", "alice", "", groups),
+        ("group: files systemd\n", "alice", "/etc/userdb", None),
+        ("group: files systemd\n", "alice", "/run/systemd/userdb/io.systemd.Home", None),
+        ("group: files systemd sss\n", "alice", "", None),
+        ("group: files [SUCCESS=merge] sss\n", "alice", "", None),
+        ("group: files\ninitgroups: sss\n", "alice", "", None),
+        ("", "alice", "", None),
     ];
-    for (sources, database, key, want) in rows {
-        assert_eq!(ask(sources, database, key).as_deref(), want, "{sources:?} {database} {key}");
+    for (switch, name, there, want) in rows {
+        let got = local_groups(
+            name,
+            |path| Some(if path == SWITCH { switch } else { GROUP }.to_string()),
+            |path| path == there,
+        );
+        assert_eq!(got.as_deref(), want, "{switch:?} {name} {there}");
     }
 }

@@ -89,6 +89,8 @@ const OPENED: &[&str] = &[
     "conf.d",
     "imp.toml",
     "sign.toml",
+    "nsswitch.conf",
+    "passwd",
     "usr",
     "bin",
     "getent",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flux_types::{Idset, JobId, Jobspec};
+use flux_types::{Idset, JobId, JobIdForm, Jobspec};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,6 +21,9 @@ pub struct Bundle {
     pub service: String,
     pub uri: String,
     pub rundir: String,
+    /// The job's directory for temporary files, where it was made already: a guest's shell makes it for itself.
+    #[serde(skip)]
+    pub tmpdir: Option<String>,
     /// Where lock, spool and exit record go. `None`: the instance cannot come back, and nothing is recorded.
     pub jobdir: Option<String>,
     pub jobspec: Value,
@@ -50,6 +53,12 @@ pub struct Options {
 }
 
 impl Bundle {
+    /// The job's directory for temporary files on this node.
+    pub fn tmpdir(&self) -> String {
+        let usual = || format!("{}/jobtmp-{}-{}", self.rundir, self.shell_rank, self.id.encode(JobIdForm::F58));
+        self.tmpdir.clone().unwrap_or_else(usual)
+    }
+
     /// # Errors
     /// [`ShellError::Bundle`]
     pub fn parse(text: &[u8]) -> Result<Bundle, ShellError> {

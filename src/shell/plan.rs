@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flux_types::fileref::FileObject;
-use flux_types::{Idset, JobIdForm, Jobspec, Taskmap};
+use flux_types::{Idset, Jobspec, Taskmap};
 use serde_json::Value;
 
 use crate::affinity::{self, Affinity, Manner};
@@ -102,7 +102,7 @@ impl Plan {
         if ranks.count() > LOCAL_TASKS_MAX as usize {
             return Err(ShellError::TooMany { what: "tasks on one node", max: LOCAL_TASKS_MAX.into() });
         }
-        let tmpdir = format!("{}/jobtmp-{}-{}", bundle.rundir, bundle.shell_rank, bundle.id.encode(JobIdForm::F58));
+        let tmpdir = bundle.tmpdir();
         let tags = tags(bundle, &spec, &map, &node, &tmpdir);
         let mut env = environment::common(bundle, &spec, &tags);
         let storages = storage::storages(bundle, &tmpdir)?;
@@ -147,7 +147,7 @@ impl Plan {
             tasks: Vec::new(),
             env: BTreeMap::new(),
             cwd: None,
-            tmpdir: format!("{}/jobtmp-{}-{}", bundle.rundir, bundle.shell_rank, bundle.id.encode(JobIdForm::F58)),
+            tmpdir: bundle.tmpdir(),
             output: OutputPlan { stdout: usual.clone(), stderr: usual, append: false, limit_bytes: 0 },
             input: Input::Service,
             doom: Doom { timeout: None, timeout_text: String::new(), on_error: false },

@@ -220,6 +220,9 @@ impl Shell {
     }
 
     pub(crate) fn make_tmpdir(&mut self) {
+        if self.bundle.tmpdir.is_some() {
+            return; // A guest's shell has made it.
+        }
         let mut private = std::fs::DirBuilder::new();
         if let Err(error) = private.mode(0o700).create(&self.plan.tmpdir) {
             self.log(ERR, &format!("cannot make the job's temporary directory {}: {error}", self.plan.tmpdir));

@@ -14,6 +14,12 @@ cp "${IMP:-$FLUX}" "$ROOT/bin/flux-imp"
 chmod 4755 "$ROOT/bin/flux-imp"
 ln -s flux "$ROOT/bin/flux-shell"
 mount --bind "$ROOT/etc" /etc
+# A /tmp of its own, with ROOT in it under the name that it has.
+mkdir -p "$ROOT/tmp/${ROOT##*/}"
+chmod 1777 "$ROOT/tmp"
+mount --bind "$ROOT" "$ROOT/tmp/${ROOT##*/}"
+mount --rbind "$ROOT/tmp" /tmp
+cd /
 
 useradd -M -d /nonexistent -s /bin/sh flux
 for user in alice bob carol; do
