@@ -101,6 +101,11 @@ fn three_users_and_the_owner_have_jobs_between_each_other_on_four_hosts() {
 }
 
 #[test]
+fn a_site_certifies_the_keys_of_its_users() {
+    cases("authority", IMP, ["", ""]);
+}
+
+#[test]
 fn flux_security_verifies_what_we_sign_and_signs_for_us() {
     if !fs::exists("/opt/flux/include/flux/security/sign.h").unwrap_or(false) {
         return skipped("flux_security_verifies_what_we_sign_and_signs_for_us", "no flux-security in /opt/flux");

@@ -1,6 +1,8 @@
 //! The user's signing keys: `~/.flux/curve/sig` (secret) and `sig.pub`.
 
+use flux_imp::casign::{metadata, uuid};
 use flux_imp::cert::{Cert, is_pair, secret_from_toml};
+use flux_imp::config::CaConfig;
 use flux_imp::limits::FILE_LEN_MAX;
 use flux_imp::wrap::{secret_to_toml, wrap_curve};
 use std::fmt;
@@ -73,6 +75,28 @@ impl KeyPair {
     pub fn generate() -> KeyPair {
         let (cert, secret) = Cert::generate();
         KeyPair { cert, secret }
+    }
+
+    /// Makes the keys of a site's certificate authority, which certifies itself from `now` (seconds since 1970) on.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`], if the configuration has values that no certificate can have.
+    pub fn generate_ca(site: &CaConfig, now: i64) -> Result<KeyPair, KeyError> {
+        let (mut cert, secret) = Cert::generate();
+        let uuid = uuid();
+        cert.meta = metadata(site, (&uuid, &uuid), 0, now, true).ok_or(KeyError::TooLong)?;
+        cert.sign_by(&secret).ok_or(KeyError::TooLong)?;
+        Ok(KeyPair { cert, secret })
+    }
+
+    /// Has somebody certify the public key, who gets the file's text and answers with a new one.
+    ///
+    /// # Errors
+    /// That of `certify`; [`KeyError::Malformed`], if what comes back is no certificate of this key.
+    pub fn certified<E: From<KeyError>>(self, certify: impl FnOnce(&str) -> Result<String, E>) -> Result<KeyPair, E> {
+        let cert = Cert::from_toml(&certify(&self.cert.to_toml())?).filter(|cert| is_pair(cert, &self.secret));
+        let cert = cert.ok_or(KeyError::Malformed { path: "the certificate".into() })?;
+        Ok(KeyPair { cert, ..self })
     }
 
     /// Reads `path` and `path.pub`.

@@ -8,7 +8,7 @@ mod keys;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-pub use flux_imp::config::{SIGN_CONFIG_DIR, SecurityConfig, SignConfig};
+pub use flux_imp::config::{CaConfig, SIGN_CONFIG_DIR, SecurityConfig, SignConfig};
 pub use flux_imp::j::{Mechanism, SignError, Signed};
 pub use flux_imp::limits::SIGNED_REQUEST_LEN_MAX;
 pub use flux_imp::munge::SOCKET as MUNGE_SOCKET;
@@ -32,9 +32,21 @@ pub fn parse(signed: &str) -> Result<Signed<'_>, SignError> {
 /// # Errors
 /// A text, if there is configuration but it cannot be trusted or read.
 pub fn site() -> Result<Option<SignConfig>, String> {
+    Ok(security()?.sign)
+}
+
+/// The site's `[ca]` table, if it has one.
+///
+/// # Errors
+/// As [`site`].
+pub fn authority() -> Result<Option<CaConfig>, String> {
+    Ok(security()?.ca)
+}
+
+fn security() -> Result<SecurityConfig, String> {
     match std::fs::symlink_metadata(SIGN_CONFIG_DIR) {
-        Err(_) => Ok(None),
-        Ok(_) => Ok(flux_imp::config::load::<SecurityConfig>(SIGN_CONFIG_DIR)?.sign),
+        Err(_) => Ok(SecurityConfig::default()),
+        Ok(_) => flux_imp::config::load(SIGN_CONFIG_DIR),
     }
 }
 

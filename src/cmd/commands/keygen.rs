@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use flux_sign::KeyPair;
@@ -20,13 +20,22 @@ pub fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new("keygen")
         .arg(flag("sign", "Make the keys that sign job requests: PATH (secret) and PATH.pub"))
+        .arg(option("certify", None, "IMP", "With --sign: have the IMP certify the new key (flux-imp casign)"))
+        .arg(
+            flag("ca", "Make the keys of the site's certificate authority ([ca] of /etc/flux/security/conf.d)")
+                .conflicts_with_all(["sign", "certify"]),
+        )
         .arg(option("name", Some('n'), "NAME", "Name the certificate, for logs [default: this host]"))
         .arg(many("meta", None, "KEY=VAL,...", "Note more in the certificate"))
         .arg(flag(
             "force",
             "Replace keys that are there: requests signed with them, and not yet started, are then refused",
         ))
-        .arg(Arg::new("path").value_name("PATH").help("The file to make [with --sign: ~/.flux/curve/sig]"))
+        .arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .help("The file to make [with --sign: ~/.flux/curve/sig; with --ca: ca.cert-path]"),
+        )
 }
 
 /// A certificate that all brokers of an instance share (flux-config-bootstrap(5)).
@@ -60,16 +69,57 @@ fn certificate(matches: &ArgMatches) -> CmdResult {
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
-    if !matches.get_flag("sign") {
-        return certificate(matches);
-    }
-    let path = match matches.get_one::<String>("path") {
+/// The keys of the site's certificate authority: `PATH` is for where users sign, `PATH.pub` for every node.
+fn authority(matches: &ArgMatches) -> Result<(PathBuf, KeyPair), CmdError> {
+    let site = flux_sign::authority().map_err(CmdError::new)?;
+    let site =
+        site.ok_or_else(|| CmdError::new(format!("[ca] is not configured in {}", flux_sign::SIGN_CONFIG_DIR)))?;
+    let now = i64::try_from(flux_sys::clock::wall().as_secs()).unwrap_or(i64::MAX);
+    let keys = KeyPair::generate_ca(&site, now).map_err(|error| CmdError::new(format!("[ca]: {error}")))?;
+    Ok((text(matches, "path").unwrap_or(&site.cert_path).into(), keys))
+}
+
+/// The keys of this user, certified by the site's authority if that is wanted.
+fn signing(matches: &ArgMatches) -> Result<(PathBuf, KeyPair), CmdError> {
+    let path = match text(matches, "path") {
         Some(path) => PathBuf::from(path),
         None => key_file(Ids::current().ruid, None).map_err(CmdError::new)?,
     };
-    let stored = KeyPair::generate().store(&path, matches.get_flag("force"));
-    stored.map_err(|error| CmdError::new(error.to_string()))?;
+    let keys = KeyPair::generate();
+    let Some(imp) = text(matches, "certify") else { return Ok((path, keys)) };
+    let certified = keys.certified(|public| casign(imp, public));
+    certified.map(|keys| (path, keys)).map_err(|Refused(why)| CmdError::new(format!("{imp} casign: {why}")))
+}
+
+struct Refused(String);
+
+impl From<flux_sign::KeyError> for Refused {
+    fn from(error: flux_sign::KeyError) -> Refused {
+        Refused(error.to_string())
+    }
+}
+
+/// The certificate that `IMP casign` makes of a public key.
+fn casign(imp: &str, public: &str) -> Result<String, Refused> {
+    let fail = |error: std::io::Error| Refused(error.to_string());
+    let mut command = std::process::Command::new(imp);
+    let mut child = command.arg("casign").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(fail)?;
+    // It is shorter than a pipe is; one that reads nothing says why by its exit.
+    let _ = child.stdin.take().map(|mut input| input.write_all(public.as_bytes()));
+    let done = child.wait_with_output().map_err(fail)?;
+    if !done.status.success() {
+        return Err(Refused(done.status.to_string()));
+    }
+    String::from_utf8(done.stdout).map_err(|error| Refused(error.to_string()))
+}
+
+pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
+    let (path, keys) = match (matches.get_flag("sign"), matches.get_flag("ca")) {
+        (false, false) => return certificate(matches),
+        (_, true) => authority(matches)?,
+        (true, _) => signing(matches)?,
+    };
+    keys.store(&path, matches.get_flag("force")).map_err(|error| CmdError::new(error.to_string()))?;
     cx.line(format_args!("Saved {} and {}.pub", path.display(), path.display()))?;
     Ok(ExitCode::SUCCESS)
 }
