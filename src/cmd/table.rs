@@ -28,6 +28,7 @@ commands! {
     Submit 2 "bulksubmit" crate::submit::bulk, "submit jobs in bulk to a Flux instance";
     Submit 2 "alloc" crate::submit::nest::alloc, "allocate a new Flux instance for interactive use";
     Submit 2 "batch" crate::submit::nest::batch, "submit a batch script to Flux";
+    Submit 2 "tree" tree, "run a script in the leaves of a tree of instances";
     Jobs 2 "watch" crate::submit::follow, "monitor one or more Flux jobs";
     Jobs 2 "jobs" crate::jobs, "list jobs submitted to Flux";
     Jobs 2 "explain" crate::jobs::explain, "say why jobs do not run, and when they will";

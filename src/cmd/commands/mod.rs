@@ -39,6 +39,7 @@ pub mod start;
 pub mod startlog;
 pub mod store;
 mod trace;
+pub mod tree;
 pub mod uptime;
 pub mod uri;
 pub mod version;

@@ -54,8 +54,22 @@ fn executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
+/// What old instructions name, and what to write instead.
+const FORMER: &[(&str, &str)] = &[
+    ("wreckrun", "run"),
+    ("wreck", "jobs"),
+    ("bootstrap", "start"),
+    ("capacitor", "bulksubmit"),
+    ("jstat", "watch"),
+    ("hwloc", "resource"),
+    ("comms", "overlay"),
+];
+
 fn unknown(name: &OsStr) -> CmdError {
     let shown = name.to_string_lossy();
+    if let Some((_, now)) = FORMER.iter().find(|(former, _)| *former == shown) {
+        return CmdError::new(format!("'{shown}' was a command of earlier versions of Flux: use 'flux {now}'."));
+    }
     let near = table::COMMANDS
         .iter()
         .map(|entry| (strsim::damerau_levenshtein(&shown, entry.name), entry.name))
@@ -74,6 +88,7 @@ mod tests {
         let rows = [
             ("getatr", "'getatr' is not a flux command. Did you mean 'getattr'? See 'flux help'."),
             ("nosuchthing", "'nosuchthing' is not a flux command. See 'flux help'."),
+            ("wreckrun", "'wreckrun' was a command of earlier versions of Flux: use 'flux run'."),
             ("x", "'x' is not a flux command. See 'flux help'."),
         ];
         for (name, want) in rows {
