@@ -82,3 +82,5 @@ pub const ENVIRONMENTS_LEN_MAX: usize = 16 << 20;
 pub(crate) const BARRIERS_KEPT: usize = 4;
 /// Finished jobs in one text of their index.
 pub const INDEX_LINES_MAX: usize = if cfg!(test) { 8 } else { 1024 };
+/// Things that the shells below a broker said and that are held to be passed on together.
+pub const RELAY_SAID_MAX: usize = 1024;

@@ -34,10 +34,11 @@ pub enum Plant {
     DependenciesIgnored,
     PrologsNotAwaited,
     TakenBackToldAgain,
+    MergedForgotten,
 }
 
 impl Plant {
-    pub const ALL: [Plant; 27] = [
+    pub const ALL: [Plant; 28] = [
         Plant::LostRequestsForgotten,
         Plant::EventSentTwice,
         Plant::EventNotSent,
@@ -65,6 +66,7 @@ impl Plant {
         Plant::DependenciesIgnored,
         Plant::PrologsNotAwaited,
         Plant::TakenBackToldAgain,
+        Plant::MergedForgotten,
     ];
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use flux_service::{Cx, Fault, Outcome};
-use flux_types::{Hostlist, JobId, eventlog};
+use flux_types::{Hostlist, Idset, JobId, eventlog};
 use flux_wire::{Errno, Message, Rank, Target};
 use serde::Deserialize;
 use serde_json::json;
@@ -86,11 +86,11 @@ impl JobExec {
         }
         let absent = |(id, job): (&JobId, &super::job::Job)| {
             let parts = job.parts.iter().enumerate().filter(|(_, part)| part.absent && part.status.is_none());
-            parts.map(|(shell, _)| (*id, shell)).collect::<Vec<_>>()
+            (*id, parts.map(|(shell, _)| shell as u32).collect::<Idset>())
         };
-        let absent: Vec<(JobId, usize)> = self.jobs.iter().flat_map(absent).collect();
-        for (id, shell) in absent {
-            self.launch_part(cx, id, shell);
+        let absent: Vec<(JobId, Idset)> = self.jobs.iter().map(absent).collect();
+        for (id, shells) in absent.iter().filter(|(_, shells)| !shells.is_empty()) {
+            self.launch_shells(cx, *id, shells);
         }
     }
 
@@ -108,7 +108,7 @@ impl JobExec {
         let waits = wanted.filter(|shell| job.parts[*shell].absent && job.parts[*shell].launch.is_none());
         cx.respond(request, json!({"over": wanted.is_none()}));
         if let Some(shell) = waits {
-            self.launch_part(cx, id, shell);
+            self.launch_shells(cx, id, &Idset::range(shell as u32, shell as u32));
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! A job as the leader (rank 0) knows it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use flux_service::{Mono, Tag};
+use flux_service::{Cx, Mono, Tag};
 use flux_types::{Idset, JobId, JobIdForm};
 use flux_wire::{Message, Rank};
 use serde_json::{Map, Value};
+
+use super::relay;
 
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +45,6 @@ pub(super) struct Part {
     pub told: u64,
     /// The number of the shell's last event: acknowledged when it is on disk.
     pub last: Option<u64>,
-    /// It has ended, and this was the last barrier that it went through.
-    pub passed: Option<String>,
 }
 
 impl Part {
@@ -61,7 +61,6 @@ impl Part {
             stored: 0,
             told: 0,
             last: None,
-            passed: None,
         }
     }
 }
@@ -146,6 +145,8 @@ pub(super) struct Job {
     pub barriers: BTreeMap<String, Barrier>,
     /// The barriers that all have left last, and what they brought along; the newest first.
     pub released: VecDeque<(String, Map<String, Value>)>,
+    /// Shells that have ended went through these barriers last.
+    pub passed: BTreeSet<String>,
     pub task_exit_told: bool,
     /// Shells whose loss is fatal; `None`: all of them.
     pub critical: Option<Idset>,
@@ -181,6 +182,25 @@ impl Job {
     /// `fABC`: names of directories and services keep to ASCII.
     pub(super) fn plain_id(&self) -> String {
         self.id.encode(JobIdForm::F58Plain)
+    }
+
+    pub(super) fn ranks(&self) -> Idset {
+        self.parts.iter().map(|part| part.rank.0).collect()
+    }
+
+    /// Those whose shells have not ended.
+    pub(super) fn ranks_left(&self) -> Idset {
+        self.parts.iter().filter(|part| part.status.is_none()).map(|part| part.rank.0).collect()
+    }
+
+    /// Gives an order to the nodes of these ranks.
+    pub(super) fn order(&self, cx: &mut Cx<'_>, ranks: &Idset, order: Value) {
+        match self.parts.as_slice() {
+            // What is for one node only needs nobody on the way.
+            [part] if ranks.contains(part.rank.0) => relay::order_one(cx, part.rank, order),
+            [_] => {}
+            _ => relay::spread_order(cx, &order, ranks),
+        }
     }
 
     /// Every event that its shells told of is in the store.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flux_service::{Cx, Mono, Outcome};
 use flux_types::{Idset, JobId};
-use flux_wire::{Message, Target};
+use flux_wire::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -76,18 +76,13 @@ impl JobExec {
 
     fn signal_tasks(&mut self, cx: &mut Cx<'_>, id: JobId, signum: i32) {
         let Some(job) = self.jobs.get(&id) else { return };
-        for part in job.parts.iter().filter(|part| part.status.is_none()) {
-            let body = json!({"id": id.0, "command": {"type": "signal", "signum": signum}});
-            cx.notify("job-exec.order", Target::Rank(part.rank), body);
-        }
+        job.order(cx, &job.ranks_left(), json!({"id": id.0, "command": {"type": "signal", "signum": signum}}));
     }
 
     fn kill_shells(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let signum = self.config.kill_signal;
         let Some(job) = self.jobs.get(&id) else { return };
-        for part in job.parts.iter().filter(|part| part.status.is_none()) {
-            cx.notify("job-exec.order", Target::Rank(part.rank), json!({"id": id.0, "kill": signum}));
-        }
+        job.order(cx, &job.ranks_left(), json!({"id": id.0, "kill": signum}));
     }
 
     /// What is due of jobs' clocks: time limits, the steps of ending, mock jobs that are over.
@@ -151,10 +146,8 @@ impl JobExec {
             return Err(flux_service::Fault::new(flux_wire::Errno::ENOENT, "Job not found"));
         };
         job.expiration = Some(body.expiration).filter(|at| *at > 0.0);
-        for part in &job.parts {
-            let command = json!({"type": "expiration", "expiration": body.expiration});
-            cx.notify("job-exec.order", Target::Rank(part.rank), json!({"id": id.0, "command": command}));
-        }
+        let command = json!({"type": "expiration", "expiration": body.expiration});
+        job.order(cx, &job.ranks(), json!({"id": id.0, "command": command}));
         job.set_limit(cx);
         cx.respond_empty(request);
         Ok(())

@@ -1,15 +1,17 @@
 //! The leader: starting a job on its nodes, taking what their shells tell, and ending it (RFC 32).
 
-use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, planted};
+use std::collections::BTreeMap;
+
+use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, Tag, planted};
 use flux_types::{Idset, IdsetFormat, JobId, ResourceSet};
-use flux_wire::{Errno, Message, Rank, Target};
+use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::job::{Barrier, Job, Lines, Part, Phase};
 use super::late::FIRST_BARRIER;
 use super::record::entry;
-use super::{JobExec, Pending};
+use super::{JobExec, Pending, relay};
 use crate::body::WireId;
 use crate::limits::{BARRIERS_KEPT, EXCEPTION_NOTE_LEN_MAX};
 
@@ -22,18 +24,6 @@ struct StartRequest {
     /// An earlier manager may have asked for this start: the store tells.
     #[serde(default)]
     look: bool,
-}
-
-/// What a node says on the stream of its `launch`, but for `events`.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-enum NodeSays {
-    /// The shell's process runs.
-    Started,
-    /// It could not be started.
-    Failed { note: String },
-    /// It ended without a `finish` of its own. After a restart its wait status is not known.
-    Lost { status: Option<i32>, note: String },
 }
 
 /// Barriers of tasks, with data; the others are the shells' own.
@@ -145,6 +135,7 @@ impl JobExec {
             status_named: None,
             barriers: Default::default(),
             released: Default::default(),
+            passed: Default::default(),
             task_exit_told: false,
             critical: None,
             mock: None,
@@ -172,84 +163,96 @@ impl JobExec {
         }
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.phase = Phase::Launching;
-        let text = job.for_bundles(job.userid != cx.node.owner);
-        for shell in 0..job.parts.len() {
-            self.launch_with(cx, id, shell, &text);
-        }
+        let all = Idset::below(job.parts.len() as u32);
+        self.launch_shells(cx, id, &all);
     }
 
-    /// Asks one node.
-    pub(super) fn launch_part(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let text = job.for_bundles(job.userid != cx.node.owner);
-        self.launch_with(cx, id, shell, &text);
-    }
-
-    /// `text` is what all nodes have in their bundles.
-    fn launch_with(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, text: &str) {
+    /// Asks the nodes of these shells.
+    pub(super) fn launch_shells(&mut self, cx: &mut Cx<'_>, id: JobId, shells: &Idset) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        let count = job.parts.len();
-        let part = &job.parts[shell];
         let mut body = json!({
             "id": id.0,
             "userid": job.userid,
-            "shell_rank": shell,
-            "shell_count": count,
-            "job": text,
+            "shell_count": job.parts.len(),
+            // What all nodes have in their bundles.
+            "job": job.for_bundles(job.userid != cx.node.owner),
             "job_shell": job.jobspec().pointer("/attributes/system/exec/job_shell"),
-            "reattach": job.reattach || part.started,
-            // Only what is in the store may be forgotten by the shell: we may be restarted next.
-            "taken": part.stored,
         });
         if let Some(signed) = &job.signed {
             body["J"] = Value::from(&**signed);
         }
-        let part = &mut job.parts[shell];
-        part.told = part.stored;
-        part.absent = false;
-        let tag = cx.request_stream("job-exec.launch", Target::Rank(part.rank), body);
-        part.launch = Some(tag);
-        self.pending.insert(tag, Pending::Launch(id, shell));
+        // Nodes that are told the same are told together.
+        let mut alike: BTreeMap<(bool, u64), (Idset, Idset)> = BTreeMap::new();
+        for shell in shells.iter() {
+            let part = &mut job.parts[shell as usize];
+            part.told = part.stored;
+            part.absent = false;
+            let (ranks, shells) = alike.entry((job.reattach || part.started, part.stored)).or_default();
+            ranks.insert(part.rank.0);
+            shells.insert(shell);
+        }
+        for ((reattach, stored), (ranks, shells)) in alike {
+            body["reattach"] = reattach.into();
+            // Only what is in the store may be forgotten by the shell: we may be restarted next.
+            body["taken"] = stored.into();
+            let streams = match job.parts.as_slice() {
+                [part] => vec![(relay::launch_one(cx, part.rank, 0, body.clone()), shells)],
+                _ => relay::spread_launch(cx, &body, &ranks, &shells),
+            };
+            for (tag, shells) in streams {
+                shells.iter().for_each(|shell| job.parts[shell as usize].launch = Some(tag));
+                self.pending.insert(tag, Pending::Launch(id, shells));
+            }
+        }
     }
 
-    pub(super) fn on_launch_reply(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: JobId,
-        shell: usize,
-        tag: flux_service::Tag,
-        reply: &Message,
-    ) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Some(part) = job.parts.get_mut(shell).filter(|part| part.launch == Some(tag)) else { return };
+    pub(super) fn on_launch_reply(&mut self, cx: &mut Cx<'_>, id: JobId, shells: &Idset, tag: Tag, reply: &Message) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        // Some of them may have been asked again since.
+        let shells: Idset = shells.iter().filter(|shell| job.parts[*shell as usize].launch == Some(tag)).collect();
         if let Some(fault) = Fault::of(reply) {
+            return self.stream_ended(cx, id, &shells, &fault);
+        }
+        let Ok(body) = reply.payload.value() else { return };
+        let told = relay::all_said(&shells, &body, |of, number, what| self.take_said(cx, id, of, number, what));
+        if let Err(text) = told {
+            cx.log(LogLevel::Err, format!("job-exec: {id}: a node says what nobody understands: {text}"));
+        }
+    }
+
+    fn stream_ended(&mut self, cx: &mut Cx<'_>, id: JobId, shells: &Idset, fault: &Fault) {
+        for shell in shells.iter() {
+            let Some(part) = self.jobs.get_mut(&id).map(|job| &mut job.parts[shell as usize]) else { return };
             part.launch = None;
             if part.status.is_none() && !self.stopping {
-                self.node_unreachable(cx, id, shell, &fault);
+                self.node_unreachable(cx, id, shell as usize, fault);
             }
-            return;
         }
-        if let Ok(said) = reply.payload.value()
-            && said.get("type").is_some_and(|kind| kind == "events")
-        {
-            return self.take_events(
-                cx,
-                id,
-                shell,
-                said.get("events").and_then(Value::as_array).unwrap_or(&Vec::new()),
-            );
-        }
-        match reply.decode::<NodeSays>() {
-            Ok(NodeSays::Started) => {
-                part.started = true;
-                part.away_since = None;
+    }
+
+    /// All of these shells said this, each under this number of its own.
+    fn take_said(&mut self, cx: &mut Cx<'_>, id: JobId, shells: &Idset, number: u64, what: &Value) {
+        let note = || what.get("note").and_then(Value::as_str).unwrap_or_default();
+        match what.get("type").and_then(Value::as_str) {
+            Some("started") => {
+                let Some(job) = self.jobs.get_mut(&id) else { return };
+                for shell in shells.iter() {
+                    job.parts[shell as usize].started = true;
+                    job.parts[shell as usize].away_since = None;
+                }
                 self.announce(cx, id);
             }
-            Ok(NodeSays::Failed { note }) => self.shell_lost(cx, id, shell, Some(STATUS_UNKNOWN), &note),
-            Ok(NodeSays::Lost { status, note }) => self.shell_lost(cx, id, shell, status, &note),
-            Err(error) => {
-                cx.log(LogLevel::Err, format!("job-exec: {id}: a node says what nobody understands: {error}"))
+            // It could not be started.
+            Some("failed") => {
+                shells.iter().for_each(|shell| self.shell_lost(cx, id, shell as usize, Some(STATUS_UNKNOWN), note()));
             }
+            // It ended without a `finish` of its own. After a restart its wait status is not known.
+            Some("lost") => {
+                let status = what.get("status").and_then(Value::as_i64).and_then(|status| i32::try_from(status).ok());
+                shells.iter().for_each(|shell| self.shell_lost(cx, id, shell as usize, status, note()));
+            }
+            Some("unreachable") => self.stream_ended(cx, id, shells, &relay::reason(what)),
+            _ => self.take_events(cx, id, shells, number, what),
         }
     }
 
@@ -273,33 +276,30 @@ impl JobExec {
         }
     }
 
-    /// `events` are pairs of number and event.
-    fn take_events(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, events: &[Value]) {
-        for pair in events {
-            let (Some(seq), Some(event)) = (pair.get(0).and_then(Value::as_u64), pair.get(1)) else {
-                return cx.log(LogLevel::Err, format!("job-exec: {id}: shell {shell} sends what is no event: {pair}"));
-            };
+    fn take_events(&mut self, cx: &mut Cx<'_>, id: JobId, shells: &Idset, seq: u64, event: &Value) {
+        let mut first = true;
+        for shell in shells.iter() {
             let Some(job) = self.jobs.get_mut(&id) else { return };
-            let part = &mut job.parts[shell];
+            let part = &mut job.parts[shell as usize];
             if seq <= part.taken || part.status.is_some() {
                 continue; // Sent again: counted already.
             }
-            if seq > part.taken + 1 && !job.is_found {
-                let note = format!("events of shell {shell} are missing before number {seq}");
-                return cx.log(LogLevel::Err, format!("job-exec: {id}: {note}"));
-            }
             if seq > part.taken + 1 {
-                // They were stored and acknowledged, and then the power was lost before they were synced (ADR 2).
                 let note = format!("events of shell {shell} are missing before number {seq}");
                 cx.log(LogLevel::Err, format!("job-exec: {id}: {note}"));
+                if !job.is_found {
+                    continue;
+                }
+                // They were stored and acknowledged, and then the power was lost before they were synced (ADR 2).
             }
             part.taken = seq;
             self.dirty.insert(id);
-            self.take_event(cx, id, shell, seq, event);
+            self.take_event(cx, id, shell as usize, seq, event, std::mem::take(&mut first));
         }
     }
 
-    fn take_event(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, seq: u64, event: &Value) {
+    /// Only the `first` of several shells that say the same has the data of all with it.
+    fn take_event(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, seq: u64, event: &Value, first: bool) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let text = |key: &str| event.get(key).and_then(Value::as_str);
         // A line, and only one (RFC 18): what follows in the log stays readable.
@@ -324,7 +324,7 @@ impl JobExec {
                 }
             }
             (Some("barrier"), _) => {
-                let data = event.get("data").and_then(Value::as_object);
+                let data = event.get("data").and_then(Value::as_object).filter(|_| first);
                 self.enter_barrier(cx, id, shell, text("name").unwrap_or(""), data);
             }
             (Some("passed"), _) => {
@@ -341,7 +341,7 @@ impl JobExec {
                 let status = event.get("status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok());
                 job.parts[shell].last = Some(seq);
                 if let Some(name) = text("passed") {
-                    job.parts[shell].passed = Some(name.to_owned());
+                    job.passed.insert(name.to_owned());
                     self.ended_beyond(cx, id, name);
                 }
                 self.shell_ended(cx, id, shell, status.unwrap_or(STATUS_UNKNOWN));
@@ -353,10 +353,9 @@ impl JobExec {
     /// The first shell takes standard input; the others get it from here.
     fn spread_input(&mut self, cx: &mut Cx<'_>, id: JobId, from: usize, data: &Value) {
         let Some(job) = self.jobs.get(&id) else { return };
-        for (_, part) in job.parts.iter().enumerate().filter(|(shell, _)| *shell != from) {
-            let body = json!({"id": id.0, "command": {"type": "input", "data": data}});
-            cx.notify("job-exec.order", Target::Rank(part.rank), body);
-        }
+        let mut others = job.ranks();
+        others.remove(job.parts[from].rank.0);
+        job.order(cx, &others, json!({"id": id.0, "command": {"type": "input", "data": data}}));
     }
 
     fn enter_barrier(
@@ -371,10 +370,10 @@ impl JobExec {
         if let Some((_, data)) = job.released.iter().find(|(released, _)| released == name) {
             // It was not there when the others went on.
             let command = json!({"type": "barrier", "name": name, "data": data});
-            let rank = job.parts[shell].rank;
-            return cx.notify("job-exec.order", Target::Rank(rank), json!({"id": id.0, "command": command}));
+            let rank = job.parts[shell].rank.0;
+            return job.order(cx, &Idset::range(rank, rank), json!({"id": id.0, "command": command}));
         }
-        let beyond = job.parts.iter().filter_map(|part| part.passed.clone()).find(|passed| is_beyond(passed, name));
+        let beyond = job.passed.iter().find(|passed| is_beyond(passed, name)).cloned();
         let barrier = job.barriers.entry(name.to_owned()).or_default();
         barrier.here.insert(shell as u32);
         barrier.data.extend(data.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
@@ -427,11 +426,8 @@ impl JobExec {
         }
         job.released.truncate(BARRIERS_KEPT - 1);
         job.released.push_front((name.to_owned(), data.clone()));
-        let ranks: Vec<Rank> = job.parts.iter().map(|part| part.rank).collect();
         let command = json!({"type": "barrier", "name": name, "data": data});
-        for rank in ranks {
-            cx.notify("job-exec.order", Target::Rank(rank), json!({"id": id.0, "command": command}));
-        }
+        job.order(cx, &job.ranks(), json!({"id": id.0, "command": command}));
     }
 
     /// An exception that did not come from the manager: it is told, and a fatal one ends the job.
@@ -515,9 +511,9 @@ impl JobExec {
             if let Some(tag) = part.launch {
                 self.pending.remove(&tag);
             }
-            if job.mock.is_none() {
-                cx.notify("job-exec.order", Target::Rank(part.rank), json!({"id": id.0, "done": true}));
-            }
+        }
+        if job.mock.is_none() {
+            job.order(cx, &job.ranks(), json!({"id": id.0, "done": true}));
         }
         if job.namespace_made {
             let tag = cx.request("kvs.namespace-remove", Target::Any, json!({"namespace": job.namespace()}));

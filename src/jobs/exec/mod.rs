@@ -17,18 +17,20 @@ mod node;
 mod reattach;
 mod record;
 mod recover;
+mod relay;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Service, SpawnSpec, Tag};
-use flux_types::JobId;
+use flux_types::{Idset, JobId};
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Value, json};
 
 use config::Config;
 use job::Job;
 use node::Shell;
+use relay::Relay;
 
 /// Before a commit that failed, or a hello that found no manager, is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -44,8 +46,10 @@ enum Pending {
     Sync(Vec<JobId>),
     /// What was of use until they ended is forgotten.
     Unlink,
-    /// The stream of a node: job and shell rank.
-    Launch(JobId, usize),
+    /// The stream of these shells of a job.
+    Launch(JobId, Idset),
+    /// The same, where this broker passes on what comes.
+    Relay(relay::RelayKey, Idset),
     /// After a restart: the job's exec eventlog, then what was taken of its shells.
     LookLog(JobId),
     LookTaken(JobId),
@@ -85,6 +89,9 @@ pub struct JobExec {
     /// This node's.
     shells: BTreeMap<JobId, Shell>,
     processes: BTreeMap<Tag, JobId>,
+    /// Launches for brokers below, passed on.
+    relays: BTreeMap<relay::RelayKey, Relay>,
+    relays_made: u64,
     recovery: recover::Recovery,
     stopping: bool,
     /// This is rank 0.
@@ -100,6 +107,25 @@ impl JobExec {
         self.manager_at = None;
         let tag = cx.request("job-manager.exec-hello", Target::Any, json!({"service": "job-exec"}));
         self.pending.insert(tag, Pending::ManagerHello);
+    }
+
+    fn on_answer(&mut self, cx: &mut Cx<'_>, pending: Option<Pending>, reply: &Message) {
+        match pending {
+            Some(Pending::ManagerHello) => self.on_manager_hello(cx, reply),
+            Some(Pending::Commit(commit)) => self.on_commit(cx, *commit, reply),
+            Some(Pending::Sync(ids)) => self.on_synced(cx, &ids, reply),
+            Some(Pending::LookLog(id)) => self.on_log_found(cx, id, reply),
+            Some(Pending::LookTaken(id)) => self.on_taken_found(cx, id, reply),
+            Some(Pending::Signed(id)) => self.on_signed(cx, id, reply),
+            Some(Pending::Claimed(request)) => self.on_claimed_log(cx, &request, reply),
+            Some(Pending::Claim(id)) => self.on_claim(cx, id, reply),
+            Some(Pending::Drain) => {
+                if let Some(fault) = Fault::of(reply) {
+                    cx.log(LogLevel::Err, format!("job-exec: draining nodes failed: {fault}"));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn on_manager_hello(&mut self, cx: &mut Cx<'_>, reply: &Message) {
@@ -154,28 +180,14 @@ impl Service for JobExec {
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
         // Streams stay until their last answer.
-        if let Some(Pending::Launch(id, shell)) = self.pending.get(&tag) {
-            let (id, shell) = (*id, *shell);
-            if reply.errno().is_some() {
-                self.pending.remove(&tag);
-            }
-            return self.on_launch_reply(cx, id, shell, tag, reply);
+        let pending = self.pending.remove(&tag);
+        match &pending {
+            Some(Pending::Launch(id, shells)) => self.on_launch_reply(cx, *id, shells, tag, reply),
+            Some(Pending::Relay(key, shells)) => self.on_relay_reply(cx, *key, shells, reply),
+            _ => return self.on_answer(cx, pending, reply),
         }
-        match self.pending.remove(&tag) {
-            Some(Pending::ManagerHello) => self.on_manager_hello(cx, reply),
-            Some(Pending::Commit(commit)) => self.on_commit(cx, *commit, reply),
-            Some(Pending::Sync(ids)) => self.on_synced(cx, &ids, reply),
-            Some(Pending::LookLog(id)) => self.on_log_found(cx, id, reply),
-            Some(Pending::LookTaken(id)) => self.on_taken_found(cx, id, reply),
-            Some(Pending::Signed(id)) => self.on_signed(cx, id, reply),
-            Some(Pending::Claimed(request)) => self.on_claimed_log(cx, &request, reply),
-            Some(Pending::Claim(id)) => self.on_claim(cx, id, reply),
-            Some(Pending::Drain) => {
-                if let Some(fault) = Fault::of(reply) {
-                    cx.log(LogLevel::Err, format!("job-exec: draining nodes failed: {fault}"));
-                }
-            }
-            _ => {}
+        if let Some(pending) = pending.filter(|_| reply.errno().is_none()) {
+            self.pending.insert(tag, pending);
         }
     }
 
@@ -196,13 +208,14 @@ impl Service for JobExec {
             self.go_on(cx);
         }
         self.commit_lines(cx);
+        self.flush_relays(cx);
     }
 
     fn next_timer(&self) -> Option<Mono> {
         let jobs = self.jobs.values().filter_map(Job::next_timer);
         let shells = self.shells.values().filter_map(|shell| shell.hello_by);
-        let own = [self.retry_at, self.manager_at, self.syncs_at, self.absent_at, self.claims_at].into_iter().flatten();
-        jobs.chain(shells).chain(own).min()
+        let own = [self.retry_at, self.manager_at, self.syncs_at, self.absent_at, self.claims_at, self.next_flush()];
+        jobs.chain(shells).chain(own.into_iter().flatten()).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
@@ -220,6 +233,7 @@ impl Service for JobExec {
         }
         self.ring_shells(cx);
         self.commit_lines(cx);
+        self.flush_relays(cx);
     }
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
@@ -240,6 +254,7 @@ impl Service for JobExec {
             "effective-max-kill-timeout": self.config.effective_max_kill_timeout().as_secs_f64(),
             "jobs": jobs,
             "shells": self.shells.len(),
+            "relays": self.relays.len(),
             "config": self.config.stats(),
         })
     }

@@ -95,6 +95,9 @@ pub(super) struct Shell {
 
 impl JobExec {
     pub(super) fn launch(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if request.payload.value()?.get("ranks").is_some() {
+            return self.relay_launch(cx, request);
+        }
         if self.recovery.is_busy() {
             self.recovery.waiting.push(request.clone());
             return Ok(());
@@ -291,6 +294,9 @@ impl JobExec {
     }
 
     pub(super) fn order(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if request.payload.value()?.get("ranks").is_some() {
+            return self.relay_order(cx, request);
+        }
         if self.recovery.is_busy() {
             self.recovery.waiting.push(request.clone());
             return Ok(());
@@ -359,6 +365,7 @@ impl JobExec {
 
     pub(super) fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let now = cx.now.mono;
+        self.disconnect_relays(request);
         for shell in self.shells.values_mut() {
             if shell.hello.as_ref().is_some_and(|hello| request.same_sender(hello)) {
                 shell.hello = None;

@@ -1,8 +1,10 @@
 //! The eventlogs of jobs: collected over a turn, and appended for all jobs in one commit (ADR 2).
 
+use std::collections::BTreeMap;
+
 use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, TxnOp, planted};
-use flux_types::JobId;
-use flux_wire::{Message, Target};
+use flux_types::{Idset, JobId};
+use flux_wire::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -135,9 +137,8 @@ impl JobExec {
                 continue;
             }
             useless.push(TxnOp::unlink(job.guest_key("exec.taken")));
-            for part in &mut job.parts {
-                part.acknowledge(cx, *id, part.stored);
-            }
+            let acked: Vec<u64> = job.parts.iter().map(|part| part.stored).collect();
+            job.acknowledge(cx, &acked);
             self.settled(cx, *id);
         }
         useless
@@ -170,11 +171,14 @@ impl JobExec {
             let syncing = job.phase == Phase::Syncing;
             for (part, taken) in job.parts.iter_mut().zip(taken) {
                 part.stored = *taken;
-                match part.last {
-                    Some(last) if recoverable && !syncing => part.acknowledge(cx, *id, part.stored.min(last - 1)),
-                    None | Some(_) if recoverable && syncing => {}
-                    _ => part.acknowledge(cx, *id, part.stored),
-                }
+            }
+            let acked = |part: &Part| match part.last {
+                Some(last) if recoverable => part.stored.min(last - 1),
+                _ => part.stored,
+            };
+            if !(recoverable && syncing) {
+                let acked: Vec<u64> = job.parts.iter().map(acked).collect();
+                job.acknowledge(cx, &acked);
             }
             if syncing && !recoverable {
                 self.settled(cx, *id);
@@ -183,13 +187,20 @@ impl JobExec {
     }
 }
 
-impl Part {
-    /// Tells the shell that events up to this number are stored, unless it knows.
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: JobId, acked: u64) {
-        if acked > self.told && self.launch.is_some() {
-            self.told = acked;
-            let command = json!({"type": "acked", "seq": acked});
-            cx.notify("job-exec.order", Target::Rank(self.rank), json!({"id": id.0, "command": command}));
+impl Job {
+    /// Tells each shell that events up to its number are stored, unless it knows.
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, acked: &[u64]) {
+        let mut acks: BTreeMap<u64, Idset> = BTreeMap::new();
+        for (part, acked) in self.parts.iter_mut().zip(acked) {
+            if *acked > part.told && part.launch.is_some() {
+                part.told = *acked;
+                acks.entry(*acked).or_default().insert(part.rank.0);
+            }
+        }
+        let ranks = acks.values().fold(Idset::default(), |all, of| all.union(of));
+        if !ranks.is_empty() {
+            let acks: Vec<Value> = acks.iter().map(|(acked, of)| json!([of.to_string(), acked])).collect();
+            self.order(cx, &ranks, json!({"id": self.id.0, "acks": acks}));
         }
     }
 }

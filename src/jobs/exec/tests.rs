@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::JobExec;
 
 mod guests;
+mod relays;
 
 const OWNER: u32 = 1000;
 const ID: u64 = 1234;
