@@ -31,6 +31,8 @@ pub(crate) const NOTICE: u8 = 5;
 pub(crate) const DEBUG: u8 = 6;
 pub(crate) const TRACE: u8 = 7;
 const SIGKILL: i32 = 9;
+/// Signals that end what is not prepared for them: SIGHUP, SIGINT, SIGKILL, SIGALRM, SIGTERM.
+const DEADLY: [i32; 5] = [1, 2, 9, 14, 15];
 const SIGTERM: i32 = 15;
 
 /// What the shell does when its clock says so.
@@ -385,6 +387,11 @@ impl Shell {
             return staging.stop();
         }
         self.kill_tasks(signum);
+        if self.phase == Phase::Starting && DEADLY.contains(&signum) {
+            // The other shells may never get to the barrier: the job ends for one of them.
+            self.phase = Phase::Running;
+            self.check_end();
+        }
     }
 
     fn kill_tasks(&self, signum: i32) {
