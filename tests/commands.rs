@@ -230,6 +230,7 @@ files! {
     jobs: jobs_are_explained_and_followed;
     formats: listings_are_printed_to_the_byte;
     fluxion: jobs_get_resources_from_the_graph;
+    attributes: broker_attributes_do_what_they_say;
     brokers: brokers_work_together;
     nested: instances_that_are_jobs_are_found_and_entered;
     processes: processes_run_on_nodes_outside_jobs;

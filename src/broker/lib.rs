@@ -16,6 +16,7 @@ mod log;
 mod modules;
 mod node;
 mod overlay;
+mod rc;
 mod route;
 mod service;
 mod startlog;

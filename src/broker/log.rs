@@ -38,6 +38,19 @@ impl LogLine {
         self.text.split(' ').nth(2)?.parse().ok()
     }
 
+    /// What goes to the log file: the line of stderr behind its time, `Nov 21 10:22:59.820389 UTC 2026`.
+    pub fn for_file(&self) -> String {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let time = self.text.split(' ').nth(1).unwrap_or("-");
+        let parts = || {
+            let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
+            let mut date = date.split('-');
+            let (year, month, day) = (date.next()?, date.next()?.parse::<usize>().ok()?, date.next()?);
+            Some(format!("{} {day} {clock} UTC {year}", MONTHS.get(month.checked_sub(1)?)?))
+        };
+        format!("{} {}", parts().unwrap_or_else(|| time.to_owned()), self.for_stderr())
+    }
+
     /// What goes to stderr: `app.severity[rank]: text`.
     pub fn for_stderr(&self) -> String {
         const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
@@ -97,19 +110,38 @@ pub struct LogConfig {
     /// They go to rank 0 too.
     pub forward_level: i32,
     pub stderr_is_local: bool,
+    /// They go to syslog; `None`: none does.
+    pub syslog_level: Option<i32>,
+    /// All go to a file: on rank 0.
+    pub has_file: bool,
 }
 
 impl LogConfig {
-    pub fn from_attrs(attrs: &Attrs) -> LogConfig {
-        let number = |name: &str, default: i32| attrs.get(name).and_then(|v| v.parse().ok()).unwrap_or(default);
-        LogConfig {
-            ring: usize::try_from(number("log-ring-size", LOG_RING_DEFAULT as i32)).unwrap_or(LOG_RING_DEFAULT),
-            level: number("log-level", 7),
-            stderr_level: number("log-stderr-level", 3),
-            critical_level: number("log-critical-level", 2),
-            forward_level: number("log-forward-level", 3),
-            stderr_is_local: attrs.get("log-stderr-mode") == Some("local"),
+    /// # Errors
+    /// A sentence: which of the attributes makes no sense.
+    pub fn from_attrs(attrs: &Attrs) -> Result<LogConfig, String> {
+        let number = |name: &str, default: i32, max: i32| {
+            let Some(text) = attrs.get(name) else { return Ok(default) };
+            let wants = || format!("{name}={text}: Invalid argument: give a number up to {max}");
+            text.parse().ok().filter(|number| *number <= max).ok_or_else(wants)
+        };
+        let level = |name: &str, default: i32| number(name, default, 7);
+        let mode = attrs.get("log-stderr-mode").unwrap_or("leader");
+        if !matches!(mode, "leader" | "local") {
+            return Err(format!("log-stderr-mode={mode}: Invalid argument: give leader or local"));
         }
+        let syslog = level("log-syslog-level", 3)?;
+        let ring = usize::try_from(number("log-ring-size", LOG_RING_DEFAULT as i32, i32::MAX)?);
+        Ok(LogConfig {
+            ring: ring.map_err(|_| "log-ring-size: Invalid argument: give a number from 0".to_owned())?,
+            level: level("log-level", 7)?,
+            stderr_level: level("log-stderr-level", 3)?,
+            critical_level: level("log-critical-level", 2)?,
+            forward_level: level("log-forward-level", 3)?,
+            stderr_is_local: mode == "local",
+            syslog_level: attrs.get("log-syslog-enable").is_some_and(|text| text != "0").then_some(syslog),
+            has_file: attrs.get("log-filename").is_some_and(|path| !path.is_empty()),
+        })
     }
 }
 
@@ -157,6 +189,7 @@ mod tests {
         assert_eq!(line.text, "<56>1 2026-11-21T10:22:59.820389Z 0 broker 21946 - - insmod config");
         assert_eq!(LogLine::from_client(line.text.as_bytes()), line);
         assert_eq!(line.for_stderr(), "broker.debug[0]: insmod config");
+        assert_eq!(line.for_file(), "Nov 21 10:22:59.820389 UTC 2026 broker.debug[0]: insmod config");
     }
 
     #[test]
@@ -165,6 +198,7 @@ mod tests {
             let line = LogLine::from_client(bytes);
             assert!(line.text.len() <= LOG_LINE_MAX && line.level <= 7);
             line.for_stderr();
+            line.for_file();
         }
     }
 

@@ -109,6 +109,19 @@ pub enum Output {
     Stderr {
         line: String,
     },
+    /// For the file that the attribute `log-filename` names.
+    LogFile {
+        line: String,
+    },
+    /// For syslog(3), with a severity.
+    Syslog {
+        level: u8,
+        line: String,
+    },
+    /// For systemd: assignments of sd_notify(3), one a line.
+    Notify {
+        text: String,
+    },
     /// The broker is done; all earlier outputs are to be performed first.
     Exit {
         code: i32,
@@ -208,7 +221,7 @@ impl Node {
         let loader = std::mem::replace(&mut setup.loader, Box::new(|_| None));
         let attrs = std::mem::take(&mut setup.attrs);
         let links = Links::new(setup.rank, setup.overlay.clone(), now);
-        let core = Core::new(setup, rng.uuid().into(), LogConfig::from_attrs(&attrs), now);
+        let core = Core::new(setup, rng.uuid().into(), LogConfig::from_attrs(&attrs)?, now);
         let mut node = Node {
             now,
             info,

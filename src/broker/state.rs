@@ -112,6 +112,12 @@ pub(crate) struct State {
     pub(crate) finishing: bool,
     /// Where the key-value store is to be dumped at the end.
     pub(crate) dump: Option<String>,
+    /// Commands that the initialization still has to run.
+    pub(crate) rc: VecDeque<SpawnSpec>,
+    /// The broker was told to end: `broker.cleanup-timeout` counts.
+    hurried: bool,
+    /// systemd gives it `broker.sd-stop-timeout` to end.
+    pub(crate) stop_is_timed: bool,
 }
 
 impl State {
@@ -141,11 +147,18 @@ impl State {
             started: false,
             finishing: false,
             dump: None,
+            rc: VecDeque::new(),
+            hurried: false,
+            stop_is_timed: false,
         }
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
         self.level > RunLevel::Run
+    }
+
+    pub(crate) fn end_with(&mut self, code: i32) {
+        self.exit_code = code;
     }
 
     /// Forgets streams of brokers that are gone.
@@ -205,7 +218,7 @@ impl Node {
         reaped || next.is_some()
     }
 
-    fn enter(&mut self, level: RunLevel) {
+    pub(crate) fn enter(&mut self, level: RunLevel) {
         let state = &mut self.core.state;
         let text =
             format!("{}->{} {:.2}s", state.level.name(), level.name(), self.now.mono.since(state.since).as_secs_f64());
@@ -218,12 +231,13 @@ impl Node {
             let body = self.monitor_body();
             self.answer(&request, Ok(body));
         }
+        self.tell_systemd(level);
         match level {
             RunLevel::ConfigSync => self.announce(),
             RunLevel::Quorum => self.enter_quorum(),
             RunLevel::Shutdown => self.enter_shutdown(),
             RunLevel::Goodbye => self.say_goodbye(),
-            RunLevel::Init => self.start_rc("broker.rc1_path"),
+            RunLevel::Init => self.start_rc1(),
             RunLevel::Run => self.enter_run(),
             RunLevel::Cleanup => self.enter_cleanup(),
             RunLevel::Finalize => self.enter_finalize(),
@@ -234,17 +248,6 @@ impl Node {
 
     fn config_is_there(&self) -> bool {
         self.core.state.announced && (self.info.rank.is_root() || self.core.state.config_is_synced)
-    }
-
-    /// A command that the site wants run beside the services' own start or stop.
-    fn start_rc(&mut self, attr: &str) {
-        match self.attrs.get(attr) {
-            Some(command) if !command.is_empty() => {
-                let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()];
-                self.start_command(argv);
-            }
-            _ => self.core.state.rc_done = true,
-        }
     }
 
     fn init_is_over(&self) -> bool {
@@ -396,11 +399,12 @@ impl Node {
         }
         self.log_start();
         if let Some(argv) = self.core.state.program.take() {
-            self.start_command(argv);
+            let own_group = self.attrs.get("broker.rc2_pgrp").is_some();
+            self.start_program(SpawnSpec { argv, own_group, ..SpawnSpec::default() });
         }
     }
 
-    fn start_command(&mut self, argv: Vec<String>) {
+    pub(crate) fn start_command(&mut self, argv: Vec<String>) {
         self.start_program(SpawnSpec { argv, ..SpawnSpec::default() });
     }
 
@@ -474,10 +478,7 @@ impl Node {
         let state = &mut self.core.state;
         state.command = None;
         match state.level {
-            RunLevel::Init if code != 0 => {
-                state.exit_code = code;
-                self.enter(RunLevel::Shutdown);
-            }
+            RunLevel::Init => self.rc1_done(code),
             RunLevel::Run => {
                 state.exit_code = code;
                 self.enter(RunLevel::Cleanup);
@@ -508,6 +509,10 @@ impl Node {
         }
         self.core.state.steps = steps;
         self.core.state.step_running = false;
+        if self.core.state.hurried {
+            let timeout = crate::tbon::duration(&self.attrs, "broker.cleanup-timeout");
+            self.core.state.deadline = timeout.map(|span| self.now.mono.after(span));
+        }
     }
 
     fn cleanup_is_over(&mut self) -> bool {
@@ -562,6 +567,10 @@ impl Node {
         let due = self.core.state.deadline.is_some_and(|at| at <= self.now.mono);
         if due {
             self.core.state.deadline = None;
+            if self.core.state.level == RunLevel::Cleanup {
+                self.log(LogLevel::Err, "broker", "cleanup timeout: going on without what is left of it");
+                return self.abort_cleanup();
+            }
             if self.core.state.level == RunLevel::Shutdown {
                 let left = self.links.family.online().to_string();
                 let text = format!("shutdown timeout: leaving without the brokers on ranks {left}");
@@ -588,6 +597,8 @@ impl Node {
             return; // The keyboard's signal has reached the program itself.
         }
         self.log(LogLevel::Info, "broker", &format!("signal {signum}"));
+        self.core.state.hurried = true;
+        self.time_stop();
         match self.core.state.level {
             RunLevel::Cleanup => self.abort_cleanup(),
             _ => self.begin_shutdown(if signum == SIGINT { SIGINT } else { SIGTERM }),
@@ -596,6 +607,12 @@ impl Node {
 
     /// A second signal: no more waiting for jobs.
     fn abort_cleanup(&mut self) {
+        const SIGTERM: i32 = 15;
+        if let Some(of) = self.core.state.command.take().map(|command| command.tag) {
+            self.core.waiting.remove(&of);
+            self.core_cx(|cx| cx.process(ProcessOp::Kill { of, signum: SIGTERM, group: false }));
+        }
+        self.core.state.deadline = None;
         self.core.state.steps.clear();
         self.core.state.step_running = false;
         self.enter(RunLevel::Shutdown);

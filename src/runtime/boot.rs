@@ -27,6 +27,7 @@ use self::config::LoadError;
 use self::dirs::{DirError, Dirs, Wishes};
 use self::parent::Parent;
 use self::place::{Place, PlaceError};
+use crate::outlets::Outlets;
 use crate::stderr;
 use crate::store::{Restore, StoreError, open_store};
 use crate::{Listener, Reactor};
@@ -121,6 +122,7 @@ fn run(args: Args) -> Result<u8, BootError> {
     }
     let owner = flux_sys::ids::Ids::current().euid;
     let mut reactor = Reactor::new(store, owner).map_err(io_error("start the loop"))?;
+    reactor.outlets(outlets(&attrs, rank, &env)?);
     let given = Given { args: &args, attrs, config, config_path, env, hostname };
     let (setup, parent) = setup(given, place, &dirs, recovered)?;
     let listener = listen(setup.attrs.get("local-uri").unwrap_or_default())?;
@@ -142,6 +144,14 @@ fn run(args: Args) -> Result<u8, BootError> {
     let code = reactor.run(&mut node).map_err(io_error("wait for events"))?;
     drop(dirs);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// The file of the log is rank 0's.
+fn outlets(attrs: &Attrs, rank: u32, env: &[(String, String)]) -> Result<Outlets, BootError> {
+    let file = attrs.get("log-filename").filter(|path| rank == 0 && !path.is_empty());
+    let systemd = variable(env, "NOTIFY_SOCKET");
+    Outlets::open(file, systemd)
+        .map_err(|error| BootError::Attr(format!("Error opening logfile {}: {error}", file.unwrap_or_default())))
 }
 
 /// The environment; what is not UTF-8 cannot be passed on.

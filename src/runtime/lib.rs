@@ -10,6 +10,7 @@ mod file;
 pub mod limits;
 mod listener;
 mod node;
+mod outlets;
 mod peers;
 mod process;
 mod reactor;

@@ -24,6 +24,7 @@ use crate::limits::{
 };
 use crate::listener::Listener;
 use crate::node::{ConnId, Input, NodeLike, Output};
+use crate::outlets::Outlets;
 use crate::peers::{Peers, PeersSetup};
 use crate::process::Processes;
 use crate::stderr;
@@ -54,6 +55,7 @@ pub struct Reactor {
     unsent: BTreeSet<Token>,
     accept_at: Option<Mono>,
     inbox: VecDeque<Input>,
+    outlets: Outlets,
     chunk: Vec<u8>,
     exit: Option<i32>,
 }
@@ -84,6 +86,7 @@ impl Reactor {
             unsent: BTreeSet::new(),
             accept_at: None,
             inbox: VecDeque::new(),
+            outlets: Outlets::default(),
             chunk: vec![0; READ_CHUNK_BYTES],
             exit: None,
         })
@@ -92,6 +95,11 @@ impl Reactor {
     /// The time as the node will be told it.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Where log lines go besides standard error.
+    pub(crate) fn outlets(&mut self, outlets: Outlets) {
+        self.outlets = outlets;
     }
 
     /// Lets clients in.
@@ -213,6 +221,9 @@ impl Reactor {
                 self.inbox.push_back(Input::Completion { owner, tag, completion });
             }
             Output::Stderr { line } => stderr::line(&line),
+            Output::LogFile { line } => self.outlets.file(&line),
+            Output::Syslog { level, line } => self.outlets.syslog(level, &line),
+            Output::Notify { text } => self.outlets.notify(&text),
             Output::Exit { code } => self.exit = Some(code),
         }
     }

@@ -264,6 +264,7 @@ impl World {
                 let completion = self.hosts[at].disk.file(&op, locked);
                 self.complete(at, life, owner, tag, completion);
             }
+            Output::LogFile { .. } | Output::Syslog { .. } | Output::Notify { .. } => {}
             Output::Stderr { line } => self.trace.say(self.now, || format!("rank {at}: {line}")),
             Output::Exit { code } => *exit = Some(code),
         }

@@ -1,11 +1,12 @@
 //! `attr.*`, and the attributes that the node itself determines.
 
-use flux_service::Now;
-use flux_wire::{Message, Payload, RouteId};
+use flux_service::{Fault, Now};
+use flux_wire::{Errno, Message, Payload, RouteId};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Answer;
+use crate::attr::Attrs;
 use crate::log::LogConfig;
 use crate::node::{Node, NodeSetup};
 
@@ -36,8 +37,15 @@ impl Node {
 
     pub(crate) fn attr_set(&mut self, request: &Message) -> Answer {
         let body: Set = request.decode()?;
+        let former = self.attrs.clone();
         self.attrs.set_by_client(&body.name, &body.value, body.force)?;
-        self.attrs_changed();
+        match LogConfig::from_attrs(&self.attrs) {
+            Ok(_) => self.attrs_changed(),
+            Err(_) => {
+                self.attrs = former;
+                return Err(Fault::new(Errno::EINVAL, "invalid level"));
+            }
+        }
         Ok(Some(Payload::None))
     }
 
@@ -49,7 +57,9 @@ impl Node {
     }
 
     fn attrs_changed(&mut self) {
-        self.core.log_config = LogConfig::from_attrs(&self.attrs);
+        if let Ok(config) = LogConfig::from_attrs(&self.attrs) {
+            self.core.log_config = config;
+        }
         self.info.attrs = self.attrs.to_map();
     }
 }
@@ -113,7 +123,38 @@ pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) ->
     ] {
         attrs.set_default(name, value);
     }
-    crate::tbon::settle(attrs, &setup.config).map_err(|fault| fault.text)
+    crate::tbon::settle(attrs, &setup.config).map_err(|fault| fault.text)?;
+    check_attrs(attrs, setup.size)
+}
+
+/// # Errors
+/// A sentence: which attribute makes no sense.
+fn check_attrs(attrs: &mut Attrs, size: u32) -> Result<(), String> {
+    const DURATIONS: [&str; 6] = [
+        "broker.quorum-warn",
+        "broker.shutdown-warn",
+        "broker.shutdown-timeout",
+        "broker.cleanup-timeout",
+        "broker.unload-builtins-timeout",
+        "broker.sd-stop-timeout",
+    ];
+    let is_duration = |text: &str| text == "none" || flux_types::parse_fsd(text).is_some();
+    for name in DURATIONS {
+        if let Some(text) = attrs.get(name).filter(|text| !is_duration(text)) {
+            return Err(format!("Error parsing {name} attribute: {text} is no duration, and not none"));
+        }
+    }
+    // What were ranks once.
+    match attrs.get("broker.quorum") {
+        Some("0") => attrs.set("broker.quorum", "1"),
+        Some(ranks) if ranks == format!("0-{}", size - 1) => attrs.set("broker.quorum", size.to_string()),
+        _ => {}
+    }
+    let quorum = attrs.get("broker.quorum").unwrap_or_default();
+    match quorum.parse::<u32>() {
+        Ok(quorum) if (1..=size).contains(&quorum) => Ok(()),
+        _ => Err(format!("Error parsing broker.quorum attribute: {quorum} is no number from 1 to {size}, the size")),
+    }
 }
 
 /// What `flux version` and `attr.get version` say of the protocol level: clients compare it with theirs.

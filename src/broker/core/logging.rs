@@ -25,8 +25,9 @@ impl Node {
         let (level, is_root) = (i32::from(line.level), self.info.rank.is_root());
         let here = is_root || config.stderr_is_local;
         if level <= config.critical_level || here && level <= config.stderr_level {
-            self.outputs.push(Output::Stderr { line: line.for_stderr() });
+            self.outputs.push(Output::Stderr { line: self.stderr_line(&line) });
         }
+        self.copy_log(&line);
         if !is_root && level <= config.forward_level {
             let payload = Payload::raw(line.text.clone().into_bytes());
             self.core_cx(|cx| cx.notify("log.append", Target::Rank(Rank::ROOT), payload));
@@ -40,6 +41,25 @@ impl Node {
         self.core.log.append(line, config.ring);
     }
 
+    /// Where each broker speaks for itself, systemd reads the severity off the line (sd-daemon(3)).
+    fn stderr_line(&self, line: &LogLine) -> String {
+        match self.core.log_config.stderr_is_local {
+            true => format!("<{}>{}", line.level, line.for_stderr()),
+            false => line.for_stderr(),
+        }
+    }
+
+    /// To the file and to syslog, if these are wanted.
+    fn copy_log(&mut self, line: &LogLine) {
+        let config = self.core.log_config;
+        if config.has_file && self.info.rank.is_root() {
+            self.outputs.push(Output::LogFile { line: line.for_file() });
+        }
+        if config.syslog_level.is_some_and(|max| i32::from(line.level) <= max) {
+            self.outputs.push(Output::Syslog { level: line.level, line: line.for_stderr() });
+        }
+    }
+
     /// From a client or a service; on rank 0 also from brokers that pass on what is grave. What these have said is on their
     /// rank for `flux dmesg`, and here for stderr.
     pub(crate) fn log_append(&mut self, request: &Message) -> Answer {
@@ -48,6 +68,7 @@ impl Node {
         if self.info.rank.is_root() && line.rank().is_some_and(|rank| rank != self.info.rank.0) {
             self.core.log.remote += 1;
             let config = self.core.log_config;
+            self.copy_log(&line);
             if i32::from(line.level) <= config.stderr_level && !config.stderr_is_local {
                 self.outputs.push(Output::Stderr { line: line.for_stderr() });
             }

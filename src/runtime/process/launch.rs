@@ -115,7 +115,7 @@ fn remove_empty(group: &Cgroup) {
 fn session_of(spec: &SpawnSpec) -> Session {
     match spec {
         SpawnSpec { detached: true, .. } => Session::NewSession,
-        SpawnSpec { capture: true, .. } => Session::NewGroup,
+        SpawnSpec { capture: true, .. } | SpawnSpec { own_group: true, .. } => Session::NewGroup,
         _ => Session::Inherit,
     }
 }

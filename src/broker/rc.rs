@@ -1,0 +1,103 @@
+//! What the site has run beside the services' own start and stop, and what systemd is told of the run levels.
+
+use flux_service::SpawnSpec;
+
+use crate::node::{Node, Output};
+use crate::state::RunLevel;
+
+/// Gives every file of a directory to `flux cron tab`: the program, and the directory.
+const LOAD_CRONTABS: &str =
+    r#"for file in "$1"/*; do test ! -f "$file" || "$0" cron tab "$file" >/dev/null || exit 1; done"#;
+
+impl Node {
+    /// A command that the site names, for a shell.
+    fn site_command(&self, attr: &str) -> Option<SpawnSpec> {
+        let command = self.attrs.get(attr).filter(|command| !command.is_empty())?;
+        let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()];
+        Some(SpawnSpec { argv, ..SpawnSpec::default() })
+    }
+
+    pub(crate) fn start_rc1(&mut self) {
+        let mut commands: Vec<SpawnSpec> = self.site_command("broker.rc1_path").into_iter().collect();
+        let crontabs = self.attrs.get("cron.directory").filter(|path| self.info.rank.is_root() && !path.is_empty());
+        if let (Some(path), Some(pid)) = (crontabs, self.attrs.get("broker.pid")) {
+            let program = format!("/proc/{pid}/exe");
+            let argv = ["/bin/sh", "-c", LOAD_CRONTABS, &program, path].map(str::to_owned).to_vec();
+            commands.push(SpawnSpec { argv, ..SpawnSpec::default() });
+        }
+        self.core.state.rc = commands.into();
+        self.next_rc();
+    }
+
+    pub(crate) fn start_rc(&mut self, attr: &str) {
+        self.core.state.rc = self.site_command(attr).into_iter().collect();
+        self.next_rc();
+    }
+
+    fn next_rc(&mut self) {
+        match self.core.state.rc.pop_front() {
+            Some(spec) => self.start_program(spec),
+            None => self.core.state.rc_done = true,
+        }
+    }
+
+    /// What fails once fails again: with `broker.exit-norestart` systemd is told not to try. In recovery mode it is no matter.
+    pub(crate) fn rc1_done(&mut self, code: i32) {
+        if code == 0 || self.attrs.get("broker.recovery-mode").is_some() {
+            return self.next_rc();
+        }
+        let named = self.attrs.get("broker.exit-norestart").and_then(|text| text.parse().ok());
+        self.core.state.end_with(named.filter(|code| (1..256).contains(code)).unwrap_or(code));
+        self.enter(RunLevel::Shutdown);
+    }
+
+    fn notifies(&self) -> bool {
+        self.attrs.get("broker.sd-notify").is_some_and(|text| !matches!(text, "" | "0"))
+    }
+
+    pub(crate) fn tell_systemd(&mut self, level: RunLevel) {
+        if !self.notifies() {
+            return;
+        }
+        let is_root = self.info.rank.is_root();
+        let status = match level {
+            RunLevel::Join if is_root => "READY=1".to_owned(),
+            RunLevel::Join => {
+                let parent = self.attrs.get("tbon.parent-endpoint").unwrap_or("?");
+                format!("READY=1\nSTATUS=Joining Flux instance via {parent}")
+            }
+            RunLevel::ConfigSync if !is_root => "STATUS=Fetching configuration update from parent".to_owned(),
+            RunLevel::Quorum => "STATUS=Waiting for instance quorum".to_owned(),
+            RunLevel::Run => {
+                let part = if is_root { "leader" } else { "member" };
+                format!("STATUS=Running as {part} of {} node Flux instance", self.info.size)
+            }
+            RunLevel::Shutdown => "STATUS=Waiting for overlay peers to shutdown".to_owned(),
+            RunLevel::Exit => "STATUS=Exiting".to_owned(),
+            _ => String::new(),
+        };
+        let mut text = status;
+        if let Some(more) = self.stop_extension() {
+            text = format!("{more}\n{text}");
+        }
+        if !text.is_empty() {
+            self.outputs.push(Output::Notify { text: text.trim_end().to_owned() });
+        }
+    }
+
+    /// While it makes progress on its way out, systemd is to wait.
+    fn stop_extension(&self) -> Option<String> {
+        let span = crate::tbon::duration(&self.attrs, "broker.sd-stop-timeout")?;
+        self.core.state.stop_is_timed.then(|| format!("EXTEND_TIMEOUT_USEC={}", span.as_micros()))
+    }
+
+    /// systemd has asked the broker to end.
+    pub(crate) fn time_stop(&mut self) {
+        if self.notifies() {
+            self.core.state.stop_is_timed = true;
+            if let Some(text) = self.stop_extension() {
+                self.outputs.push(Output::Notify { text });
+            }
+        }
+    }
+}
