@@ -10,10 +10,11 @@ use crate::frame::args::{flag, optional_word, text, word};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
 
-fn naming(name: &str) -> impl FnOnce(ClientError) -> CmdError {
+fn naming(name: &str, unknown: &'static str) -> impl FnOnce(ClientError) -> CmdError {
     move |error| match error {
-        ClientError::Answer(fault) if fault.errno == Errno::ENOENT => {
-            CmdError::new(format!("{name}: no such attribute (`flux lsattr` lists them)"))
+        ClientError::Answer(fault) if fault.errno == Errno::ENOENT => CmdError::new(format!("{name}: {unknown}")),
+        ClientError::Answer(fault) if fault.errno == Errno::EPERM => {
+            CmdError::new(format!("{name}: attribute may not be updated"))
         }
         other => CmdError::calling(name)(other),
     }
@@ -28,7 +29,7 @@ pub mod get {
 
     pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         let name = text(matches, "NAME").unwrap_or_default();
-        let value = cx.open()?.attr(name).map_err(naming(name))?;
+        let value = cx.open()?.attr(name).map_err(naming(name, "No such file or directory"))?;
         cx.line(value)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -50,7 +51,7 @@ pub mod set {
         if matches.get_flag("force") {
             request["force"] = json!(true);
         }
-        cx.open()?.call("attr.set", Target::Any, request).map_err(naming(name))?;
+        cx.open()?.call("attr.set", Target::Any, request).map_err(naming(name, "unknown attribute"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

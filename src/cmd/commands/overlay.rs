@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command};
-use flux_client::{ClientError, Errno, Handle, Rank, Target};
+use flux_client::{ClientError, Errno, Fault, Handle, Rank, Target};
 use flux_types::{Hostlist, Idset};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -134,13 +134,20 @@ fn status(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let mut started = Instant::now();
     let mut root = health(&mut flux, rank, timeout).map_err(CmdError::calling(format!("rank {rank}")))?;
     if let Some(state) = text(matches, "wait") {
-        let mut stream = flux.stream("overlay.health", Target::Rank(Rank(rank)), json!({}))?;
+        // One that is asked for is for all of the waiting.
+        let deadline = timeout.filter(|_| text(matches, "timeout").is_some()).map(|span| started + span);
+        let ticket = flux.send("overlay.health", Target::Rank(Rank(rank)), json!({}), true)?;
         while root.status != state {
-            match stream.next_message().map_err(CmdError::calling("overlay.health"))? {
-                Some(message) => root = message.decode().map_err(ClientError::from)?,
-                None => return Err(CmdError::new("overlay.health ended before the state came")),
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            match flux.wait(ticket, left)? {
+                Some(message) => match Fault::of(&message) {
+                    None => root = message.decode().map_err(ClientError::from)?,
+                    Some(fault) => return Err(CmdError::about("overlay.health", fault)),
+                },
+                None => return Err(CmdError::new("Connection timed out")),
             }
         }
+        flux.forget(ticket);
         started = Instant::now();
     }
     if matches.get_flag("summary") {
@@ -374,9 +381,9 @@ fn parent_of(tree: &BTreeMap<u32, Vec<u32>>, rank: u32) -> Result<u32, CmdError>
 fn disconnect(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let mut flux = cx.open()?;
     let hosts = hosts(&mut flux)?;
-    let ranks = ranks_of(text(matches, "TARGET").unwrap_or_default(), &hosts)?;
+    let ranks = ranks_of(text(matches, "TARGET").unwrap_or_default(), &hosts).unwrap_or_default();
     let rank = ranks.first().filter(|_| ranks.count() == 1);
-    let rank = rank.ok_or_else(|| CmdError::new("name one rank or host"))?;
+    let rank = rank.ok_or_else(|| CmdError::new("TARGET must be a valid rank or hostname"))?;
     let parent = match text(matches, "parent") {
         Some(text) => text.parse().map_err(|_| CmdError::usage(format!("--parent={text}: give a rank")))?,
         None => parent_of(&topology(&mut flux, 0)?, rank)?,

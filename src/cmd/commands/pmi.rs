@@ -94,7 +94,7 @@ impl Party {
         let wanted = match text(matches, "method") {
             None => None,
             Some(method @ ("simple" | "single")) => Some(method),
-            Some(other) => return Err(CmdError::new(format!("{other}: no such method: simple or single"))),
+            Some(other) => return Err(CmdError::new(format!("plugin matching '{other}' not found"))),
         };
         let vars = ["PMI_FD", "PMI_RANK", "PMI_SIZE"].map(|name| (name, cx.var(name)));
         let var = |name: &str| vars.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_deref());
@@ -118,8 +118,7 @@ impl Party {
                     note("simple: PMI_FD not found in environ");
                     note("flux-pmi-client: trying 'single'");
                 }
-                note("single: selected");
-                Party { method: "single", rank: 0, size: 1, name: "0".to_owned(), client: None, verbose }
+                Party { method: "single", rank: 0, size: 1, name: "single".to_owned(), client: None, verbose }
             }
         };
         party.trace(format_args!("initialize: rank={} size={} name={}", party.rank, party.size, party.name), None);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use flux_client::{Handle, Rank, Target};
+use flux_client::{Errno, Handle, Rank, Target};
 use flux_types::eventlog;
 use flux_types::{Idset, JobId};
 use serde_json::{Map, Value, json};
@@ -66,6 +66,9 @@ impl Plan {
                 Err(_) => What::Attach { pid: 0, label: Some(word.to_owned()) },
             },
             None if words.is_empty() => return Err(CmdError::usage("no command: give one after the options")),
+            None if matches.get_flag("waitable") && !matches.get_flag("bg") => {
+                return Err(CmdError::new("--waitable can only be used with --bg"));
+            }
             None => What::Command { cmd: command(matches, &words, flux)?, waitable: matches.get_flag("waitable") },
         };
         let name = words.first().or(attach.as_ref()).copied().unwrap_or_default().to_owned();
@@ -138,7 +141,7 @@ fn command(matches: &ArgMatches, words: &[&str], flux: &mut Handle) -> Result<Va
     if matches.get_flag("with-imp") {
         let config = flux.call("config.get", Target::Any, json!({})).map_err(CmdError::calling("config.get"))?;
         let imp = config["exec"]["imp"].as_str();
-        let imp = imp.ok_or_else(|| CmdError::new("--with-imp: the configuration has no exec.imp"))?;
+        let imp = imp.ok_or_else(|| CmdError::new("--with-imp: exec.imp path not found in config"))?;
         cmdline.splice(0..0, [imp.to_owned(), "run".to_owned()]);
     }
     let cwd = match text(matches, "dir") {
@@ -167,7 +170,10 @@ fn job_service(job: &str, flux: &mut Handle) -> Result<(String, Option<Idset>), 
     let id = JobId::parse(job).map_err(|error| CmdError::about(format!("error parsing jobid {job}"), error))?;
     let root = Target::Rank(Rank::ROOT);
     let request = json!({"id": id.0, "attrs": ["ranks", "state"]});
-    let answer = flux.call("job-list.list-id", root, request).map_err(CmdError::calling(format!("job {job}")))?;
+    let answer = match flux.call("job-list.list-id", root, request) {
+        Err(error) if error.errno() == Errno::ENOENT => return Err(CmdError::new(format!("job {job} not found"))),
+        answer => answer.map_err(CmdError::calling(format!("job {job}")))?,
+    };
     if answer["job"]["state"].as_u64() != Some(STATE_RUN) {
         return Err(CmdError::new(format!("job {job} is not currently running")));
     }
