@@ -75,9 +75,6 @@ pub(crate) fn check(spec: &Jobspec) -> Result<(), ShellError> {
     if spec.shell_option("oom").is_some_and(|oom| !oom.is_object()) {
         return Err(bad("oom", "it must be an object, as of oom.adjust=VALUE"));
     }
-    if spec.shell_option("coprocess").is_some() {
-        return Err(bad("coprocess", "this shell runs no co-processes"));
-    }
     Ok(())
 }
 
@@ -95,7 +92,6 @@ mod tests {
             (json!({"output": {"batch-timeout": "soon"}}), "output.batch-timeout is no duration"),
             (json!({"output": {"client": {"lwm": "x"}}}), "output.client.lwm is no whole number"),
             (json!({"oom": 1}), "it must be an object"),
-            (json!({"coprocess": {"a": {"command": ["b"]}}}), "no co-processes"),
         ];
         for (options, want) in rows {
             let spec = json!({"version": 1, "resources": [{"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": 1}]}],

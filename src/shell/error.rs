@@ -16,6 +16,8 @@ pub enum ShellError {
         why: String,
     },
     Taskmap(String),
+    /// A script of the shell failed (`initrc`, `userrc`).
+    Script(String),
     TooMany {
         what: &'static str,
         max: u64,
@@ -30,6 +32,7 @@ impl fmt::Display for ShellError {
             Self::Resources(why) => write!(f, "the resource set cannot be used: {why}"),
             Self::Option { name, why } => write!(f, "shell option {name}: {why}"),
             Self::Taskmap(why) => write!(f, "failed to map tasks: {why}"),
+            Self::Script(why) => f.write_str(why),
             Self::TooMany { what, max } => write!(f, "more than {max} {what}"),
         }
     }

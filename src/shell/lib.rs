@@ -7,6 +7,7 @@ mod check;
 pub mod environment;
 mod error;
 pub mod exits;
+pub mod helper;
 pub mod journal;
 pub mod layout;
 pub mod limits;

@@ -28,3 +28,5 @@ pub const PMI_KEYS_MAX: usize = 1 << 22;
 pub const TEMPLATE_LEN_MAX: usize = 64 << 10;
 /// Entries of `attributes.storage`.
 pub const STORAGES_MAX: usize = 64;
+/// Co-processes of one job.
+pub const HELPERS_MAX: usize = 64;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::affinity::{self, Affinity, Manner};
 use crate::bundle::{Allocation, Bundle, Node};
 use crate::exits::{self, Doom};
+use crate::helper::{self, Helper};
 use crate::limits::LOCAL_TASKS_MAX;
 use crate::output::{OutputPlan, Route, Sink};
 use crate::storage::{self, Storage};
@@ -25,6 +26,8 @@ pub struct Task {
     pub argv: Vec<String>,
     /// To add to the environment that all share.
     pub env: Vec<(&'static str, String)>,
+    /// What scripts set, or with `None` take away.
+    pub changes: BTreeMap<String, Option<String>>,
     /// Cores to bind to; `None`: wherever the shell itself may run.
     pub cores: Option<Idset>,
     /// It gets a pseudo-terminal, whose output counts as standard output.
@@ -80,6 +83,9 @@ pub struct Plan {
     pub files: Vec<FileObject>,
     /// What is brought in before tasks start and out after they have ended.
     pub storages: Vec<Storage>,
+    /// What runs beside the tasks, and how many seconds it gets to end after them.
+    pub helpers: Vec<Helper>,
+    pub helper_kill_timeout: f64,
 }
 
 impl Plan {
@@ -130,6 +136,8 @@ impl Plan {
             stage_in: stage_in(&spec, &tags)?,
             files: files(&spec)?,
             storages,
+            helpers: helper::helpers(&spec, &tags)?,
+            helper_kill_timeout: helper::kill_timeout(&spec),
             map,
             node,
             tmpdir,
@@ -164,6 +172,8 @@ impl Plan {
             stage_in: None,
             files: Vec::new(),
             storages: Vec::new(),
+            helpers: Vec::new(),
+            helper_kill_timeout: 0.0,
         }
     }
 
@@ -219,7 +229,7 @@ fn tasks(spec: &Jobspec, tags: &Tags<'_>, ranks: &Idset, cpus: &Affinity) -> Res
         }
         let cores = affinity::of_task(cpus, &tags.node.cores, local, count).filter(|cores| !cores.is_empty());
         let pty = ptys.as_ref().is_some_and(|ranks| ranks.contains(rank));
-        tasks.push(Task { rank, local, argv, env, cores, pty });
+        tasks.push(Task { rank, local, argv, env, changes: BTreeMap::new(), cores, pty });
     }
     Ok(tasks)
 }

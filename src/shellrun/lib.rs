@@ -6,11 +6,14 @@
 mod cpus;
 mod files;
 mod forkserver;
+mod helpers;
 mod limits;
 mod link;
 mod poll;
 mod prepare;
+mod rc;
 mod record;
+mod script;
 mod serve;
 mod shell;
 mod signed;
@@ -26,12 +29,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use flux_shell::limits::BUNDLE_LEN_MAX;
-use flux_shell::{Bundle, Plan, ShellError};
+use flux_shell::{Bundle, ShellError};
 
 use flux_sys::fork::Title;
 use flux_types::JobIdForm;
 
 use record::Record;
+use script::Planned;
 use shell::Shell;
 
 const HELP: &str = "Usage: flux-shell JOBID < BUNDLE
@@ -89,21 +93,18 @@ fn run(text: Vec<u8>, title: Option<&Title>) -> Result<i32, String> {
     let record = bundle.jobdir.as_ref().map(locked).transpose()?;
     flux_sys::process::set_name("flux-shell");
     let signals = poll::take_signals().map_err(|error| format!("taking over signals: {error}"))?;
-    let mut hostfile = |path: &str| std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
-    let (plan, failure) = match Plan::of(&bundle, &mut hostfile) {
-        Ok(plan) => (plan, None),
-        Err(error) => (Plan::empty(&bundle), Some(error)),
-    };
+    let Planned { plan, failure, scripts, logs } = script::planned(&mut bundle);
     let mut shell = Shell::new(bundle, plan, record, Instant::now());
-    poll::run(&mut shell, &signals, |shell| begin(shell, failure.as_ref())).map_err(|error| error.to_string())?;
+    shell.scripts = scripts;
+    poll::run(&mut shell, &signals, |shell| begin(shell, failure.as_ref(), logs)).map_err(|error| error.to_string())?;
     shell.leave_record();
     drop(private);
     Ok(shell.code())
 }
 
-fn begin(shell: &mut Shell, failure: Option<&ShellError>) {
+fn begin(shell: &mut Shell, failure: Option<&ShellError>, logs: Vec<(u8, String)>) {
     match failure {
-        None => shell.begin(),
-        Some(error) => shell.fail(error),
+        None => shell.begin(logs),
+        Some(error) => shell.fail(error, logs),
     }
 }

@@ -24,3 +24,13 @@ pub(crate) const BARRIERS_KEPT: usize = 4;
 pub(crate) const STAGE_DEPTH_MAX: usize = 128;
 /// Bytes of a list of what is to be brought.
 pub(crate) const STAGE_LIST_BYTES_MAX: u64 = 16 << 20;
+/// Of one script of the shell (`initrc`, `userrc`).
+pub(crate) const RC_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Scripts that one shell reads.
+pub(crate) const RC_FILES_MAX: usize = 1_000;
+/// Lines that scripts log between two looks at them.
+pub(crate) const RC_LOG_LINES_MAX: usize = 10_000;
+/// Of values that scripts hand over.
+pub(crate) const RC_DEPTH_MAX: usize = 32;
+/// Handlers that scripts register.
+pub(crate) const RC_HANDLERS_MAX: usize = 1_000;

@@ -29,6 +29,7 @@ enum Source {
     Link,
     Staging,
     Exit(usize),
+    Helper(usize),
     /// The task, and which of its pipes.
     Pipe(usize, usize),
     Feed(usize),
@@ -85,6 +86,9 @@ fn wait(shell: &Shell, signals: &SignalQueue) -> io::Result<Vec<(Source, Ready)>
             add(Source::Exit(at), child.as_fd(), false);
         }
     }
+    for (at, helper) in shell.helpers.iter().enumerate().rev() {
+        add(Source::Helper(at), helper.child.as_fd(), false);
+    }
     let timeout = shell.next_timer().map(|at| {
         let left = at.saturating_duration_since(Instant::now());
         u32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u32::MAX)
@@ -126,6 +130,12 @@ fn handle(shell: &mut Shell, signals: &SignalQueue, source: Source, ready: Ready
         Source::Pmi(at) => {
             if let Some(lines) = shell.tasks[at].pmi.as_mut().map(crate::task::PmiWire::lines) {
                 shell.pmi(at, lines);
+            }
+        }
+        Source::Helper(at) => {
+            let Some(helper) = shell.helpers.get(at) else { return Ok(()) };
+            if let Some((status, _)) = helper.child.try_wait()? {
+                shell.helper_exited(at, status.0);
             }
         }
         Source::Exit(at) => {

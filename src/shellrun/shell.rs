@@ -25,7 +25,7 @@ use crate::task::{Sink, Task};
 
 /// RFC 5424.
 const EMERG: u8 = 0;
-const ERR: u8 = 3;
+pub(crate) const ERR: u8 = 3;
 pub(crate) const WARNING: u8 = 4;
 pub(crate) const NOTICE: u8 = 5;
 pub(crate) const DEBUG: u8 = 6;
@@ -44,6 +44,8 @@ enum Alarm {
     Warning,
     /// Tasks that were sent SIGTERM by the shell itself are sent SIGKILL.
     Kill,
+    /// Co-processes that were sent SIGTERM are sent SIGKILL.
+    KillHelpers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,10 @@ pub(crate) struct Shell {
     /// The job's storage is there, since then.
     pub(crate) staged: Option<SystemTime>,
     pub cpus: Cpus,
+    pub(crate) helpers: Vec<crate::helpers::Running>,
+    /// They were asked to end.
+    pub(crate) helpers_told: bool,
+    pub(crate) scripts: Option<crate::rc::Scripts>,
     pmi: Option<pmi::Server>,
     pub(crate) phase: Phase,
     /// The largest exit code so far.
@@ -114,6 +120,9 @@ impl Shell {
             staging: None,
             staged: None,
             cpus: Cpus::default(),
+            helpers: Vec::new(),
+            helpers_told: false,
+            scripts: None,
             pmi,
             phase: Phase::Init,
             code: 0,
@@ -143,12 +152,13 @@ impl Shell {
     }
 
     /// Says what is known before tasks start, and starts them unless other shells are waited for.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, logs: Vec<(u8, String)>) {
         if self.bundle.shell_rank == 0 {
             let header = output::header(self.timestamp(), self.plan.map.ntasks());
             self.tell(json!({"type": "output", "entry": header}));
             self.begin_input();
         }
+        self.tell_logs(logs);
         self.tell_redirects();
         self.set_alarm_before_limit(self.plan.expiration);
         if self.bundle.shell_count > 1 {
@@ -203,15 +213,8 @@ impl Shell {
                 return self.start_failed(&StartFailure { note, code: 1 });
             }
         }
-        if let Err(failure) = self.prepare() {
+        if let Err(failure) = self.prepare().and_then(|()| self.start_tasks()) {
             return self.start_failed(&failure);
-        }
-        for task in self.plan.tasks.clone() {
-            let Shell { bundle, plan, files, cpus, .. } = self;
-            match (Starter { bundle, plan, files, cpus }).start(&task) {
-                Ok(task) => self.tasks.push(task),
-                Err(failure) => return self.start_failed(&failure),
-            }
         }
         self.tell(json!({"type": "start"}));
         if self.bundle.shell_count > 1 {
@@ -219,6 +222,21 @@ impl Shell {
         } else {
             self.started();
         }
+    }
+
+    fn start_tasks(&mut self) -> Result<(), StartFailure> {
+        self.stage("shell.init")?;
+        self.start_helpers();
+        (0..self.plan.tasks.len()).try_for_each(|at| self.task_stage("task.init", at))?;
+        self.stage("shell.post-init")?;
+        for at in 0..self.plan.tasks.len() {
+            self.task_stage("task.exec", at)?;
+            let task = self.plan.tasks[at].clone();
+            let Shell { bundle, plan, files, cpus, .. } = self;
+            self.tasks.push((Starter { bundle, plan, files, cpus }).start(&task)?);
+            self.task_pass("task.fork", self.tasks.len() - 1, None);
+        }
+        Ok(())
     }
 
     pub(crate) fn make_tmpdir(&mut self) {
@@ -239,6 +257,7 @@ impl Shell {
             let context = json!({"taskmap": self.plan.map.to_wrapped_value()});
             self.tell_exec("shell.start", &context);
         }
+        self.pass("shell.start");
         self.check_end();
     }
 
@@ -252,11 +271,12 @@ impl Shell {
     }
 
     /// A shell that cannot even plan its tasks says why and ends.
-    pub(crate) fn fail(&mut self, error: &ShellError) {
+    pub(crate) fn fail(&mut self, error: &ShellError, logs: Vec<(u8, String)>) {
         if self.bundle.shell_rank == 0 {
             let header = output::header(self.timestamp(), 0);
             self.tell(json!({"type": "output", "entry": header}));
         }
+        self.tell_logs(logs);
         self.start_failed(&StartFailure { note: error.to_string(), code: 1 });
     }
 
@@ -326,6 +346,7 @@ impl Shell {
             Some("expiration") => {
                 let at = command.get("expiration").and_then(Value::as_f64).filter(|at| *at > 0.0);
                 self.set_alarm_before_limit(at);
+                self.pass("shell.resource-update");
             }
             _ => {} // A later broker may know more commands than we do.
         }
@@ -436,6 +457,7 @@ impl Shell {
         task.pmi = None;
         let (rank, local, pid) = (task.rank, task.local, task.pid.0);
         self.code = self.code.max(exits::exit_code(status));
+        self.task_pass("task.exit", at, Some(status));
         if self.plan.verbose > 0 {
             self.log(DEBUG, &format!("task {rank} complete status={}", exits::exit_code(status)));
         }
@@ -457,14 +479,22 @@ impl Shell {
         if self.phase != Phase::Running || !self.tasks.iter().all(Task::is_done) {
             return;
         }
+        if !self.helpers_ended() {
+            return;
+        }
         if self.staged.is_some() {
             return self.clear_storage();
         }
         self.end();
     }
 
+    pub(crate) fn kill_helpers_after(&mut self, span: Duration) {
+        self.alarms.push((self.now + span, Alarm::KillHelpers));
+    }
+
     /// Says that everything is over.
     pub(crate) fn end(&mut self) {
+        ["shell.tasks-complete", "shell.finish", "shell.exit"].iter().for_each(|topic| self.pass(topic));
         self.tell_volume();
         if self.plan.verbose > 0 {
             self.log(DEBUG, &format!("exit {}", self.code));
@@ -566,6 +596,11 @@ impl Shell {
                     }
                 }
                 (Alarm::Kill, _) => self.kill_tasks(SIGKILL),
+                (Alarm::KillHelpers, _) if self.helpers.is_empty() => {}
+                (Alarm::KillHelpers, _) => {
+                    self.log(WARNING, "coprocess: helper(s) still running, sending SIGKILL");
+                    self.signal_helpers(SIGKILL);
+                }
             }
         }
     }

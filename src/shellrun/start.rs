@@ -49,8 +49,13 @@ impl Starter<'_> {
         let ends = self.ends(task).map_err(|error| failed(error.to_string(), 1))?;
         let program = &task.argv[0];
         let mut spawn = Spawn::new(&task.argv).envs(self.plan.env.iter().filter(|(name, _)| !overridden(task, name)));
-        for (name, value) in &task.env {
+        for (name, value) in task.env.iter().filter(|(name, _)| !task.changes.contains_key(*name)) {
             spawn = spawn.env(name, value);
+        }
+        for (name, value) in &task.changes {
+            if let Some(value) = value {
+                spawn = spawn.env(name, value);
+            }
         }
         spawn = spawn.stdio(ends.stdin.as_fd(), ends.outputs[0].as_fd(), ends.outputs[1].as_fd());
         if let Some(pmi) = &ends.pmi {
@@ -157,7 +162,7 @@ impl Starter<'_> {
 }
 
 fn overridden(task: &plan::Task, name: &str) -> bool {
-    task.env.iter().any(|(own, _)| *own == name)
+    task.env.iter().any(|(own, _)| *own == name) || task.changes.contains_key(name)
 }
 
 fn named(path: &str, error: &io::Error) -> io::Error {
