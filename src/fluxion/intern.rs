@@ -18,6 +18,8 @@ impl TypeId {
     pub const XOR_SLOT: TypeId = TypeId(7);
     pub const SSD: TypeId = TypeId(8);
     pub const STORAGE_NODE: TypeId = TypeId(9);
+    /// A type that no vertex has.
+    pub const NONE: TypeId = TypeId(u16::MAX);
 }
 
 const WELL_KNOWN: &[&str] =

@@ -35,13 +35,19 @@ pub(super) struct Requests {
 }
 
 impl Requests {
+    /// `is_flexible`: slots side by side are alternatives, so that a type that nothing has spoils its own slot only.
+    ///
     /// # Errors
     /// The name of a type that the graph does not know.
-    pub(super) fn compile(resources: &[Resource], names: &Names) -> Result<Requests, String> {
+    pub(super) fn compile(resources: &[Resource], names: &Names, is_flexible: bool) -> Result<Requests, String> {
         let mut exclusive_types = BTreeSet::new();
+        let type_of = |name: &str| match name {
+            OR_SLOT | XOR_SLOT => Ok(TypeId::SLOT),
+            name => names.find_type(name).or(is_flexible.then_some(TypeId::NONE)).ok_or_else(|| name.to_string()),
+        };
         let list = resources
             .iter()
-            .map(|resource| compile(resource, names, &mut exclusive_types))
+            .map(|resource| compile(resource, &type_of, &mut exclusive_types))
             .collect::<Result<_, _>>()?;
         Ok(Requests { list: merged(list), rounds: Vec::new(), need: Need::new(), exclusive_types })
     }
@@ -81,12 +87,13 @@ fn merged(list: Vec<Request>) -> Vec<Request> {
     merged
 }
 
-fn compile(resource: &Resource, names: &Names, exclusive: &mut BTreeSet<TypeId>) -> Result<Request, String> {
-    let kind = match resource.kind.as_str() {
-        OR_SLOT | XOR_SLOT => TypeId::SLOT,
-        name => names.find_type(name).ok_or_else(|| resource.kind.clone())?,
-    };
-    let with = resource.with.iter().map(|with| compile(with, names, exclusive)).collect::<Result<_, _>>()?;
+fn compile(
+    resource: &Resource,
+    type_of: &impl Fn(&str) -> Result<TypeId, String>,
+    exclusive: &mut BTreeSet<TypeId>,
+) -> Result<Request, String> {
+    let kind = type_of(&resource.kind)?;
+    let with = resource.with.iter().map(|with| compile(with, type_of, exclusive)).collect::<Result<_, _>>()?;
     if resource.exclusive == Some(true) {
         exclusive.insert(kind);
     }
@@ -114,34 +121,28 @@ fn accumulate(need: &mut Need, prune: &PruneTypes, kind: TypeId, amount: i64) {
     }
 }
 
-fn at_most(need: &mut Need, prune: &PruneTypes, kind: TypeId, amount: i64) {
-    if prune.has(kind) {
-        match entry(need, kind) {
-            Some(sum) => *sum = (*sum).min(amount),
-            None => need.push((kind, amount)),
-        }
-    }
+/// Lowers `most` to what `other` has too: what all alternatives need.
+fn in_common(most: Option<Need>, other: Need) -> Need {
+    let Some(most) = most else { return other };
+    let amount = |kind| other.iter().find(|(of, _)| *of == kind).map(|(_, amount)| *amount);
+    most.into_iter().filter_map(|(kind, mine)| Some((kind, mine.min(amount(kind)?)))).collect()
 }
 
 fn sum_up(list: &mut [Request], prune: &PruneTypes, is_flexible: bool, up: &mut Need) {
+    let mut alternatives: Option<Need> = None;
     for request in list {
         let least = i64::from(request.count.min());
         accumulate(up, prune, request.kind, least);
         request.need.clear();
         sum_up(&mut request.with, prune, is_flexible, &mut request.need);
-        let is_slot = request.kind == TypeId::SLOT || request.kind == TypeId::XOR_SLOT;
-        if is_flexible && is_slot {
-            for (kind, amount) in &request.need {
-                at_most(up, prune, *kind, amount.saturating_mul(least));
-            }
-            let kinds: Vec<TypeId> = up.iter().map(|(kind, _)| *kind).collect();
-            for kind in kinds.into_iter().filter(|kind| request.need.iter().all(|(of, _)| of != kind)) {
-                at_most(up, prune, kind, 0);
-            }
+        let all = request.need.iter().map(|(kind, amount)| (*kind, amount.saturating_mul(least)));
+        if is_flexible && request.kind == TypeId::SLOT {
+            alternatives = Some(in_common(alternatives, all.collect()));
         } else {
-            for (kind, amount) in &request.need {
-                accumulate(up, prune, *kind, amount.saturating_mul(least));
-            }
+            all.for_each(|(kind, amount)| accumulate(up, prune, kind, amount));
         }
+    }
+    for (kind, amount) in alternatives.into_iter().flatten() {
+        accumulate(up, prune, kind, amount);
     }
 }

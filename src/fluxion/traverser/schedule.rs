@@ -99,21 +99,21 @@ impl Engine {
 
     fn choose_resources(&mut self, op: MatchOp, resources: &[Resource], meta: Meta) -> Result<Matched, MatchError> {
         let root = self.graph.root(self.dominant()).ok_or_else(|| MatchError::NotFound("the graph is empty".into()))?;
-        let Ok(mut requests) = Requests::compile(resources, &self.graph.names) else {
+        let is_flexible = self.is_flexible || has_or_slot(resources);
+        let Ok(mut requests) = Requests::compile(resources, &self.graph.names, is_flexible) else {
             // A type no vertex has.
             let is_for_now = matches!(op, MatchOp::Allocate | MatchOp::WithoutAllocating);
             return Err(if is_for_now { MatchError::Busy } else { MatchError::Unsatisfiable });
         };
-        let is_flexible = self.is_flexible;
-        self.is_flexible |= has_or_slot(resources);
-        requests.sum_up(&self.prune, self.is_flexible);
+        let is_always_flexible = std::mem::replace(&mut self.is_flexible, is_flexible);
+        requests.sum_up(&self.prune, is_flexible);
         self.exclusive_types = self.base_exclusive_types();
         self.exclusive_types.extend(&requests.exclusive_types);
         let matched = match op {
             MatchOp::Satisfiability => self.choose_ever(root, &requests, meta).ok_or(MatchError::Unsatisfiable),
             _ => self.choose_when(op, root, &requests, meta),
         };
-        self.is_flexible = is_flexible;
+        self.is_flexible = is_always_flexible;
         matched
     }
 
@@ -138,7 +138,7 @@ impl Engine {
 
     /// The first type in a jobspec that the graph has never seen.
     pub fn unknown_type(&self, jobspec: &Jobspec) -> Option<String> {
-        Requests::compile(&jobspec.resources, &self.graph.names).err()
+        Requests::compile(&jobspec.resources, &self.graph.names, false).err()
     }
 
     fn near_of(&mut self, constraint: &Constraint) -> Option<Near> {
