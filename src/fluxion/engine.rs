@@ -7,7 +7,7 @@ use crate::jobspec::Jobspec;
 use crate::limits::{GRAPH_DURATION_MAX, JOB_COUNT_MAX};
 use crate::matcher::{MatchPolicy, Script, subsystems_of};
 use crate::reader::Reader;
-use crate::traverser::{Hold, JobHold, JobTable, MatchOp, Matched, Release, Take};
+use crate::traverser::{Equals, Hold, JobHold, JobTable, MatchOp, Matched, Release, Take};
 use crate::writer::Writer;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -55,6 +55,7 @@ pub struct Engine {
     pub(crate) near: Option<Near>,
     /// Every candidate is looked at, as the oracle of searches that do not.
     pub(crate) is_exhaustive: bool,
+    pub(crate) equals: Equals,
     /// When the graph ends, in seconds since its epoch: nothing is planned beyond.
     pub graph_end: i64,
 }
@@ -85,6 +86,7 @@ impl Engine {
             visit_count: 0,
             near: None,
             is_exhaustive: false,
+            equals: Equals::default(),
             graph_end: GRAPH_DURATION_MAX,
         };
         engine.exclusive_types = engine.base_exclusive_types();

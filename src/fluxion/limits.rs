@@ -50,3 +50,6 @@ pub const TURN_SECONDS_MAX: f64 = 0.02;
 pub const PAUSE_SECONDS_MAX: f64 = 0.5;
 /// Jobs a queue policy holds pending.
 pub const PENDING_COUNT_MAX: usize = 4_000_000;
+
+/// Vertices of a graph on which resource-query takes equal candidates in flux-sched's order, which needs all of them.
+pub const REPLAY_VERTEX_COUNT_MAX: usize = 20_000;

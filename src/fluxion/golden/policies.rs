@@ -148,3 +148,24 @@ fn constraints_choose_nodes() {
         assert!(text.contains(want), "constraint {constraint}: {text}");
     }
 }
+
+/// More equal candidates than a sort keeps in order: what flux-sched's resource-query answered for the same files.
+#[test]
+fn equals_are_taken_in_the_order_that_command_files_expect() {
+    let scale = "target=\"o\"><data key=\"scope\">1</data><data key=\"scale\">";
+    let recipe = super::RECIPE.replace(&format!("{scale}2"), &format!("{scale}20"));
+    let rows = [
+        ("low", "core0[1:x] core1[1:x] core2[1:x] socket0[1:s] node0[1:s] rack0[1:s] small0[1:s]"),
+        ("high", "core37[1:x] core38[1:x] core39[1:x] socket1[1:s] node2[1:s] rack1[1:s] small0[1:s]"),
+        ("variation", "core10[1:x] core18[1:x] core19[1:x] socket0[1:s] node3[1:s] rack1[1:s] small0[1:s]"),
+        ("locality", "core37[1:x] core38[1:x] core39[1:x] socket1[1:s] node2[1:s] rack1[1:s] small0[1:s]"),
+    ];
+    for (policy, want) in rows {
+        let files = [("recipe", recipe.clone()), ("j", cores(3))];
+        assert_eq!(
+            resources(&answer(&format!("-P {policy}"), &files, "m allocate j\n")).join(" "),
+            want,
+            "policy {policy}"
+        );
+    }
+}

@@ -5,6 +5,7 @@ use crate::error::MatchError;
 use crate::jobspec::Jobspec;
 use crate::reader::Reader;
 use crate::traverser::{Expression, Hold, MatchOp};
+use crate::writer::Writer;
 use std::io;
 
 /// The tool lives at this time.
@@ -38,7 +39,7 @@ impl<H: Host> Session<'_, H> {
             return Ok(true);
         };
         let job = self.next_job;
-        let mut writer = self.writer();
+        let mut writer = Writer::new(self.options.match_format);
         let started = self.host.clock();
         let visits = self.engine.visit_count;
         let jobspec = Jobspec::parse(&text).map_err(|error| MatchError::Invalid(error.to_string()));
@@ -55,7 +56,7 @@ impl<H: Host> Session<'_, H> {
         if let Err(error @ (MatchError::Invalid(_) | MatchError::NotFound(_) | MatchError::Exists(_))) = &result {
             self.error(&format!("job {job}: {error}"))?;
         }
-        match writer.finish_text() {
+        match self.text_of(writer) {
             Ok(text) => self.streams.results.write_all(text.as_bytes())?,
             Err(error) => _ = self.error(&error)?,
         }
@@ -142,13 +143,13 @@ impl<H: Host> Session<'_, H> {
             return self.error(&format!("invalid time ({at}, {duration})"));
         }
         let started = self.host.clock();
-        let mut writer = self.writer();
+        let mut writer = Writer::new(self.options.match_format);
         let claim = reader.claim(&mut self.engine.graph, &text).map_err(MatchError::from);
         let result = claim.and_then(|claim| self.engine.update_job(id, &claim, (hold, at, duration), NOW, &mut writer));
         let elapsed = self.host.clock() - started;
         match &result {
             Err(error) => _ = self.error(&format!("traverser run () returned error \nERROR: {error}"))?,
-            Ok(()) => match writer.finish_text() {
+            Ok(()) => match self.text_of(writer) {
                 Ok(text) => self.streams.results.write_all(text.as_bytes())?,
                 Err(error) => _ = self.error(&error)?,
             },
@@ -212,12 +213,12 @@ impl<H: Host> Session<'_, H> {
 
     pub(super) fn find(&mut self, words: &[&str]) -> io::Result<bool> {
         let criteria = words[1..].join(" ");
-        let mut writer = self.writer();
+        let mut writer = Writer::new(self.options.match_format);
         let found = Expression::parse(&criteria).and_then(|expression| self.engine.find(&expression, NOW, &mut writer));
         if let Err(error) = found {
             return self.error(&error.to_string());
         }
-        match writer.finish_text() {
+        match self.text_of(writer) {
             Ok(text) => self.streams.results.write_all(text.as_bytes())?,
             Err(error) => return self.error(&error),
         }

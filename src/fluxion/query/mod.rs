@@ -11,9 +11,10 @@ pub use options::{Options, parse_options};
 
 use crate::engine::{Engine, EngineConfig};
 use crate::graph::Graph;
-use crate::limits::COMMAND_LINE_BYTES_MAX;
+use crate::limits::{COMMAND_LINE_BYTES_MAX, REPLAY_VERTEX_COUNT_MAX};
 use crate::matcher::{MatchPolicy, Script, is_script, parse_policy};
 use crate::reader::Reader;
+use crate::traverser::Equals;
 use crate::writer::{Format, Writer};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -59,6 +60,8 @@ struct Session<'a, H: Host> {
     /// Least, most and sum of the seconds matches took.
     elapsed: (f64, f64, f64),
     visits: u64,
+    /// A graph in shorthand was written that is not complete.
+    has_left_out: bool,
 }
 
 /// Loads the graph the options name, then runs commands until `quit` or the end of the input.
@@ -83,6 +86,7 @@ pub fn run<'a, H: Host>(
         jobs: BTreeMap::new(),
         elapsed: (f64::MAX, 0.0, 0.0),
         visits: 0,
+        has_left_out: false,
     };
     let done = session.run(input, elapsed);
     done.map_err(|error| format!("resource-query: {error}"))
@@ -108,7 +112,13 @@ fn load<H: Host>(options: &Options, host: &mut H) -> Result<Engine, String> {
         prune_filters: options.prune_filters.clone(),
         is_flexible: options.is_flexible,
     };
-    Engine::new(graph, &config).map_err(|error| error.to_string())
+    let mut engine = Engine::new(graph, &config).map_err(|error| error.to_string())?;
+    // Command files are replayed exactly where that is quick.
+    if engine.graph.vertex_count() <= REPLAY_VERTEX_COUNT_MAX {
+        engine.is_exhaustive = true;
+        engine.equals = Equals::AsFluxSched;
+    }
+    Ok(engine)
 }
 
 impl<H: Host> Session<'_, H> {
@@ -140,8 +150,9 @@ impl<H: Host> Session<'_, H> {
         self.draw()
     }
 
-    fn writer(&self) -> Writer {
-        Writer::new(self.options.match_format)
+    fn text_of(&mut self, mut writer: Writer) -> Result<String, String> {
+        self.has_left_out = writer.note_shorthand(self.has_left_out);
+        writer.finish_text()
     }
 
     fn rule(&mut self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Walking the graph: choosing, taking, giving back and finding.
 
 mod cancel;
+mod equals;
 mod explore;
 mod find;
 mod fit;
@@ -16,6 +17,7 @@ mod take;
 mod update;
 
 pub use cancel::{CancelStats, Release};
+pub(crate) use equals::Equals;
 pub use find::Expression;
 pub use jobs::{Hold, JobHold, JobTable, Touch};
 pub use schedule::{MatchOp, Matched};

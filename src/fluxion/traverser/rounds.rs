@@ -190,7 +190,7 @@ impl Search<'_> {
             if count == 0 {
                 return false;
             }
-            found.choose(dominant, request.kind, count, |a, b| self.policy.compare(a, b));
+            found.choose(dominant, request.kind, count, self.equals, |a, b| self.policy.compare(a, b));
         }
         self.mark_chosen(&found, at);
         self.note_taken(&found);
@@ -235,7 +235,7 @@ impl Search<'_> {
         self.graph.forget_seen_below(at, dominant);
         let mut found = Scores::default();
         self.explore(at, round, false, true, &mut found, 1);
-        found.choose_all(dominant, |a, b| self.policy.compare_in_slot(a, b));
+        found.choose_all(dominant, self.equals, |a, b| self.policy.compare_in_slot(a, b));
         let group = self.take_one_slot(round, &found)?;
         for offer in group.offers.as_slice() {
             self.taken.add(self.graph, self.graph.edge(offer.edge).target, dominant);

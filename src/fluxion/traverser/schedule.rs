@@ -193,6 +193,7 @@ impl Engine {
             visit_count: 0,
             is_inside: false,
             is_exhaustive: self.is_exhaustive,
+            equals: self.equals,
             near: self.near.as_ref(),
             taken: Taken::default(),
             script: self.script.as_deref().filter(|_| self.policy.is_live),

@@ -1,5 +1,6 @@
 //! Candidates found below a vertex, by subsystem and type, and the best of them.
 
+use super::equals::Equals;
 use crate::graph::EdgeId;
 use crate::intern::{Subsystem, TypeId};
 use std::cmp::Ordering;
@@ -60,11 +61,11 @@ impl Candidates {
     }
 
     /// Sorts the groups and chooses as many as hold `count` units.
-    fn choose(&mut self, count: u32, compare: impl Fn(i64, i64) -> Ordering) -> bool {
+    fn choose(&mut self, count: u32, equals: Equals, compare: impl Fn(i64, i64) -> Ordering) -> bool {
         if count == 0 || count > self.qualified {
             return false;
         }
-        self.groups.sort_by(|a, b| compare(a.score, b.score));
+        equals.sort(&mut self.groups, |a, b| compare(a.score, b.score));
         let mut have = 0u32;
         self.chosen = 0;
         for group in &self.groups {
@@ -120,17 +121,18 @@ impl Scores {
         subsystem: Subsystem,
         kind: TypeId,
         count: u32,
+        equals: Equals,
         compare: impl Fn(i64, i64) -> Ordering,
     ) {
-        if self.entry(subsystem, kind).choose(count, compare) {
+        if self.entry(subsystem, kind).choose(count, equals, compare) {
             self.is_bound = true;
         }
     }
 
     /// Sorts all candidates of all types.
-    pub(super) fn choose_all(&mut self, subsystem: Subsystem, compare: impl Fn(i64, i64) -> Ordering) {
+    pub(super) fn choose_all(&mut self, subsystem: Subsystem, equals: Equals, compare: impl Fn(i64, i64) -> Ordering) {
         for (_, _, candidates) in self.entries.iter_mut().filter(|(s, _, _)| *s == subsystem) {
-            candidates.choose(candidates.qualified, &compare);
+            candidates.choose(candidates.qualified, equals, &compare);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Choosing: a depth-first walk over the dominant subsystem that marks the best resources.
 
+use super::equals::Equals;
 use super::fit::Fit;
 use super::request::Request;
 use super::rounds::Taken;
@@ -26,6 +27,7 @@ pub(super) struct Search<'a> {
     pub(super) near: Option<&'a Near>,
     /// Every candidate is looked at.
     pub(super) is_exhaustive: bool,
+    pub(super) equals: Equals,
     /// The search is below the root.
     pub(super) is_inside: bool,
     pub(super) taken: Taken,
@@ -84,7 +86,7 @@ impl Search<'_> {
     fn choose_for_graph(&self, top: &mut Scores, request: &Request, count: u32) {
         let dominant = self.dominant();
         if !self.policy.ranks_runs() {
-            return top.choose(dominant, request.kind, count, |a, b| self.policy.compare(a, b));
+            return top.choose(dominant, request.kind, count, self.equals, |a, b| self.policy.compare(a, b));
         }
         let scores =
             top.get(dominant, request.kind).map(|candidates| candidates.groups.iter().map(|group| group.score));
@@ -97,7 +99,7 @@ impl Search<'_> {
             starts.push(if continues { starts[at - 1] } else { *score });
         }
         let start_of = |score: i64| scores.binary_search(&score).map_or(score, |at| starts[at]);
-        top.choose(dominant, request.kind, count, |a, b| start_of(b).cmp(&start_of(a)));
+        top.choose(dominant, request.kind, count, self.equals, |a, b| start_of(b).cmp(&start_of(a)));
     }
 
     /// Visits a vertex and all that can match below it. Candidates it finds but does not use go into `up`.
@@ -173,7 +175,7 @@ impl Search<'_> {
                 if count == 0 {
                     return None;
                 }
-                here.choose(dominant, with.kind, count, |a, b| self.policy.compare(a, b));
+                here.choose(dominant, with.kind, count, self.equals, |a, b| self.policy.compare(a, b));
             }
         }
         self.found_at(at, is_exclusive)

@@ -29,7 +29,7 @@ impl Search<'_> {
         // What is in a slot is taken exclusively.
         self.explore(at, &shape, false, true, &mut found, count);
         let dominant = self.dominant();
-        found.choose_all(dominant, |a, b| self.policy.compare_in_slot(a, b));
+        found.choose_all(dominant, self.equals, |a, b| self.policy.compare_in_slot(a, b));
         let choices = match slots {
             [slot] => vec![0; fitting_slots(dominant, slot, &found) as usize],
             _ => best_mix(dominant, slots, count, &found),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Debug)]
 pub(super) struct Jgf {
     is_short: bool,
-    has_left_out: bool,
+    pub(super) has_left_out: bool,
     nodes: Vec<Value>,
     edges: Vec<Value>,
 }

@@ -119,6 +119,13 @@ impl Writer {
         self.attributes.insert(key.into(), value.into());
     }
 
+    /// Whether a shorthand has left something out, here or in a document before (`is_known`): once is enough to say so in
+    /// all that follow.
+    pub(crate) fn note_shorthand(&mut self, is_known: bool) -> bool {
+        self.jgf.has_left_out |= is_known;
+        self.jgf.has_left_out
+    }
+
     /// The document, and an empty writer again. `None` if nothing was written.
     ///
     /// # Errors
