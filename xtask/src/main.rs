@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod coverage;
 mod crash;
+mod deb;
 mod dist;
 mod fuzz;
 mod guests;
@@ -28,6 +29,7 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Outcome);
 const COMMANDS: &[Command] = &[
     ("ci", "everything that must hold before a change lands", ci::main),
     ("dist", "build the static program into target/dist [--check: and examine it]", dist::main),
+    ("deb", "build Debian packages into target/dist [--with FLUX IMP PAM]", deb::main),
     ("tidy", "check the layout: sizes, dependencies, words", tidy::main),
     ("policy", "check the dependencies: licences, sources, bans", policy::main),
     ("bench", "what the program costs, as a table [OTHER-FLUX] [--jobs N]", bench::main),
