@@ -53,3 +53,6 @@ pub const PENDING_COUNT_MAX: usize = 4_000_000;
 
 /// Vertices of a graph on which resource-query takes equal candidates in flux-sched's order, which needs all of them.
 pub const REPLAY_VERTEX_COUNT_MAX: usize = 20_000;
+
+/// Vertices visited to find how requests side by side can share what they want.
+pub const SHARE_VISIT_COUNT_MAX: u64 = 100_000;

@@ -2,6 +2,7 @@
 
 mod checker;
 mod random;
+mod sharing;
 
 use crate::engine::{Engine, EngineConfig};
 use crate::error::MatchError;

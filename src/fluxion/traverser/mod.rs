@@ -12,6 +12,7 @@ mod rounds;
 mod schedule;
 mod score;
 mod select;
+mod share;
 mod slot;
 mod take;
 mod update;

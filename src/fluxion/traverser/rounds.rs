@@ -14,11 +14,11 @@ const ROUND_ORDER_COUNT_MAX: usize = 24;
 /// What the rounds of one match have taken so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Taken {
-    vertices: BTreeSet<VertexId>,
+    pub(super) vertices: BTreeSet<VertexId>,
     /// All above them.
-    above: BTreeSet<VertexId>,
+    pub(super) above: BTreeSet<VertexId>,
     /// Some request is looked for in rounds: vertices may be visited more than once.
-    is_used: bool,
+    pub(super) is_used: bool,
 }
 
 impl Taken {
@@ -80,9 +80,17 @@ pub(super) fn orders(count: usize) -> Vec<Vec<usize>> {
     all
 }
 
+/// Where rounds are filled.
+pub(super) enum Place {
+    /// In the whole graph, from its root.
+    Whole(VertexId),
+    /// Below a vertex that matches, and whether that is taken exclusively.
+    Below(VertexId, bool),
+}
+
 /// What stands in the marks of all rounds of the whole graph.
 #[derive(Default)]
-struct Kept {
+pub(super) struct Kept {
     edges: BTreeMap<EdgeId, Mark>,
     root: Option<Mark>,
     labels: Vec<(VertexId, String)>,
@@ -93,20 +101,9 @@ fn join(old: Mark, new: Mark) -> Mark {
 }
 
 impl Search<'_> {
-    /// Marks what all rounds get together; false if one of them gets nothing in any order.
+    /// Marks what all rounds get together; false if one of them gets nothing however they share.
     pub(super) fn select_rounds(&mut self, root: VertexId, rounds: &[Vec<Request>]) -> bool {
-        orders(rounds.len()).into_iter().any(|order| self.select_in_order(root, rounds, &order))
-    }
-
-    fn select_in_order(&mut self, root: VertexId, rounds: &[Vec<Request>], order: &[usize]) -> bool {
-        let mut kept = Kept::default();
-        self.taken = Taken { is_used: true, ..Taken::default() };
-        for index in order {
-            if !self.select(root, &rounds[*index]) {
-                return false;
-            }
-            self.keep_round(root, &mut kept);
-        }
+        let Some(kept) = self.fill_rounds(&Place::Whole(root), rounds) else { return false };
         self.graph.begin_marks();
         for (edge, mark) in kept.edges {
             self.graph.marks.set(edge, mark);
@@ -116,6 +113,20 @@ impl Search<'_> {
         }
         self.labels = kept.labels;
         true
+    }
+
+    /// One round at a place; what it gets is noted as taken.
+    pub(super) fn try_round(&mut self, place: &Place, round: &[Request], kept: &mut Kept) -> bool {
+        match *place {
+            Place::Whole(root) => {
+                let is_found = self.select(root, round);
+                if is_found {
+                    self.keep_round(root, kept);
+                }
+                is_found
+            }
+            Place::Below(at, is_exclusive) => self.fill_round(at, round, is_exclusive),
+        }
     }
 
     /// Remembers all that can be come to by marks from the root.
@@ -161,20 +172,12 @@ impl Search<'_> {
         is_exclusive: bool,
         here: &mut Scores,
     ) -> bool {
-        let (before, label_count) = (self.taken.clone(), self.labels.len());
-        for order in orders(rounds.len()) {
-            self.taken = Taken { is_used: true, ..before.clone() };
-            self.labels.truncate(label_count);
-            self.graph.unmark_below(at, self.dominant());
-            if order.iter().all(|index| self.fill_round(at, &rounds[*index], is_exclusive)) {
-                here.is_bound = true;
-                // Whether this vertex is chosen is not known yet; if it is, nobody comes here again.
-                self.taken = before;
-                return true;
-            }
-        }
+        let before = self.taken.clone();
+        let is_filled = self.fill_rounds(&Place::Below(at, is_exclusive), rounds).is_some();
+        here.is_bound |= is_filled;
+        // Whether this vertex is chosen is not known yet; if it is, nobody comes here again.
         self.taken = before;
-        false
+        is_filled
     }
 
     fn fill_round(&mut self, at: VertexId, round: &[Request], is_exclusive: bool) -> bool {
@@ -253,7 +256,7 @@ impl Search<'_> {
 
 impl Graph {
     /// Takes all marks off the edges below a vertex.
-    fn unmark_below(&mut self, at: VertexId, subsystem: Subsystem) {
+    pub(super) fn unmark_below(&mut self, at: VertexId, subsystem: Subsystem) {
         for vertex in self.subtree(at, subsystem) {
             for index in 0..self.out_edges(vertex).len() {
                 let edge = self.out_edges(vertex)[index];
