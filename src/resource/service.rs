@@ -547,11 +547,16 @@ impl Resource {
         if !body.expiration.is_finite() || body.expiration < 0.0 {
             return Err(Fault::from(Errno::EINVAL));
         }
-        self.set.expiration = body.expiration;
+        let before = std::mem::replace(&mut self.set.expiration, body.expiration);
         let event = self.event(cx, "resource-update", json!({"expiration": body.expiration}));
         self.commit(cx, &[event], true, Waiting::Commit(request.clone()));
         if let Some(acquire) = &self.acquire {
             cx.respond(acquire, json!({"expiration": body.expiration}));
+        }
+        if before != body.expiration {
+            let body = json!({"expiration": body.expiration, "before": before});
+            let tag = cx.request("job-manager.instance-expiration", Target::Any, body);
+            self.waiting.insert(tag, Waiting::Ignored);
         }
         Ok(())
     }

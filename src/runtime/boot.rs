@@ -129,6 +129,7 @@ fn run(args: Args) -> Result<u8, BootError> {
     if let Some(parent) = &parent {
         parent.announce(&setup.hostname, setup.attrs.get("local-uri").unwrap_or_default());
     }
+    let local_uri = setup.attrs.get("local-uri").unwrap_or_default().to_owned();
     // After the limit that children get was noted.
     flux_sys::rlimit::raise_open_files().map_err(io_error("raise the limit of open files"))?;
     if args.verbose > 0 {
@@ -140,6 +141,9 @@ fn run(args: Args) -> Result<u8, BootError> {
         reactor.link(peers).map_err(io_error("listen for brokers"))?;
     }
     reactor.listen(listener).map_err(io_error("listen"))?;
+    if let Some(parent) = parent {
+        parent.follow(local_uri);
+    }
     flux_sys::process::forget_code();
     let code = reactor.run(&mut node).map_err(io_error("wait for events"))?;
     drop(dirs);

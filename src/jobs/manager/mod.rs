@@ -160,6 +160,7 @@ impl Service for JobManager {
         row!(user "job-manager.update" update),
         row!(owner "job-manager.drain" drain),
         row!(owner "job-manager.idle" idle),
+        row!(owner "job-manager.instance-expiration" instance_expiration),
         row!(owner "job-manager.purge" purge),
         row!(owner "job-manager.purge-id" purge_id),
         row!(user "job-manager.queue-list" queue_list),

@@ -4,7 +4,7 @@
 //! allow more. What could make a job impossible is put to the scheduler first (`feasibility.check`), and so is the new time limit
 //! of a running job (RFC 27 `sched.expiration`); a scheduler that does not know the request has nothing against it.
 
-use flux_service::{Cx, Fault, Outcome};
+use flux_service::{Cx, Fault, LogLevel, Outcome};
 use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
@@ -136,6 +136,31 @@ impl JobManager {
         let before = jobspec.pointer("/attributes/system/constraints");
         let after = move_constraints(&cx.node.config, before, job.queue.as_deref(), to.as_str().unwrap_or(""));
         (before.unwrap_or(&json!({})) != &after).then(|| (CONSTRAINTS.to_owned(), after))
+    }
+
+    /// The instance ends at another time, and with it the running jobs that have no time limit of their own.
+    pub(super) fn instance_expiration(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        #[derive(Deserialize)]
+        struct Body {
+            expiration: f64,
+            before: f64,
+        }
+        let body: Body = request.decode()?;
+        cx.log(
+            LogLevel::Info,
+            format!("resource expiration updated from {:.2} to {:.2}", body.before, body.expiration),
+        );
+        let unlimited = |job: &Job| {
+            let jobspec = job.jobspec_value();
+            let duration = jobspec.pointer("/attributes/system/duration").and_then(Value::as_f64);
+            job.state == JobState::Run && duration.unwrap_or(0.0) == 0.0
+        };
+        let ids: Vec<JobId> = self.jobs.values().filter(|job| unlimited(job)).map(|job| job.id).collect();
+        for id in ids {
+            self.post(cx, id, "resource-update", context([("expiration", body.expiration.into())]));
+        }
+        cx.respond_empty(request);
+        Ok(())
     }
 
     fn apply_update(
