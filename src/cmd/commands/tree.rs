@@ -76,23 +76,18 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 struct Plan<'a> {
     id: String,
     levels: Vec<u32>,
-    /// Nodes and brokers; cores and GPUs of each node.
-    nodes: u32,
-    brokers: u32,
-    cores: u32,
-    gpus: u32,
-    jobs: u32,
-    first_job: u32,
+    own: Share,
     script: Vec<&'a str>,
     /// Options for all below.
     common: Vec<String>,
 }
 
-/// What a child is given.
+/// What an instance of the tree is given.
 #[derive(Debug, PartialEq, Eq)]
 struct Share {
     nodes: u32,
     brokers: u32,
+    /// Of each node.
     cores: u32,
     gpus: u32,
     jobs: u32,
@@ -163,15 +158,17 @@ impl<'a> Plan<'a> {
         Ok(Plan {
             id: text(matches, "prefix").unwrap_or("tree").to_owned(),
             levels: topology(text(matches, "topology").unwrap_or("1"))?,
-            nodes: wanted,
-            brokers: number(matches, "ntasks")?.unwrap_or(wanted).max(wanted),
-            cores: number(matches, "cores-per-node")?.unwrap_or(cores),
-            gpus: match text(matches, "gpus-per-node") {
-                Some("0") => 0,
-                _ => number(matches, "gpus-per-node")?.unwrap_or(gpus),
+            own: Share {
+                nodes: wanted,
+                brokers: number(matches, "ntasks")?.unwrap_or(wanted).max(wanted),
+                cores: number(matches, "cores-per-node")?.unwrap_or(cores),
+                gpus: match text(matches, "gpus-per-node") {
+                    Some("0") => 0,
+                    _ => number(matches, "gpus-per-node")?.unwrap_or(gpus),
+                },
+                jobs: number(matches, "njobs")?.unwrap_or(1),
+                first_job: number(matches, "first-job")?.unwrap_or(1),
             },
-            jobs: number(matches, "njobs")?.unwrap_or(1),
-            first_job: number(matches, "first-job")?.unwrap_or(1),
             script,
             common,
         })
@@ -179,18 +176,19 @@ impl<'a> Plan<'a> {
 
     /// What the children get; those for whom no run of the script is left are not made.
     fn shares(&self, children: u32) -> Result<Vec<Share>, CmdError> {
-        let children = children.min(self.jobs);
-        let per_node = children.div_ceil(self.nodes.max(1));
-        if per_node > self.cores {
-            let have = format!("{} nodes of {} cores", self.nodes, self.cores);
+        let children = children.min(self.own.jobs);
+        let per_node = children.div_ceil(self.own.nodes.max(1));
+        if per_node > self.own.cores {
+            let have = format!("{} nodes of {} cores", self.own.nodes, self.own.cores);
             return Err(CmdError::new(format!("{}: {have} are not enough for {children} instances", self.id)));
         }
-        let mut first_job = self.first_job;
+        let mut first_job = self.own.first_job;
         let share = |nth| {
-            let (nodes, split) = if per_node > 1 { (1, per_node) } else { (part(self.nodes, children, nth), 1) };
-            let jobs = part(self.jobs, children, nth);
-            let brokers = part(self.brokers, children, nth).max(nodes);
-            let share = Share { nodes, brokers, cores: self.cores / split, gpus: self.gpus / split, jobs, first_job };
+            let (nodes, split) = if per_node > 1 { (1, per_node) } else { (part(self.own.nodes, children, nth), 1) };
+            let jobs = part(self.own.jobs, children, nth);
+            let brokers = part(self.own.brokers, children, nth).max(nodes);
+            let share =
+                Share { nodes, brokers, cores: self.own.cores / split, gpus: self.own.gpus / split, jobs, first_job };
             first_job += jobs;
             share
         };
@@ -248,8 +246,8 @@ impl<'a> Plan<'a> {
     /// As many at once as there are cores.
     fn run_script(&self, dry: bool, cx: &mut Context) -> Result<u8, CmdError> {
         let (mut running, mut code) = (VecDeque::new(), 0);
-        let at_once = (self.nodes * self.cores).max(1) as usize;
-        for index in self.first_job..self.first_job + self.jobs {
+        let at_once = (self.own.nodes * self.own.cores).max(1) as usize;
+        for index in self.own.first_job..self.own.first_job + self.own.jobs {
             if dry {
                 cx.line(format_args!("{}: run {index} of {}", self.id, self.script.join(" ")))?;
                 continue;
@@ -259,9 +257,9 @@ impl<'a> Plan<'a> {
             script.args(&self.script[1..]).env("FLUX_TREE_ID", &self.id);
             for (name, number) in [
                 ("FLUX_TREE_JOBSCRIPT_INDEX", index),
-                ("FLUX_TREE_NNODES", self.nodes),
-                ("FLUX_TREE_NCORES_PER_NODE", self.cores),
-                ("FLUX_TREE_NGPUS_PER_NODE", self.gpus),
+                ("FLUX_TREE_NNODES", self.own.nodes),
+                ("FLUX_TREE_NCORES_PER_NODE", self.own.cores),
+                ("FLUX_TREE_NGPUS_PER_NODE", self.own.gpus),
             ] {
                 script.env(name, number.to_string());
             }
@@ -277,8 +275,8 @@ impl<'a> Plan<'a> {
         use std::io::Write;
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let (begin, end) = (seconds(begin), seconds(SystemTime::now()));
-        let line = json!({"TreeID": self.id, "Elapsed": end - begin, "Begin": begin, "End": end, "NJobs": self.jobs,
-            "NNodes": self.nodes, "CPN": self.cores, "GPN": self.gpus});
+        let line = json!({"TreeID": self.id, "Elapsed": end - begin, "Begin": begin, "End": end, "NJobs": self.own.jobs,
+            "NNodes": self.own.nodes, "CPN": self.own.cores, "GPN": self.own.gpus});
         let about = |error| CmdError::about(file, error);
         let mut out = std::fs::OpenOptions::new().create(true).append(true).open(file).map_err(about)?;
         out.write_all(format!("{line}\n").as_bytes()).map_err(about)
@@ -293,12 +291,7 @@ mod tests {
         Plan {
             id: "tree".into(),
             levels: vec![],
-            nodes,
-            brokers: nodes,
-            cores,
-            gpus: 0,
-            jobs,
-            first_job: 1,
+            own: Share { nodes, brokers: nodes, cores, gpus: 0, jobs, first_job: 1 },
             script: vec!["./script.sh", "x y"],
             common: vec!["--queue-policy=easy".into()],
         }
