@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use crate::drain::Overwrite;
 use crate::inventory::{Inventory, Method};
+use crate::nested::renamed;
 use crate::service::{Resource, Waiting};
 use crate::targets::nodelist;
 
 impl Resource {
     /// What the enclosing job has, in this instance's numbers: if there is one broker for each of its nodes.
     pub(crate) fn of_the_parent(&self, cx: &Cx<'_>) -> Option<Inventory> {
-        let mut set = self.found.given.clone()?;
+        let outside = self.found.given.as_ref()?;
+        let mut set = outside.clone();
         if set.nnodes() != cx.node.size as usize {
             return None; // Several brokers on a node: each tells what it may use.
         }
@@ -27,7 +29,8 @@ impl Resource {
         set.remap();
         set.drop_local_properties();
         set.nslots = None;
-        set.scheduling = None;
+        // The scheduler inside sees what is below a node, too, if the one outside has written it.
+        set.scheduling = outside.scheduling.as_ref().and_then(|graph| renamed(graph, outside, &set)).map(Arc::new);
         Some(Inventory::new(set, Method::JobInfo))
     }
 

@@ -12,6 +12,7 @@ mod known;
 mod ledger;
 pub mod limits;
 mod log;
+mod nested;
 mod reduce;
 mod service;
 mod simple;

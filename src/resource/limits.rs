@@ -8,3 +8,5 @@ pub const WATCHERS_MAX: usize = 65_536;
 pub const REASON_MAX: usize = 4096;
 /// Jobs waiting for resources.
 pub const PENDING_MAX: usize = 4 << 20;
+/// Vertices of a parent's graph; a larger one is not taken over.
+pub const GRAPH_VERTICES_MAX: usize = 1_000_000;

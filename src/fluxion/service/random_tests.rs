@@ -1,5 +1,5 @@
 //! Goal: whatever happens to the modules, no core is in two jobs at once, and none is given out that is down.
-//! Method: random submits, cancels, releases, losses of nodes and restarts; the oracle reads the answers and counts cores.
+//! Method: jobs of overlapping queues, each with a policy of its own; random submits, cancels, releases, losses of nodes and restarts; the oracle reads the answers and counts cores.
 
 use super::tests::{Bench, jobspec, r};
 use super::{FluxionQmanager, FluxionResource, Shared};
@@ -14,10 +14,15 @@ const STEP_COUNT: usize = 60;
 const POLICIES: &[&str] = &["fcfs", "easy", "hybrid", "conservative"];
 const MATCH_POLICIES: &[&str] = &["first", "lonode", "hinode", "low", "high", "firstnodex"];
 
+/// Queues and the ranks that are theirs: two that share none, one that overlaps with both, and the one without a name.
+const QUEUES: &[(&str, &str)] = &[("", "0-1"), ("left", "0"), ("right", "1"), ("all", "0-1")];
+
 struct World {
     bench: Bench,
     next: u64,
     waiting: BTreeSet<u64>,
+    /// The queue of every job, as a place in `QUEUES`.
+    queues: BTreeMap<u64, usize>,
     /// R as it was given; ranks that were given back.
     running: BTreeMap<u64, (Value, BTreeSet<u32>)>,
     /// Who has a core of a rank.
@@ -37,11 +42,14 @@ fn cores_of(r: &Value) -> Vec<(u32, u32)> {
 
 impl World {
     fn new(rng: &mut Rng) -> World {
-        let config = json!({"sched-fluxion-qmanager": {"queue-policy": rng.pick(POLICIES)},
+        let mut policy = || json!({"queue-policy": rng.pick(POLICIES)});
+        let queues = json!({"left": policy(), "right": policy(), "all": policy()});
+        let config = json!({"queues": {"left": {}, "right": {}, "all": {}},
+            "sched-fluxion-qmanager": {"queue-policy": rng.pick(POLICIES), "queues": queues},
             "sched-fluxion-resource": {"match-policy": rng.pick(MATCH_POLICIES)}});
         let (bench, _) = Bench::new(config, &[]);
-        let (waiting, running, owners, down) = Default::default();
-        World { bench, next: 1, waiting, running, owners, down }
+        let (waiting, queues, running, owners, down) = Default::default();
+        World { bench, next: 1, waiting, queues, running, owners, down }
     }
 
     fn step(&mut self, rng: &mut Rng) {
@@ -77,7 +85,9 @@ impl World {
 
     fn granted(&mut self, id: u64, r: &Value) {
         assert!(self.waiting.remove(&id), "job {id} waited");
+        let ranks = Idset::parse(QUEUES[self.queues[&id]].1).expect("an idset");
         for core in cores_of(r) {
+            assert!(ranks.contains(core.0), "job {id}: rank {} is not its queue's", core.0);
             assert!(!self.down.contains(&core.0), "job {id}: rank {} is down", core.0);
             let other = self.owners.insert(core, id);
             assert_eq!(other, None, "job {id}: core {core:?} is taken");
@@ -90,7 +100,14 @@ impl World {
         self.next += 1;
         self.waiting.insert(id);
         let mut jobspec = jobspec(1 + rng.below(9) as u32);
-        jobspec["attributes"]["system"]["duration"] = rng.pick(&[0, 5, 30, 100]).into();
+        let system = &mut jobspec["attributes"]["system"];
+        system["duration"] = rng.pick(&[0, 5, 30, 100]).into();
+        let queue = rng.below(QUEUES.len() as u64) as usize;
+        self.queues.insert(id, queue);
+        if let (name @ ("left" | "right" | "all"), ranks) = QUEUES[queue] {
+            system["queue"] = name.into();
+            system["constraints"] = json!({"ranks": [ranks]});
+        }
         self.bench.ask("sched.alloc", json!({"id": id, "priority": 1 + rng.below(31), "jobspec": jobspec}))
     }
 
