@@ -109,8 +109,8 @@ impl Node {
     pub(crate) fn load(&mut self, service: Box<dyn AnyService>) -> Result<Owner, Fault> {
         let mut names = vec![service.name().to_owned()];
         names.extend(service.also().iter().map(|name| (*name).to_owned()));
-        if let Some(taken) = names.iter().find(|name| self.names.contains_key(*name)) {
-            return Err(Fault::new(Errno::EEXIST, format!("service {taken} is already registered")));
+        if names.iter().any(|name| self.names.contains_key(name)) {
+            return Err(Fault::from(Errno::EEXIST));
         }
         let owner = Owner(self.next_owner);
         self.next_owner += 1;
@@ -195,9 +195,8 @@ impl Node {
             let text = "a built-in module has one name: leave out --name, or load an external program with --exec";
             return Err(Fault::new(Errno::EINVAL, text));
         }
-        let mut service = (self.loader)(name).ok_or_else(|| {
-            Fault::new(Errno::ENOENT, format!("no module {name}: see `flux module list` for those built in"))
-        })?;
+        let mut service =
+            (self.loader)(name).ok_or_else(|| Fault::new(Errno::ENOENT, "module not found in search path"))?;
         service.options(&body.args)?;
         self.load(service)?;
         Ok(Some(Payload::None))

@@ -176,6 +176,8 @@ impl Node {
             }
             // The nearest broker above that offers the service is asked.
             None if !here.is_root() && !matches!(target, Target::Rank(_)) => self.send_up(message),
+            // There is nobody above rank 0.
+            None if !reachable => self.answer(&message, Err(Fault::from(Errno::EHOSTUNREACH))),
             None => self.no_service(&message),
         }
     }

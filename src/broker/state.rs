@@ -418,8 +418,21 @@ impl Node {
 
     /// The broker's environment without what described its own job, and with the way to this instance.
     pub(crate) fn command_env(&self) -> Vec<(String, String)> {
-        const FOREIGN: &[&str] =
-            &["FLUX_JOB_", "FLUX_TASK_", "PMI_", "PMIX_", "FLUX_URI", "FLUX_KVS_NAMESPACE", "FLUX_PROXY_REMOTE"];
+        const FOREIGN: &[&str] = &[
+            "FLUX_JOB_",
+            "FLUX_TASK_",
+            "FLUX_ENCLOSING_ID",
+            "FLUX_URI",
+            "FLUX_KVS_NAMESPACE",
+            "FLUX_PROXY_REMOTE",
+            "FLUX_PMI_LIBRARY_PATH",
+            "I_MPI_PMI_LIBRARY",
+            "NOTIFY_SOCKET",
+            "PMI_",
+            "PMIX_",
+            "PALS_",
+            "SLURM_",
+        ];
         let own = |name: &String| !FOREIGN.iter().any(|prefix| name.starts_with(prefix));
         let kept = self.core.env.iter().filter(|(name, _)| own(name));
         let mut env: Vec<(String, String)> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -458,7 +471,7 @@ impl Node {
         let (code, how) = match (status & 0x7f, status >> 8 & 0xff) {
             (0, 0) => (0, "Exited".to_owned()),
             (0, code) => (code, format!("Exited (rc={code})")),
-            (signal, _) => (128 + signal, format!("Killed by signal {signal} (rc={})", 128 + signal)),
+            (signal, _) => (128 + signal, format!("{} (rc={})", flux_jobs::state::signal_name(signal), 128 + signal)),
         };
         if let Some(command) = &self.core.state.command {
             let rc = match self.core.state.level {
@@ -468,7 +481,12 @@ impl Node {
                 _ => "rc3",
             };
             let secs = self.now.mono.since(command.began).as_secs_f64();
-            let text = format!("{rc}.0: {} {how} {secs:.1}s", command.argv.join(" "));
+            // A line for a shell stands for itself.
+            let words = match command.argv.as_slice() {
+                [sh, c, line] if sh.starts_with("/bin/") && c == "-c" && rc != "cleanup" => line.clone(),
+                words => words.join(" "),
+            };
+            let text = format!("{rc}.0: {words} {how} {secs:.1}s");
             self.log(if code == 0 { LogLevel::Info } else { LogLevel::Err }, "broker", &text);
         }
         self.command_done(code);

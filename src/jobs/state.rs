@@ -49,7 +49,7 @@ fn describe_status(status: i32) -> String {
 }
 
 /// What strsignal(3) says.
-pub(crate) fn signal_name(signum: i32) -> String {
+pub fn signal_name(signum: i32) -> String {
     let known = match signum {
         1 => "Hangup",
         2 => "Interrupt",

@@ -144,6 +144,10 @@ fn check_attrs(attrs: &mut Attrs, size: u32) -> Result<(), String> {
             return Err(format!("Error parsing {name} attribute: {text} is no duration, and not none"));
         }
     }
+    let critical = attrs.get("broker.critical-ranks").unwrap_or_default();
+    if !critical.parse::<flux_types::Idset>().is_ok_and(|ranks| ranks.last().is_none_or(|rank| rank < size)) {
+        return Err(format!("invalid value for broker.critical-ranks='{critical}': give ranks below {size}"));
+    }
     // What were ranks once.
     match attrs.get("broker.quorum") {
         Some("0") => attrs.set("broker.quorum", "1"),

@@ -343,7 +343,9 @@ impl Rexec {
             None => proc.pid.is_some_and(|pid| i64::from(pid) == body.pid),
         };
         let found = self.procs.iter().find(|(_, proc)| matches(proc));
-        found.map(|(tag, _)| *tag).ok_or(Fault::new(Errno::ESRCH, "no such process here"))
+        let who = || body.label.as_ref().map_or_else(|| format!("pid {}", body.pid), |label| format!("label {label}"));
+        let missing = || Fault::new(Errno::ESRCH, format!("{} does not belong to any subprocess", who()));
+        found.map(|(tag, _)| *tag).ok_or_else(missing)
     }
 
     fn kill(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
@@ -377,7 +379,7 @@ impl Rexec {
 
     fn wait(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: PidBody = request.decode()?;
-        let tag = self.find(&body).map_err(|_| Fault::from(Errno::ENOENT))?;
+        let tag = self.find(&body)?;
         let proc = self.procs.get_mut(&tag).expect("find gives tags of the table");
         if proc.flags & FLAG_WAITABLE == 0 {
             return Err(Fault::new(Errno::EINVAL, "the process was not started with the waitable flag"));

@@ -29,6 +29,9 @@ impl fmt::Display for ArgsError {
         match self {
             Self::Unknown(option) => write!(f, "unknown option {option}; see flux broker --help"),
             Self::NoValue(option) => write!(f, "option {option} needs a value"),
+            Self::BadValue { option, value } if option == "-S" || option == "--setattr" => {
+                write!(f, "{value}: unknown attribute: give NAME=VALUE")
+            }
             Self::BadValue { option, value } => write!(f, "option {option} does not take {value:?}"),
         }
     }
@@ -145,8 +148,8 @@ mod tests {
             (&["-x"], "unknown option -x; see flux broker --help"),
             (&["--nope=1"], "unknown option --nope=1; see flux broker --help"),
             (&["-S"], "option -S needs a value"),
-            (&["-Sname"], "option -S does not take \"name\""),
-            (&["--setattr==x"], "option --setattr does not take \"=x\""),
+            (&["-Sname"], "name: unknown attribute: give NAME=VALUE"),
+            (&["--setattr==x"], "=x: unknown attribute: give NAME=VALUE"),
             (&["--verbose=x"], "option --verbose does not take \"x\""),
             (&["-\u{e4}"], "unknown option -\u{e4}; see flux broker --help"),
         ];

@@ -98,7 +98,7 @@ fn a_background_process_outlives_its_client_and_can_be_waited_for_once() {
         waited,
         [json!({"status": 0, "output": [{"stream": "stdout", "rank": "0", "data": "a\n", "eof": true}]})]
     );
-    assert_eq!(responses(bench.request("rexec.wait", false, json!({"pid": 9}))), [json!(2)]);
+    assert_eq!(responses(bench.request("rexec.wait", false, json!({"pid": 9}))), [json!(3)]);
 }
 
 #[test]
