@@ -91,6 +91,9 @@ struct Health {
     #[serde(default)]
     children: Vec<Health>,
     error: Option<String>,
+    /// Nothing is known of it but that it is behind one that is gone.
+    #[serde(skip)]
+    ghost: bool,
 }
 
 fn hosts(flux: &mut Handle) -> Result<Hostlist, CmdError> {
@@ -251,9 +254,9 @@ impl View<'_> {
     fn line(&self, node: &Health, rpc_ms: Option<f64>) -> String {
         let host = self.hosts.nth(node.rank as usize).unwrap_or_default();
         let status_color = match node.status.as_str() {
-            "partial" | "degraded" => YELLOW,
+            _ if node.ghost => "\x1b[90m",
             "lost" => RED,
-            "offline" => "\x1b[90m",
+            "offline" => YELLOW,
             _ => "",
         };
         let paint = |color: &str, text: String| match self.color && !color.is_empty() {
@@ -271,11 +274,11 @@ impl View<'_> {
         if self.verbose >= 1 && node.duration > 0.0 {
             line.push_str(&format!(" for {}", flux_types::format_fsd(node.duration).unwrap_or_default()));
         }
+        if let Some(error) = node.error.as_ref().filter(|error| !error.is_empty()) {
+            line.push_str(&format!(" {error}"));
+        }
         if let Some(rpc_ms) = rpc_ms.filter(|_| self.verbose >= 2) {
             line.push_str(&format!(" ({rpc_ms:.3} ms)"));
-        }
-        if let Some(error) = node.error.as_ref().filter(|_| self.verbose >= 1) {
-            line.push_str(&format!(" ({error})"));
         }
         line
     }
@@ -285,8 +288,14 @@ impl View<'_> {
         if matches!(node.status.as_str(), "offline" | "lost") {
             let ghosts =
                 if self.ghosts { self.topology.get(&node.rank).cloned().unwrap_or_default() } else { Vec::new() };
-            let ghost =
-                |rank| Health { rank, status: node.status.clone(), duration: 0.0, children: Vec::new(), error: None };
+            let ghost = |rank| Health {
+                rank,
+                status: node.status.clone(),
+                duration: 0.0,
+                children: Vec::new(),
+                error: None,
+                ghost: true,
+            };
             return Ok(ghosts.into_iter().map(|rank| (ghost(rank), None)).collect());
         }
         let mut out = Vec::new();

@@ -118,10 +118,11 @@ impl Party {
                     note("simple: PMI_FD not found in environ");
                     note("flux-pmi-client: trying 'single'");
                 }
-                Party { method: "single", rank: 0, size: 1, name: "single".to_owned(), client: None, verbose }
+                Party { method: "single", rank: 0, size: 1, name: "0".to_owned(), client: None, verbose }
             }
         };
-        party.trace(format_args!("initialize: rank={} size={} name={}", party.rank, party.size, party.name), None);
+        let name = if party.method == "single" { "single" } else { &party.name };
+        party.trace(format_args!("initialize: rank={} size={} name={name}", party.rank, party.size), None);
         Ok(party)
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{ArgMatches, Command};
-use flux_client::{Handle, Rank, Target};
+use flux_client::{ClientError, Handle, Rank, Target};
 use serde_json::{Value as Json, json};
 
 use crate::format::{Format, Row, TableOptions, Value};
@@ -106,6 +106,14 @@ fn ps(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `kill: [Errno 3] pid 7 does not belong to any subprocess`
+fn refused(what: &'static str) -> impl FnOnce(ClientError) -> CmdError {
+    move |error| match error {
+        ClientError::Answer(fault) => CmdError::new(format!("{what}: [Errno {}] {}", fault.errno.0, fault.message())),
+        other => other.into(),
+    }
+}
+
 fn kill(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let signal = text(matches, "SIGNUM").unwrap_or_default();
     let number = signal.parse().ok().or_else(|| flux_sys::signal::by_name(signal));
@@ -114,7 +122,7 @@ fn kill(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let mut flux = cx.open()?;
     let mut body = request(matches);
     body["signum"] = json!(number);
-    flux.call(&topic, target, body).map_err(CmdError::calling(topic))?;
+    flux.call(&topic, target, body).map_err(refused("kill"))?;
     match matches.get_flag("wait") {
         true => wait(matches, request(matches), false, &mut flux, cx),
         false => Ok(ExitCode::SUCCESS),
@@ -123,7 +131,7 @@ fn kill(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 
 fn wait(matches: &ArgMatches, request: Json, output: bool, flux: &mut Handle, cx: &mut Context) -> CmdResult {
     let (topic, target) = place(matches, "wait")?;
-    let answer = flux.call(&topic, target, request).map_err(CmdError::calling(topic))?;
+    let answer = flux.call(&topic, target, request).map_err(refused("wait"))?;
     for io in answer["output"].as_array().into_iter().flatten().filter(|_| output) {
         let data = io["data"].as_str().unwrap_or("");
         let bytes = match io["encoding"].as_str() {

@@ -146,18 +146,19 @@ fn broker_arguments(matches: &ArgMatches) -> Result<Arguments, CmdError> {
 fn test_arguments(matches: &ArgMatches, push: &mut impl FnMut(&str, &str)) -> Result<Option<Session>, CmdError> {
     let Some(size) = text(matches, "test-size") else {
         return match test_options().iter().map(|arg| arg.get_id().as_str()).find(|id| given(matches, id)) {
-            Some(id) => Err(CmdError::usage(format!("--{id} only makes sense with --test-size"))),
+            Some(id) => Err(CmdError::usage(format!("--{id} only works with --test-size"))),
             None => Ok(None),
         };
     };
     match size.parse::<u32>() {
         Ok(1) => {}
         Ok(size) if size > 1 => return session_of(matches, size).map(Some),
+        Ok(0) => return Err(CmdError::new("--test-size argument must be > 0")),
         _ => return Err(CmdError::usage(format!("--test-size={size}: give a number above zero"))),
     }
     if let Some(dir) = text(matches, "test-rundir") {
         if !Path::new(dir).is_dir() {
-            return Err(CmdError::new(format!("--test-rundir: {dir} is no directory")));
+            return Err(CmdError::new(no_directory(Path::new(dir))));
         }
         push("-S", &format!("rundir={dir}"));
         if matches.get_flag("test-rundir-cleanup") {
@@ -172,12 +173,17 @@ fn test_arguments(matches: &ArgMatches, push: &mut impl FnMut(&str, &str)) -> Re
     Ok(None)
 }
 
+fn no_directory(path: &Path) -> String {
+    let why = if path.exists() { "not a directory" } else { "No such file or directory" };
+    format!("{}: {why}", path.display())
+}
+
 fn session_of(matches: &ArgMatches, size: u32) -> Result<Session, CmdError> {
     /// How long brokers may outlive the first that ended.
     const EXIT_TIMEOUT: Duration = Duration::from_secs(20);
     let rundir = text(matches, "test-rundir").map(PathBuf::from);
     if let Some(dir) = rundir.as_ref().filter(|dir| !dir.is_dir()) {
-        return Err(CmdError::new(format!("--test-rundir: {} is no directory", dir.display())));
+        return Err(CmdError::new(no_directory(dir)));
     }
     let hosts = text(matches, "test-hosts").map(flux_types::Hostlist::parse).transpose();
     let exit_timeout = match text(matches, "test-exit-timeout") {
@@ -196,12 +202,12 @@ fn session_of(matches: &ArgMatches, size: u32) -> Result<Session, CmdError> {
         start_leader_only: match text(matches, "test-start-mode") {
             None | Some("all") => false,
             Some("leader") => true,
-            Some(mode) => return Err(CmdError::usage(format!("--test-start-mode={mode}: all or leader"))),
+            Some(mode) => return Err(CmdError::new(format!("unknown --test-start-mode: {mode}"))),
         },
         leader_only: match text(matches, "test-exit-mode") {
             None | Some("any") => false,
             Some("leader") => true,
-            Some(mode) => return Err(CmdError::usage(format!("--test-exit-mode={mode}: any or leader"))),
+            Some(mode) => return Err(CmdError::new(format!("unknown --test-exit-mode: {mode}"))),
         },
         rundir: rundir.map(std::path::absolute).transpose().map_err(|error| CmdError::about("--test-rundir", error))?,
         cleanup: matches.get_flag("test-rundir-cleanup"),

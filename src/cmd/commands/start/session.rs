@@ -54,7 +54,7 @@ impl Session {
         }
         match &self.hosts {
             Some(hosts) if hosts.count() != self.size as usize => {
-                Err(CmdError::usage(format!("--test-hosts names {} hosts for {} brokers", hosts.count(), self.size)))
+                Err(CmdError::new("--test-hosts hostlist has incorrect size"))
             }
             _ => Ok(()),
         }
@@ -76,11 +76,7 @@ impl Session {
         let dir = dir.display();
         let rundir = if rank == 0 { dir.to_string() } else { format!("{dir}/rank-{rank}") };
         let host = self.hosts.as_ref().and_then(|hosts| hosts.nth(rank as usize));
-        let mut own = vec![
-            format!("-Srundir={rundir}"),
-            format!("-Slocal-uri=local://{dir}/local-{rank}"),
-            "-Stbon.interface-hint=lo".to_owned(),
-        ];
+        let mut own = vec![format!("-Srundir={rundir}"), format!("-Slocal-uri=local://{dir}/local-{rank}")];
         if rank == 0 && (self.rundir.is_none() || self.cleanup) {
             own.push("-Srundir-cleanup=1".to_owned());
         }
@@ -157,10 +153,16 @@ fn run_in(
     let uri = format!("local://{}/start", dir.display());
     let command = |rank: u32| {
         let mut command = command();
-        command.args(options).args(session.own_arguments(dir, rank).iter().map(OsString::from));
+        // What the user says counts more than where the session wants its brokers to meet.
+        command.arg("-Stbon.interface-hint=lo").args(options);
+        command.args(session.own_arguments(dir, rank).iter().map(OsString::from));
         command.env("FLUX_START_URI", &uri);
         if rank == 0 && !program.is_empty() {
             command.arg("--").args(program);
+        }
+        if session.verbose {
+            let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+            eprintln!("flux-start: {rank}: flux-broker {}", words.join(" "));
         }
         command
     };
@@ -387,8 +389,10 @@ impl Brokers<'_> {
         broker.running = None;
         broker.code = Some(code);
         let waiter = broker.waiter.take();
-        if self.session.verbose || code != 0 && rank > 0 {
-            eprintln!("flux-start: {rank} (pid {pid}) {status}");
+        match status.signal() {
+            Some(signal) => eprintln!("flux-start: {rank} (pid {pid}) {}", flux_sys::signal::description(signal)),
+            None if code != 0 => eprintln!("flux-start: {rank} (pid {pid}) exited with rc={code}"),
+            None => {}
         }
         if let Some(asked) = waiter {
             self.control.answer(&asked, Ok(Some(json!({"exit_rc": code}))));
