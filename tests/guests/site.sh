@@ -13,6 +13,10 @@ cp "$FLUX" "$ROOT/bin/flux"
 cp "${IMP:-$FLUX}" "$ROOT/bin/flux-imp"
 chmod 4755 "$ROOT/bin/flux-imp"
 ln -s flux "$ROOT/bin/flux-shell"
+if [ -n "$BROKER" ]; then
+    cp "$BROKER" "$ROOT/bin/flux-weakened"
+    BROKER=flux-weakened
+fi
 mount --bind "$ROOT/etc" /etc
 # A /tmp of its own, with ROOT in it under the name that it has.
 mkdir -p "$ROOT/tmp/${ROOT##*/}"
@@ -54,7 +58,7 @@ require-ca = false
 END
 cat >"$ROOT/conf.toml" <<END
 [access]
-allow-guest-user = true
+allow-guest-user = ${GUESTS:-true}
 $ACCESS
 [exec]
 $EXEC
@@ -71,8 +75,8 @@ as() {
 }
 
 broker() {
-    (cd / && exec setpriv --reuid flux --regid flux --init-groups env -i PATH="$PATH" \
-        flux broker -c "$ROOT/conf.toml" "-Srundir=$ROOT/run" "-Sstatedir=$ROOT/state" sleep 600) >"$ROOT/broker.log" 2>&1 &
+    (cd / && exec setpriv --reuid flux --regid flux --init-groups env -i PATH="$PATH" FLUX_WEAKEN="$WEAKEN" \
+        ${BROKER:-flux} broker -c "$ROOT/conf.toml" "-Srundir=$ROOT/run" "-Sstatedir=$ROOT/state" sleep 600) >"$ROOT/broker.log" 2>&1 &
     disown
     for _ in $(seq 200); do
         as flux flux getattr size >/dev/null 2>&1 && return

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
+use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag, enforced};
 use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Cred, Errno, Local, Message, Payload, Target, role};
 use serde::Deserialize;
@@ -319,7 +319,7 @@ impl JobList {
 
     /// In private mode guests see their own jobs only; the admin role lifts that (RFC 43).
     fn restricted(&self, cred: Cred) -> bool {
-        self.private && !cred.is_owner() && cred.rolemask & role::ADMIN == 0
+        self.private && !cred.is_owner() && cred.rolemask & role::ADMIN == 0 && enforced("private-list")
     }
 
     fn list(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
