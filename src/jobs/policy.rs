@@ -1,4 +1,4 @@
-//! What may stand in the `[policy]` and `[queues]` tables (RFC 33): a misspelled rule must not be no rule.
+//! What may stand in the `[policy]`, `[queues]` (RFC 33) and `[access]` tables: a misspelled rule must not be no rule.
 
 use flux_service::Fault;
 use flux_types::parse_fsd;
@@ -39,6 +39,9 @@ fn only(table: &Table, name: &str, keys: &[&str]) -> Result<(), Fault> {
 /// # Errors
 /// EINVAL, the table and what is wrong with it.
 pub(crate) fn check(config: &Value) -> Result<(), Fault> {
+    if let Some(access) = config.get("access") {
+        check_access(access)?;
+    }
     let default = match config.get("policy") {
         Some(policy) => check_policy(policy, "policy")?,
         None => None,
@@ -56,6 +59,31 @@ pub(crate) fn check(config: &Value) -> Result<(), Fault> {
             "the [policy] config table defines a default queue {name} that is not in [queues] table: it is not configured"
         );
         return Err(Fault::new(Errno::EINVAL, text));
+    }
+    Ok(())
+}
+
+/// Who may connect, and as what (flux-config-access(5)).
+fn check_access(access: &Value) -> Result<(), Fault> {
+    const FLAGS: [&str; 3] = ["allow-guest-user", "allow-root-owner", "private-mode"];
+    let access = table(access, "access")?;
+    only(access, "access", &[&FLAGS[..], &["roles"]].concat())?;
+    if let Some(key) = FLAGS.into_iter().find(|key| access.get(*key).is_some_and(|flag| !flag.is_boolean())) {
+        return Err(refused("access", format!("'{key}' must be a boolean")));
+    }
+    let Some(roles) = access.get("roles") else { return Ok(()) };
+    for (role, who) in table(roles, "access.roles")? {
+        if role != "admin" {
+            return Err(refused("access.roles", format!("unknown role '{role}'")));
+        }
+        let at = format!("access.roles.{role}");
+        let who = table(who, &at)?;
+        only(who, &at, &["users", "groups"])?;
+        for (key, names) in who {
+            if !names.as_array().is_some_and(|names| names.iter().all(Value::is_string)) {
+                return Err(refused(&at, format!("{key} must be a string array")));
+            }
+        }
     }
     Ok(())
 }
@@ -195,6 +223,10 @@ mod tests {
             (json!({"policy": {"limits": {"job-size": {"max": {"foo": 2}}}}}), "unknown key 'foo'"),
             (json!({"policy": {"jobspec": {"defaults": {"system": {"queue": "x"}}}}}), "a default queue x that is not"),
             (json!({"policy": {"access": {"allow-user": [1]}}}), "'allow-user' must be an array of strings"),
+            (json!({"access": {"allow-guest-user": 1}}), "'allow-guest-user' must be a boolean"),
+            (json!({"access": {"allow-guests": true}}), "unknown key 'allow-guests'"),
+            (json!({"access": {"roles": {"king": {}}}}), "unknown role 'king'"),
+            (json!({"access": {"roles": {"admin": {"users": "me"}}}}), "users must be a string array"),
             (json!({"queues": {"a": {"requires": ["x|y"]}}}), "'requires' must be an array of property strings"),
             (json!({"queues": {"a": {"bar": 1}}}), "[queues.a] config table: unknown key 'bar'"),
             (json!({"queues": {"a": {"parent": "b"}}}), "parent queue 'b' is not configured"),
@@ -208,6 +240,7 @@ mod tests {
             assert!(text.contains(want), "{config}: {text}");
         }
         let good = json!({
+            "access": {"allow-guest-user": true, "roles": {"admin": {"users": ["me"], "groups": ["us"]}}},
             "policy": {"jobspec": {"defaults": {"system": {"queue": "a", "duration": "1h"}}}, "scheduler": {"x": 1}},
             "queues": {"a": {"requires": ["x"], "policy": {"limits": {"job-size": {"max": {"ngpus": -1}}}}}, "b": {"parent": "a"}},
         });

@@ -171,13 +171,18 @@ impl Site {
         Ok(())
     }
 
-    /// Waits until no job is active. Fails when their number has not changed for long.
+    /// Waits until no job is active.
     pub(crate) fn wait_until_idle(&mut self) -> Outcome {
+        self.wait_until_active(0)
+    }
+
+    /// Waits until not more than `few` jobs are active. Fails when their number has not changed for long.
+    pub(crate) fn wait_until_active(&mut self, few: usize) -> Outcome {
         let (mut begin, mut before) = (Instant::now(), usize::MAX);
         loop {
             let (code, active) = self.output(&["jobs", "-n", "-o", "{id} {state}", "--count=0"])?;
             let count = active.lines().count();
-            if code == 0 && count == 0 {
+            if code == 0 && count <= few {
                 return Ok(());
             }
             if count != before {

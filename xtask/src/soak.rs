@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::crash::Random;
@@ -96,13 +96,16 @@ struct Options {
     jobs: u32,
     per_round: u32,
     nodes: usize,
+    /// After so long nothing more is submitted.
+    limit: Duration,
     seed: u64,
     flux: PathBuf,
 }
 
 fn parse(args: &[String]) -> Result<Options, String> {
     let flux = target().join("dist/flux");
-    let mut options = Options { jobs: JOBS, per_round: JOBS_PER_ROUND, nodes: NODES, seed: 1, flux };
+    let limit = Duration::MAX;
+    let mut options = Options { jobs: JOBS, per_round: JOBS_PER_ROUND, nodes: NODES, limit, seed: 1, flux };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} wants a value"))?;
@@ -111,10 +114,13 @@ fn parse(args: &[String]) -> Result<Options, String> {
             "--jobs" => options.jobs = number()? as u32,
             "--round" => options.per_round = (number()? as u32).max(KINDS.len() as u32),
             "--nodes" => options.nodes = (number()? as usize).max(2),
+            "--minutes" => options.limit = Duration::from_secs(number()? * 60),
             "--seed" => options.seed = number()?,
             "--flux" => options.flux = PathBuf::from(value),
             _ => {
-                return Err(format!("{arg} is unknown: use --jobs N, --round N, --nodes N, --seed N, --flux PROGRAM"));
+                return Err(format!(
+                    "{arg} is unknown: use --jobs N, --round N, --nodes N, --minutes N, --seed N, --flux PROGRAM"
+                ));
             }
         }
     }
@@ -143,8 +149,9 @@ pub(crate) fn main(args: &[String]) -> Outcome {
     let mut site = Site::with_nodes(&options.flux, options.nodes, CORES, &grace)?;
     let mut books = Books::default();
     site.start()?;
-    let mut from = 0;
-    while from < options.jobs {
+    let (mut from, begin) = (0, Instant::now());
+    while from < options.jobs && begin.elapsed() < options.limit {
+        site.wait_until_active(options.per_round as usize)?;
         let count = options.per_round.min(options.jobs - from).max(KINDS.len() as u32);
         round(&mut site, &mut random, &mut books, from, count)?;
         from += count;
