@@ -44,6 +44,8 @@ pub struct ExecConfig {
     pub pam_opener: Option<String>,
     /// Where it is recorded which request started which job; without it, nothing refuses a replay.
     pub state_dir: Option<String>,
+    /// Whether a request must have a nonce, which makes it differ from all others: those of flux-security have none.
+    pub require_nonce: bool,
     /// Whether set-id programs are without effect in jobs.
     pub no_new_privs: bool,
 }

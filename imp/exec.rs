@@ -32,6 +32,8 @@ pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) 
     let read = |out| reader::produce(helper, environment, out);
     let request = Request::from_frame(&collect(|| become_caller(ids), max, -1, read)?)?;
     let signed = j::parse(&request.j, decode64).map_err(|error| error.to_string())?;
+    let bare = imp.exec.require_nonce && signed.header.text("nonce").is_none();
+    refuse!(bare && enforced!("nonce"), "the request has no nonce, and exec.require-nonce is set");
     let user = verified(&signed, &security, ids.ruid)?;
     let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment)?;
     let cgroup = own_cgroup();

@@ -19,6 +19,8 @@ use std::process::{Command, Stdio};
 
 const ALICE: u32 = 4002;
 const UUID: &str = "11111111-2222-4333-8444-555555555555";
+/// Bytes of the last entry of a header.
+const NONCE_ENTRY_LEN: usize = b"nonce\0s".len() + 24 + 1;
 /// Where a program that counts which lines it runs writes its counts (`cargo xtask imp-coverage`).
 pub(crate) const PROFILE: &str = "LLVM_PROFILE_FILE";
 
@@ -93,6 +95,7 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
         ("future", input(&at((30, 50)))),
         ("unsigned", input(&wrap::wrap_none(ALICE, b"{}"))),
         ("four", input(&format!("{made}.more"))),
+        ("bare", input(&good.sign(&header[..header.len() - NONCE_ENTRY_LEN], "{}"))),
         ("version2", input(&good.sign(&version, "{}"))),
         ("twice", input(&good.sign(&twice, "{}"))),
         ("escape", input(&good.sign(&escape, "{}"))),
