@@ -206,7 +206,7 @@ pub(super) mod killall {
         let force = matches.get_flag("force");
         let body = json!({"dry_run": !force, "userid": userid, "signum": signum});
         let answer = cx.open()?.call("job-manager.killall", Target::Any, body).map_err(CmdError::calling("killall"))?;
-        report(&answer, force, "Sent signal to", cx)
+        report(&answer, force, flux_sys::signal::description(signum), cx)
     }
 }
 

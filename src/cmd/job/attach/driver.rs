@@ -131,10 +131,14 @@ impl Driver<'_> {
             }
             (Pending::Watch(log), None) => {
                 let log = *log;
-                let body = message.payload.value().map_err(flux_client::ClientError::from)?;
-                match body.get("event").and_then(Value::as_str) {
-                    Some(text) => session.on_event(log, text, effects),
-                    None => session.on_sentinel(effects),
+                // What was there is told of by an answer without a payload.
+                if message.payload.is_none() {
+                    session.on_sentinel(effects);
+                } else {
+                    let body = message.payload.value().map_err(flux_client::ClientError::from)?;
+                    if let Some(text) = body.get("event").and_then(Value::as_str) {
+                        session.on_event(log, text, effects);
+                    }
                 }
             }
             (Pending::Stdin(piece), Some(fault)) if fault.errno == Errno::EAGAIN && session.wants_stdin() => {

@@ -10,7 +10,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use flux_types::Idset;
+use flux_client::{Handle, Target};
+use flux_types::{Idset, JobId, JobState, StateSet};
+use serde_json::json;
 
 pub(crate) use data::decode as decode_data;
 pub(crate) use driver::attach;
@@ -64,21 +66,44 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         return Err(CmdError::new("Do not use --stdin-ranks with --read-only"));
     }
     let when = status_line(matches.get_flag("show-status"), options.show_events);
-    let code = attach(&mut cx.open()?, id, name, options, when)?;
+    let mut flux = cx.open()?;
+    if matches.get_flag("debug") {
+        may_be_debugged(&mut flux, id, name, cx)?;
+    }
+    let code = attach(&mut flux, id, name, options, when)?;
     Ok(ExitCode::from(code))
+}
+
+/// A debugger finds nothing to attach to once the tasks have ended.
+fn may_be_debugged(flux: &mut Handle, id: JobId, name: &str, cx: &mut Context) -> Result<(), CmdError> {
+    const ATTRS: [&str; 4] = ["state", "exception_severity", "exception_type", "exception_note"];
+    let body = json!({"id": id.0, "attrs": ATTRS});
+    let about = |error| CmdError::about(format_args!("Invalid job id ({name}) for debugging"), error);
+    let answer = flux.call("job-list.list-id", Target::Any, body).map_err(about)?;
+    let job = &answer["job"];
+    let alive = u64::from(JobState::New.bit() | StateSet::PENDING.bits() | JobState::Run.bit());
+    if job["state"].as_u64().is_some_and(|state| state & alive != 0) {
+        return Ok(());
+    }
+    if job["exception_severity"] == 0 {
+        let text = |key: &str| job[key].as_str().unwrap_or_default();
+        let (kind, note) = (text("exception_type"), text("exception_note"));
+        cx.warn(format_args!("job.exception {name} type={kind} severity=0 {note}"));
+    }
+    Err(CmdError::new("cannot debug job that has finished running"))
 }
 
 fn stdin_ranks(given: Option<&str>) -> Result<Option<Idset>, CmdError> {
     match given {
         None | Some("all") => Ok(None),
-        Some(text) => {
-            Idset::parse(text).map(Some).map_err(|_| CmdError::new(format!("Invalid value '{text}' for --stdin-ranks")))
-        }
+        Some(text) => Idset::parse(text)
+            .map(Some)
+            .map_err(|_| CmdError::new(format!("Invalid value '{text}' for --stdin-ranks: Invalid argument"))),
     }
 }
 
 fn tail(given: Option<&str>) -> Result<Option<usize>, CmdError> {
-    let read = |text: &str| text.parse().map_err(|_| CmdError::new("invalid tail argument"));
+    let read = |text: &str| text.parse().map_err(|_| CmdError::new("Option 'tail' requires an integer argument"));
     given.map(|text| if text.is_empty() { Ok(TAIL_DEFAULT) } else { read(text) }).transpose()
 }
 
