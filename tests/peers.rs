@@ -75,6 +75,18 @@ fn an_mpi_program_runs_on_four_brokers_and_aborts_as_a_whole() {
 }
 
 #[test]
+fn sixteen_ranks_of_mpich_find_each_other_over_a_deep_tree() {
+    let tmp = tempfile::tempdir().unwrap();
+    let hello = mpi_hello(tmp.path());
+    let script = format!("$F run -N4 --tasks-per-node=4 -o cpu-affinity=off {hello}");
+    let out = run(&[EXE, "start", "-s4", "-Stbon.topo=kary:1", &script]);
+    let want: Vec<String> = (0..16).map(|rank| format!("{rank} of 16: 120")).collect();
+    let mut got = sorted(&out);
+    got.sort_by_key(|line| line.split(' ').next().and_then(|rank| rank.parse::<u32>().ok()));
+    assert_eq!(got, want, "{}", text(&out.stderr));
+}
+
+#[test]
 fn hydra_starts_an_instance_that_runs_mpi_programs_itself() {
     let tmp = tempfile::tempdir().unwrap();
     let hello = mpi_hello(tmp.path());
