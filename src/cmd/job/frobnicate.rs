@@ -39,7 +39,8 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         plugins = vec!["defaults", "constraints"];
     }
     if let Some(other) = plugins.iter().find(|name| !PLUGINS.iter().any(|(known, _)| known == *name)) {
-        return Err(refused(format_args!("Unable to find frobnicator '{other}'")));
+        cx.warn(format_args!("CRITICAL: frobnicator plugin '{other}' not found"));
+        return Err(CmdError::Silent(1));
     }
     let mut flux = cx.open()?;
     let bare = matches.get_flag("jobspec-only");
