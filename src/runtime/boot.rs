@@ -286,6 +286,7 @@ fn found_here(hostname: &str, rank: u32, restricted: bool) -> Result<Inventory, 
 /// Attributes that only the process knows.
 fn complete(attrs: &mut Attrs, (dirs, rank): (&Dirs, u32), config_path: Option<&str>) {
     attrs.set("broker.pid", std::process::id().to_string());
+    attrs.set_default("rundir-cleanup", if dirs.removes_rundir() { "1" } else { "0" });
     attrs.set_default("local-uri", format!("local://{}", dirs.socket_path(rank).display()));
     if let Some(path) = config_path {
         attrs.set("config.path", path);

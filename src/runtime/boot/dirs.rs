@@ -65,6 +65,11 @@ pub(super) struct Dirs {
 }
 
 impl Dirs {
+    /// The directory of sockets goes when this does.
+    pub(super) fn removes_rundir(&self) -> bool {
+        self.remove.contains(&self.rundir)
+    }
+
     /// Finds or makes the directories.
     ///
     /// A `rundir` that was given and exists is kept at exit, and so is one that belongs to a `statedir`: its jobs may go
