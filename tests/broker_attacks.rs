@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// More of one kind would say nothing new.
 const PER_CLASS_MAX: usize = 6;
+/// What is printed between the attack and the log.
+const LOG: &str = "==log==";
 /// Attacks at a time.
 const WORKERS: usize = 3;
 
@@ -24,9 +26,16 @@ struct Attack {
     run: String,
     refused: String,
     gain: String,
+    /// The line in the broker's log; empty where nothing is asked that could be answered with a refusal.
+    #[serde(default = "usual_line")]
+    log: String,
     /// More of `[access]`; `none`: guests are not admitted.
     #[serde(default)]
     access: String,
+}
+
+fn usual_line() -> String {
+    "refused user 1003: ".to_owned()
 }
 
 #[derive(Deserialize)]
@@ -53,15 +62,15 @@ fn weakened() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_flux")).with_file_name("flux-weakened")
 }
 
-/// Runs an attack on a broker that leaves out this check; answers what is printed.
-fn run(attack: &Attack, weakened: &Path, check: &str) -> String {
+/// Runs an attack on a broker that leaves out this check; answers what is printed, and what it was refused by the log.
+fn run(attack: &Attack, weakened: &Path, check: &str) -> (String, String) {
     let root = tempfile::Builder::new().prefix("flux-attack-").tempdir_in("/tmp").expect("a directory");
     let path = root.path().display().to_string();
     let victim = "victim=$(as alice flux submit -t 1h sh -c 'echo secret; exec sleep 100'); started alice $victim; sleep 0.2; \
                   decimal=$(flux job id --to=dec $victim)";
     let victim = if attack.access == "none" { "" } else { victim };
     let script = format!(
-        ". {}/tests/guests/site.sh\n{victim}\n{{\n{}\n}} 2>&1\ntrue",
+        ". {}/tests/guests/site.sh\n{victim}\n{{\n{}\n}} 2>&1\necho {LOG}; as flux flux dmesg | grep 'refused user'; true",
         env!("CARGO_MANIFEST_DIR"),
         attack.run.replace("ask ", "flux-weakened request ").replace("follow ", "flux-weakened stream ")
     );
@@ -78,7 +87,9 @@ fn run(attack: &Attack, weakened: &Path, check: &str) -> String {
     command.env("GUESTS", if attack.access == "none" { "false" } else { "true" });
     let done = command.output().expect("timeout(1) is there");
     assert!(done.status.success(), "{}: {}", attack.name, String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).into_owned()
+    let all = String::from_utf8_lossy(&done.stdout).into_owned();
+    let (out, log) = all.split_once(LOG).expect("it is printed");
+    (out.to_owned(), log.to_owned())
 }
 
 #[test]
@@ -113,9 +124,11 @@ fn each_attack_fails_and_succeeds_without_its_check_alone() {
 /// What is wrong with an attack: it succeeds, or does not succeed where its check is left out.
 fn failure(attack: &Attack, weakened: &Path) -> String {
     let Attack { class, name, check, .. } = attack;
-    let (out, weak) = (run(attack, weakened, ""), run(attack, weakened, check));
+    let ((out, log), (weak, _)) = (run(attack, weakened, ""), run(attack, weakened, check));
     if !out.contains(&attack.refused) || out.contains(&attack.gain) {
         format!("\n== {class}: {name}: not refused:\n{out}")
+    } else if !log.contains(&attack.log) {
+        format!("\n== {class}: {name}: leaves no line {:?}:\n{log}", attack.log)
     } else if !weak.contains(&attack.gain) {
         format!("\n== {class}: {name}: does not succeed without check {check}:\n{weak}")
     } else {

@@ -17,6 +17,7 @@ mod modules;
 mod node;
 mod overlay;
 mod rc;
+mod refusals;
 mod route;
 mod service;
 mod startlog;

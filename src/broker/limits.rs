@@ -4,6 +4,9 @@
 pub const LOG_RING_DEFAULT: usize = 1024;
 /// Longest log line kept, in bytes; the rest is cut off.
 pub const LOG_LINE_MAX: usize = 64 * 1024;
+/// Refusals of guests that are logged in a second, and characters of one.
+pub const REFUSALS_TOLD_MAX: usize = 20;
+pub const REFUSAL_CHARS_MAX: usize = 500;
 /// Requests waiting for a state, a log line, or a configuration change.
 pub const WAITERS_MAX: usize = 65_536;
 /// Services that one client may register.

@@ -90,6 +90,7 @@ impl Node {
             // What flux-core's connector answers itself bears no user.
             response.cred = Cred { userid: Cred::UNKNOWN_USER, rolemask: role::OWNER };
             response.route = Some(Vec::new());
+            self.note_refusal(conn, &response);
             self.outputs.push(Output::Send { conn, message: response });
         }
         true
@@ -237,6 +238,7 @@ impl Node {
             match self.hops.get(&id) {
                 Some(Hop::Client(conn)) => {
                     let conn = *conn;
+                    self.note_refusal(conn, &message);
                     self.outputs.push(Output::Send { conn, message });
                 }
                 Some(Hop::Slot(owner)) => {

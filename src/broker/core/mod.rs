@@ -17,6 +17,7 @@ pub(crate) use self::attrs::complete_attrs;
 use crate::external::Externals;
 use crate::log::{LogConfig, LogRing};
 use crate::node::{ConnId, Node, NodeSetup, Output, Owner};
+use crate::refusals::Refusals;
 use crate::route::Endpoint;
 use crate::state::State;
 use crate::trace::Traces;
@@ -158,6 +159,7 @@ pub(crate) struct Core {
     pub(crate) waiting: BTreeMap<Tag, Waiting>,
     pub(crate) traces: Traces,
     pub(crate) externals: Externals,
+    pub(crate) refusals: Refusals,
     pub(crate) outbox: Outbox,
     pub(crate) state: State,
 }
@@ -176,6 +178,7 @@ impl Core {
             waiting: BTreeMap::new(),
             externals: Externals::default(),
             traces: Traces::default(),
+            refusals: Refusals::default(),
             outbox: Outbox::default(),
             state: State::new(setup.program, setup.interactive, now),
         }
