@@ -78,6 +78,7 @@ impl Graph {
             reservation_count: 0,
             held_units: 0,
             running_count: 0,
+            waiting_count: 0,
             script_score: 0,
             below: None,
         });

@@ -217,6 +217,7 @@ impl Graph {
     pub(super) fn clear_rankings(&mut self) {
         self.rankings.clear();
         self.holders.clear();
+        self.runs.clear();
     }
 
     pub(super) fn trim_holders(&mut self) {

@@ -8,6 +8,7 @@ mod order;
 mod prime;
 mod prune;
 mod rank;
+mod runs;
 mod shape;
 mod vertex;
 
@@ -17,5 +18,6 @@ pub(crate) use mark::{Mark, Marks};
 pub(crate) use nodes::{Near, NodeIndex};
 pub(crate) use prune::PruneTypes;
 pub(crate) use rank::{RankKey, Ranked};
+pub(crate) use runs::{Lot, RunKey};
 pub use shape::{Edge, EdgeId, Graph, VertexId};
 pub use vertex::{Status, Vertex};

@@ -38,7 +38,7 @@ pub(crate) struct Ranking {
     discovered: Vec<u32>,
     /// By vertex.
     positions: Vec<u32>,
-    room: MaxTree,
+    room: MaxTree<u32>,
     /// Every vertex counts its cores.
     counts_cores: bool,
     /// Every vertex is a node, in a node, or has nothing but nodes below it.
@@ -67,15 +67,15 @@ impl Ranking {
 
 /// The largest of ranges of numbers.
 #[derive(Clone, Debug, Default)]
-struct MaxTree {
+pub(super) struct MaxTree<T> {
     len: usize,
-    nodes: Vec<u32>,
+    nodes: Vec<T>,
 }
 
-impl MaxTree {
-    fn new(values: &[u32]) -> MaxTree {
+impl<T: Copy + Ord + Default> MaxTree<T> {
+    pub(super) fn new(values: &[T]) -> MaxTree<T> {
         let len = values.len().next_power_of_two();
-        let mut nodes = vec![0; 2 * len];
+        let mut nodes = vec![T::default(); 2 * len];
         nodes[len..len + values.len()].copy_from_slice(values);
         for at in (1..len).rev() {
             nodes[at] = nodes[2 * at].max(nodes[2 * at + 1]);
@@ -83,7 +83,7 @@ impl MaxTree {
         MaxTree { len, nodes }
     }
 
-    fn set(&mut self, at: usize, value: u32) {
+    pub(super) fn set(&mut self, at: usize, value: T) {
         let mut at = at + self.len;
         self.nodes[at] = value;
         while at > 1 {
@@ -97,7 +97,7 @@ impl MaxTree {
     }
 
     /// The first index at or after `from` whose value is at least `need`; the length if there is none.
-    fn next(&self, from: usize, need: u32) -> usize {
+    pub(super) fn next(&self, from: usize, need: T) -> usize {
         let mut at = from + self.len;
         if from >= self.len {
             return self.len;
@@ -245,6 +245,7 @@ impl Graph {
         if !self.holders.is_empty() {
             self.note_holders(at);
         }
+        self.note_runs(at);
         if self.rankings.is_empty() {
             return;
         }

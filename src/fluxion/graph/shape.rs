@@ -1,7 +1,7 @@
 //! Dense storage and the indices over it.
 
 use super::vertex::{Status, Vertex};
-use super::{Marks, holders::Holders, nodes::NodeIndex, order::Orders, rank::Ranking};
+use super::{Marks, holders::Holders, nodes::NodeIndex, order::Orders, rank::Ranking, runs::RunIndex};
 use crate::intern::{Names, Subsystem, TypeId};
 use std::collections::BTreeMap;
 
@@ -38,6 +38,7 @@ pub struct Graph {
     pub orders: Orders,
     pub(super) rankings: Vec<Ranking>,
     pub(super) holders: Vec<Holders>,
+    pub(super) runs: Vec<RunIndex>,
     /// All vertices have the score that a match policy in Lua makes of them.
     pub(crate) is_scored: bool,
     /// Types of vertices that nothing but nodes is below.
@@ -156,6 +157,7 @@ impl Graph {
         }
         let before = self.count_nodes_up(at, subsystem);
         self.vertex_mut(at).status = status;
+        self.note_runs(at);
         self.nodes_up += self.count_nodes_up(at, subsystem) - before;
         true
     }

@@ -64,6 +64,8 @@ pub struct Vertex {
     pub held_units: u32,
     /// Jobs that have something here or below now, whatever their planned end.
     pub running_count: u32,
+    /// Jobs that will have something here or below.
+    pub waiting_count: u32,
     /// What a match policy in Lua makes of it; 0: neither it nor anything below is to be used.
     pub(crate) script_score: i64,
     /// What exists and is used below this vertex, for pruning.
@@ -154,11 +156,13 @@ impl Vertex {
     pub(crate) fn count_job(&mut self, start: i64, duration: i64, is_running: bool) {
         self.jobs.add(start, duration, 1);
         self.running_count += u32::from(is_running);
+        self.waiting_count += u32::from(!is_running);
     }
 
     /// Undoes `count_job`.
     pub(crate) fn discount_job(&mut self, start: i64, duration: i64, is_running: bool) {
         self.jobs.remove(start, duration, 1);
         self.running_count -= u32::from(is_running);
+        self.waiting_count -= u32::from(!is_running);
     }
 }

@@ -2,6 +2,7 @@
 
 mod checker;
 mod random;
+mod runs;
 mod sharing;
 
 use crate::engine::{Engine, EngineConfig};
@@ -173,8 +174,9 @@ impl World {
         ids.into_iter().for_each(|id| self.forget(id));
         for at in self.engine.graph.vertex_ids() {
             let vertex = self.engine.graph.vertex(at);
-            let counts = (vertex.allocation_count, vertex.reservation_count, vertex.running_count);
-            assert_eq!(counts, (0, 0, 0), "{}", vertex.name);
+            let counts =
+                [vertex.allocation_count, vertex.reservation_count, vertex.running_count, vertex.waiting_count];
+            assert_eq!(counts, [0; 4], "{}", vertex.name);
             assert!(vertex.plan.is_idle() && vertex.jobs.is_idle(), "{}", vertex.name);
             let below = vertex.below.iter().flat_map(|below| (0..below.len()).map(move |at| below.is_idle(at)));
             assert!(below.into_iter().all(|is_idle| is_idle), "{}", vertex.name);

@@ -189,7 +189,7 @@ impl Search<'_> {
     }
 
     /// The edge into `at`, if a search may come there from the root.
-    fn way_from(
+    pub(super) fn way_from(
         &self,
         root: VertexId,
         at: VertexId,

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 pub(super) type Need = Vec<(TypeId, i64)>;
 
 /// One resource vertex of a jobspec.
-#[derive(Clone, Debug)]
-pub(super) struct Request {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Request {
     pub kind: TypeId,
     pub count: Count,
     pub exclusive: Option<bool>,

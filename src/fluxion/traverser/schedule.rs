@@ -192,6 +192,7 @@ impl Engine {
             labels: Vec::new(),
             visit_count: 0,
             is_inside: false,
+            runs: None,
             is_exhaustive: self.is_exhaustive,
             equals: self.equals,
             near: self.near.as_ref(),

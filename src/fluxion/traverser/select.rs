@@ -31,6 +31,8 @@ pub(super) struct Search<'a> {
     /// The search is below the root.
     pub(super) is_inside: bool,
     pub(super) taken: Taken,
+    /// What knows the runs of the scores of all candidates.
+    pub(super) runs: Option<usize>,
     /// A policy that is asked at every visit.
     pub(super) script: Option<&'a Script>,
 }
@@ -53,6 +55,7 @@ impl Search<'_> {
         self.graph.begin_marks();
         self.graph.trim_rankings();
         self.above = 0;
+        self.runs = None;
         self.labels.clear();
         let kind = self.graph.vertex(root).kind;
         let is_exclusive = requests.iter().any(|request| request.kind == kind && request.exclusive == Some(true));
@@ -87,6 +90,12 @@ impl Search<'_> {
         let dominant = self.dominant();
         if !self.policy.ranks_runs() {
             return top.choose(dominant, request.kind, count, self.equals, |a, b| self.policy.compare(a, b));
+        }
+        if let Some(index) = self.runs {
+            let runs = self.graph.runs_at(index);
+            return top.choose(dominant, request.kind, count, self.equals, |a, b| {
+                runs.first_of_run(b).cmp(&runs.first_of_run(a))
+            });
         }
         let scores =
             top.get(dominant, request.kind).map(|candidates| candidates.groups.iter().map(|group| group.score));
@@ -141,6 +150,7 @@ impl Search<'_> {
             Fit::Resource(with) => self.expand(at, with, false, is_exclusive, &mut here),
             Fit::Above => match self.is_ranked(requests).filter(|_| !self.is_inside) {
                 Some(request) => self.expand_ranked(at, request, requests, &mut here),
+                None if self.expand_runs(at, requests, &mut here) => {}
                 None => self.expand(at, requests, true, is_exclusive, &mut here),
             },
         }
