@@ -141,7 +141,7 @@ fn a_subtree_that_is_cut_off_is_lost_and_says_why() {
     let options = ["-s4", "-Stbon.topo=kary:2", "--test-hosts=h[0-3]", "--test-exit-mode=leader"];
     let out = session(&options, script);
     let want = "flux-overlay: asking h0 (rank 0) to disconnect child h1 (rank 1)\n\
-        0 h0: degraded\n1 h1: lost\n3 h3: lost\n2 h2: full\nh[1]: administrative disconnect\nNo route to host\n\
+        0 h0: degraded\n1 h1: lost administrative disconnect\n3 h3: lost\n2 h2: full\nh[1]: administrative disconnect\nNo route to host\n\
         h1 (rank 1) disconnected by request and severed contact with 1 other nodes\n";
     assert_eq!(out, want.replace("h[1]", "h1"));
 }

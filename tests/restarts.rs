@@ -232,7 +232,7 @@ fn a_host_that_is_cut_off_is_torpid_then_lost_and_comes_back() {
     );
     ip("-n fluxtest3 link set eth0 down");
     system.until(None, "$F resource status -s torpid -no {ranks}", "3");
-    system.until(None, "$F overlay status --no-pretty | grep h3", "3 h3: lost");
+    system.until(None, "$F overlay status --no-pretty | grep h3", "3 h3: lost lost connection");
     assert_eq!(system.at(0, "$F resource list -s down -no {ranks}; $F run -N3 -n3 true; echo $?"), "3\n0");
     ip("-n fluxtest3 link set eth0 up");
     system.until(None, "$F resource list -s up -no {ranks}", "0-3");
