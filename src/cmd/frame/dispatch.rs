@@ -150,7 +150,7 @@ fn complaint(name: &str, error: &CmdError, usage_exit: u8) -> String {
     // flux-sched's, in Python too, have no level.
     let plain = usage_exit != PYTHON_USAGE_EXIT || name.starts_with("flux-ion-");
     let level = match error {
-        _ if plain || text.starts_with("ERROR: ") => "",
+        _ if plain || text.starts_with("ERROR: ") || text.starts_with("error: ") => "",
         CmdError::Usage(_) => "error: ",
         _ => "ERROR: ",
     };

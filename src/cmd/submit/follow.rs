@@ -84,7 +84,8 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 fn query(matches: &ArgMatches) -> Result<Query, CmdError> {
     let mut query = Query::default();
     if let Some(count) = text(matches, "count") {
-        query.max_entries = count.parse().map_err(|_| refused(format_args!("--count: invalid value '{count}'")))?;
+        query.max_entries =
+            count.parse().map_err(|_| CmdError::usage(format!("argument -c/--count: invalid int value: '{count}'")))?;
     }
     query.set_user(None)?;
     for names in texts(matches, "filter") {
