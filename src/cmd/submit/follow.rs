@@ -6,7 +6,6 @@ use clap::{Arg, ArgMatches, Command};
 use flux_types::JobId;
 
 use super::engine::{Engine, Manner};
-use super::refused;
 use super::sinks::{STDERR, STDOUT, Sinks};
 use super::watch::Wishes;
 use crate::frame::args::{flag, many, option, text, texts, words};
