@@ -50,6 +50,12 @@ fn variation_takes_the_better_class() {
 fn what_does_not_fit_waits_or_never_comes() {
     let files = [("all", nodes(4)), ("one", cores(1)), ("much", nodes(5)), ("bad", "version: 1\n".to_string())];
     let text = brief("-P low -F rlite", &files, "m allocate all\nm allocate one\nm allocate_with_satisfiability one\n");
+    // As flux-sched's tool has it: an empty list is an error, and the job has no number.
+    let blank = "! ERROR: match writer emit: Invalid argument";
+    let want = format!("No matching resources found JOBID=2 No matching resources found JOBID=2 {blank} {blank}");
+    assert!(text.ends_with(&want), "{text}");
+    let commands = "m allocate all\nm allocate one\nm allocate_with_satisfiability one\n";
+    let text = brief("-P low -F rv1_nosched", &files, commands);
     assert!(text.ends_with("No matching resources found JOBID=2 No matching resources found JOBID=3"), "{text}");
     let text =
         brief("-P low", &files, "m allocate_with_satisfiability much\nm satisfiability one\nm satisfiability much\n");

@@ -29,8 +29,11 @@ fn files() -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_cancelled_job_leaves_room() {
-    let text =
-        brief("-f rv1exec -F rlite", &files(), "m allocate all\nm allocate one\ncancel 1\nm allocate all\ncancel 7\n");
+    let text = brief(
+        "-f rv1exec -F rv1_nosched",
+        &files(),
+        "m allocate all\nm allocate one\ncancel 1\nm allocate all\ncancel 7\n",
+    );
     assert!(text.contains("No matching resources found JOBID=2"), "{text}");
     assert!(text.contains("JOBID=3 RESOURCES=ALLOCATED"), "{text}");
     assert!(text.ends_with("! ERROR: nonexistent job 7"), "{text}");

@@ -5,7 +5,7 @@ use crate::error::MatchError;
 use crate::jobspec::Jobspec;
 use crate::reader::Reader;
 use crate::traverser::{Expression, Hold, MatchOp};
-use crate::writer::Writer;
+use crate::writer::{Format, Writer};
 use std::io;
 
 /// The tool lives at this time.
@@ -56,12 +56,18 @@ impl<H: Host> Session<'_, H> {
         if let Err(error @ (MatchError::Invalid(_) | MatchError::NotFound(_) | MatchError::Exists(_))) = &result {
             self.error(&format!("job {job}: {error}"))?;
         }
-        match self.text_of(writer) {
+        let text = self.text_of(writer);
+        let is_answered = matches!(&result, Ok(_) | Err(MatchError::Busy | MatchError::Unsatisfiable));
+        let is_blank = self.options.match_format == Format::Rlite && is_answered && text == Ok(String::new());
+        match text {
             Ok(text) => self.streams.results.write_all(text.as_bytes())?,
             Err(error) => _ = self.error(&error)?,
         }
         let is_satisfiable = !matches!(&result, Err(MatchError::Unsatisfiable));
-        if op.takes() && matches!(&result, Ok(_) | Err(MatchError::Busy | MatchError::Unsatisfiable)) {
+        if is_blank {
+            return self.say_blank((op, job, path), is_satisfiable, elapsed);
+        }
+        if op.takes() && is_answered {
             self.next_job += 1;
         }
         if op == MatchOp::Satisfiability {
@@ -71,6 +77,26 @@ impl<H: Host> Session<'_, H> {
             self.say_scheduled(job, path, at, op.takes(), is_satisfiable, elapsed)?;
         }
         Ok(result.is_ok())
+    }
+
+    /// A list of ranks that is empty is an error, as it is for flux-sched's tool: nothing was found, the job has no number,
+    /// and, here, holds nothing either.
+    fn say_blank(
+        &mut self,
+        (op, job, path): (MatchOp, u64, &str),
+        is_satisfiable: bool,
+        elapsed: f64,
+    ) -> io::Result<bool> {
+        self.error("match writer emit: Invalid argument")?;
+        if op == MatchOp::Satisfiability {
+            self.say_satisfiable(is_satisfiable, elapsed)?;
+            return Ok(is_satisfiable);
+        }
+        if op.takes() {
+            _ = self.engine.cancel(job);
+        }
+        self.say_scheduled(job, path, None, op.takes(), is_satisfiable, elapsed)?;
+        Ok(false)
     }
 
     fn say_satisfiable(&mut self, is_satisfiable: bool, elapsed: f64) -> io::Result<()> {
