@@ -66,9 +66,9 @@ impl Need {
         fit(cores, self.summary.cores_per_slot).min(fit(gpus, self.summary.gpus_per_slot))
     }
 
-    /// Can this node take one slot, or as a whole if whole nodes are asked for?
-    fn fits(&self, free: &Free) -> bool {
-        (!self.summary.exclusive || free.whole) && self.slots_in(free.cores, free.gpus) > 0
+    /// Can this node take so many slots, or as a whole if whole nodes are asked for?
+    fn fits(&self, free: &Free, slots: usize) -> bool {
+        (!self.summary.exclusive || free.whole) && self.slots_in(free.cores, free.gpus) >= slots
     }
 
     pub(super) fn compare(&self, room: &Room) -> Found {
@@ -94,9 +94,10 @@ impl Need {
     }
 
     fn compare_nodes(&self, nodes: usize, eligible: usize, free: &[Free]) -> Found {
-        let usable = free.iter().filter(|free| self.fits(free)).count();
-        let slots: usize = free.iter().filter(|f| self.fits(f)).map(|f| self.slots_in(f.cores, f.gpus)).sum();
-        let enough = usable >= nodes && slots >= self.summary.nslots as usize;
+        // Slots are spread evenly (RFC 25).
+        let slots = (self.summary.nslots as usize).div_ceil(nodes.max(1));
+        let usable = free.iter().filter(|free| self.fits(free, slots)).count();
+        let enough = usable >= nodes;
         let (kind, state) = if self.summary.exclusive { ("whole node", "free") } else { ("node", "free for it") };
         let text = format!("it needs {}, and {}", plural(nodes, kind), is(usable, state));
         let value = json!({"needed": {"nodes": nodes}, "free": {"nodes": usable}, "nodes": eligible});
@@ -109,7 +110,7 @@ impl Need {
         let (cores, gpus) = (slots * summary.cores_per_slot as usize, slots * summary.gpus_per_slot as usize);
         let (free_cores, free_gpus): (usize, usize) =
             free.iter().fold((0, 0), |(cores, gpus), free| (cores + free.cores, gpus + free.gpus));
-        let fitting: usize = free.iter().filter(|f| self.fits(f)).map(|f| self.slots_in(f.cores, f.gpus)).sum();
+        let fitting: usize = free.iter().filter(|f| self.fits(f, 1)).map(|f| self.slots_in(f.cores, f.gpus)).sum();
         let enough = fitting >= slots;
         let mut text = format!("it needs {}", plural(cores, "core"));
         if gpus > 0 {

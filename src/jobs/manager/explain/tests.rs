@@ -73,3 +73,28 @@ fn in_private_mode_others_jobs_are_unknown() {
     assert_eq!(answer, json!({"jobs": [{"id": id.0, "errno": 2, "text": "unknown job id"}]}));
     assert!(world.rpc_as("job-manager.getinfo", json!({}), guest(OWNER + 1)).is_err());
 }
+
+#[test]
+fn a_node_is_free_for_a_job_only_with_all_its_slots() {
+    let set = |cores: &str| {
+        json!({"version": 1, "execution": {"R_lite": [{"rank": "0-1", "children": {"core": cores}}],
+            "starttime": 0.0, "expiration": 0.0, "nodelist": ["host[0-1]"]}})
+    };
+    let status = json!({"all": set("0-1"), "down": null, "allocated": set("1")});
+    let room = super::need::Room::read(&status).unwrap();
+    for (nodes, slots, want) in [
+        (1, 2, "it needs 1 node, and 0 are free for it"),
+        (1, 1, "it needs 1 node, and 2 are free for it"),
+        (2, 1, "it needs 2 nodes, and 2 are free for it"),
+    ] {
+        let mut spec = jobspec();
+        let slot = json!({"type": "slot", "count": slots, "label": "task", "with": [{"type": "core", "count": 1}]});
+        spec["resources"] = json!([{"type": "node", "count": nodes, "with": [slot]}]);
+        let found = super::need::Need::of(&spec).unwrap().compare(&room);
+        assert_eq!(
+            (found.text.as_str(), found.enough),
+            (want, !want.contains("and 0")),
+            "{nodes} nodes, {slots} slots"
+        );
+    }
+}
