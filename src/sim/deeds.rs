@@ -104,7 +104,9 @@ impl World {
                 let reason = (!on).then_some("sim");
                 ("job-manager.queue-start", json!({"start": on, "reason": reason, "all": false}))
             }
-            (Switch::Node(rank), true) => ("resource.undrain", json!({"targets": rank.to_string(), "mode": "overwrite"})),
+            (Switch::Node(rank), true) => {
+                ("resource.undrain", json!({"targets": rank.to_string(), "mode": "overwrite"}))
+            }
             (Switch::Node(rank), false) => {
                 ("resource.drain", json!({"targets": rank.to_string(), "reason": "sim", "mode": "overwrite"}))
             }
