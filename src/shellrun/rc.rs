@@ -6,7 +6,6 @@
 
 mod api;
 mod files;
-mod glob;
 mod value;
 
 use std::cell::RefCell;
@@ -15,7 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use flux_shell::{Bundle, Plan};
-use flux_types::Idset;
+use flux_types::{Idset, glob};
 use mlua::{Function, Lua};
 use serde_json::{Map, Value, json};
 
@@ -178,7 +177,8 @@ impl Scripts {
     /// # Errors
     /// What the first that failed said.
     fn call(&self, topic: &str) -> Result<(), String> {
-        let fitting = |(pattern, function): &(String, Function)| glob::fits(pattern, topic).then(|| function.clone());
+        let fitting =
+            |(pattern, function): &(String, Function)| glob::matches(pattern, topic).then(|| function.clone());
         let functions: Vec<Function> = self.state.borrow().handlers.iter().filter_map(fitting).collect();
         for function in functions {
             let outcome = function.call::<mlua::Value>(topic);

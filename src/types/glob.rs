@@ -1,5 +1,10 @@
 //! Patterns as shells know them: `*`, `?`, `[abc]`, `[!a-z]` and `\\`. A `*` also matches slashes.
 
+/// Is there anything in it that stands for more than itself?
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
 /// Does all of `text` match?
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
@@ -87,6 +92,11 @@ mod tests {
             ("\\*", "x", false),
             ("d/*.so", "d/x.so", true),
             ("é?", "éa", true),
+            ("kvs.*", "kvs-watch.lookup", false),
+            ("k?s.*t*", "kvs.commit", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("**", "", true),
+            ("", "x", false),
         ];
         for (pattern, text, want) in rows {
             assert_eq!(matches(pattern, text), want, "{pattern} {text}");

@@ -1,5 +1,5 @@
 //! The policy `locality` takes from the highest run of adjacent scores. What every place offers is known from matches
-//! before; only places where something has changed are looked at again. The choice is that of a search of everything.
+//! before; only places where something has changed are looked at again. The choice is meant to be that of a search of everything (`invariant/runs.rs`).
 
 use super::request::Request;
 use super::score::Scores;

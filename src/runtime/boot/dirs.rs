@@ -162,7 +162,7 @@ fn make_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Makes a directory `prefix-XXXXXX` that did not exist.
+/// Makes a directory that did not exist: `prefix-` and six letters or digits, drawn by lot.
 fn unique(parent: &Path, prefix: &str) -> Result<PathBuf, DirError> {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     loop {

@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use flux_types::glob;
 use mlua::{Function, Lua, Table, Value as LuaValue, Variadic};
 use serde_json::{Map, Value, json};
 
 use super::value::{from_lua, to_lua};
-use super::{State, files, glob};
+use super::{State, files};
 use crate::limits::RC_HANDLERS_MAX;
 use crate::shell::{DEBUG, ERR, NOTICE};
 

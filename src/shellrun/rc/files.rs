@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use flux_types::glob;
 use mlua::Lua;
 
-use super::{State, glob};
+use super::State;
 use crate::limits::{RC_FILE_BYTES_MAX, RC_FILES_MAX};
 
 /// In the registry: the paths that were read.
@@ -80,7 +81,7 @@ pub(super) fn matching(pattern: &str) -> Vec<PathBuf> {
     let (dir, last) = pattern.rsplit_once('/').unwrap_or((".", pattern));
     let dir = if dir.is_empty() { "/" } else { dir };
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let fitting = |name: &str| glob::fits(last, name) && (last.starts_with('.') || !name.starts_with('.'));
+    let fitting = |name: &str| glob::matches(last, name) && (last.starts_with('.') || !name.starts_with('.'));
     let mut found: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| fitting(&entry.file_name().to_string_lossy()))
