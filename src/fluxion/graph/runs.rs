@@ -329,6 +329,22 @@ impl Graph {
         self.runs.swap_remove(index);
     }
 
+    /// A job that holds `at` may have been given longer than a reservation expected.
+    pub(crate) fn note_longer(&mut self, at: VertexId, start: i64, duration: i64) {
+        if self.vertex(at).is_overbooked(start, duration) {
+            self.overbooked.insert(at);
+        }
+    }
+
+    /// Whether more is planned somewhere than there is, from `now` on. Filters then count too much and may hide places
+    /// where something is free, which is not a matter of the place alone.
+    pub(crate) fn is_overbooked(&mut self, now: i64) -> bool {
+        let mut overbooked = std::mem::take(&mut self.overbooked);
+        overbooked.retain(|at| self.vertex(*at).is_overbooked(now, i64::MAX));
+        self.overbooked = overbooked;
+        !self.overbooked.is_empty()
+    }
+
     /// Something is held, reserved, up or down at a vertex that was not, or the other way round.
     pub(super) fn note_runs(&mut self, at: VertexId) {
         self.runs.iter_mut().for_each(|index| index.note(at));

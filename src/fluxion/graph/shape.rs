@@ -3,7 +3,7 @@
 use super::vertex::{Status, Vertex};
 use super::{Marks, holders::Holders, nodes::NodeIndex, order::Orders, rank::Ranking, runs::RunIndex};
 use crate::intern::{Names, Subsystem, TypeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Index of a vertex. Indices of removed vertices are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,8 @@ pub struct Graph {
     pub(super) rankings: Vec<Ranking>,
     pub(super) holders: Vec<Holders>,
     pub(super) runs: Vec<RunIndex>,
+    /// Vertices of which more was planned than there is, since a job was given longer than a reservation expected.
+    pub(super) overbooked: BTreeSet<VertexId>,
     /// All vertices have the score that a match policy in Lua makes of them.
     pub(crate) is_scored: bool,
     /// Types of vertices that nothing but nodes is below.

@@ -128,6 +128,11 @@ impl Vertex {
         Some(self.free(now, duration)?.min(self.size.saturating_sub(self.held_units)))
     }
 
+    /// Whether more is planned than there is at some time in `[time, time + duration)`.
+    pub(crate) fn is_overbooked(&self, time: i64, duration: i64) -> bool {
+        self.plan.peak(time, duration) > i64::from(self.size)
+    }
+
     /// A job takes units of the pool; `is_running`: now, else in the future.
     pub(crate) fn take_units(&mut self, start: i64, duration: i64, units: u32, is_running: bool) {
         self.plan.add(start, duration, i64::from(units));

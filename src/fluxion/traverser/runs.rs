@@ -12,7 +12,8 @@ impl Search<'_> {
     /// Finds candidates for a request below `root`; false if everything must be looked at.
     pub(super) fn expand_runs(&mut self, root: VertexId, requests: &[Request], here: &mut Scores) -> bool {
         let [request] = requests else { return false };
-        if !self.has_runs(request) || self.graph.root(self.dominant()) != Some(root) {
+        let is_wanted = self.has_runs(request) && self.graph.root(self.dominant()) == Some(root);
+        if !is_wanted || self.graph.is_overbooked(self.meta.at) {
             return false;
         }
         let constraint = self.meta.constraint;

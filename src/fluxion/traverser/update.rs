@@ -89,6 +89,9 @@ impl Engine {
         job.touches.iter().for_each(|touch| self.graph.release(&job, touch));
         job.duration = end - job.at;
         job.touches.iter().for_each(|touch| self.graph.claim(&job, touch));
+        for touch in job.touches.iter().filter(|touch| touch.planned.is_some()) {
+            self.graph.note_longer(touch.at, job.at, job.duration);
+        }
         self.jobs.insert(id, job);
         Ok(())
     }
