@@ -188,12 +188,34 @@ impl Maker<'_> {
     }
 }
 
-/// A path without its last `uplevel` components, with a slash at the end; empty if it has no more than that.
+/// A path without its last `uplevel` components; empty if it has no more than that.
 fn prefix(path: &str, uplevel: usize) -> &str {
     let slashes = path.bytes().filter(|byte| *byte == b'/').count();
     if uplevel >= slashes {
         return "";
     }
     let cut = path.match_indices('/').nth(slashes - uplevel);
-    cut.map_or(path, |(at, _)| &path[..=at])
+    cut.map_or(path, |(at, _)| &path[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefix;
+
+    /// A recipe relates the vertex that is two above one with the vertex that is itself: both are named alike.
+    #[test]
+    fn what_is_above_is_the_same_path_from_wherever_it_is_looked_at() {
+        let rows = [
+            ("/c0/rack0/node0", 0, "/c0/rack0/node0"),
+            ("/c0/rack0/node0/nic0", 1, "/c0/rack0/node0"),
+            ("/c0/rack0/node0/nic0/bw0", 2, "/c0/rack0/node0"),
+            ("/c0/rack0", 1, "/c0"),
+            ("/c0", 1, ""),
+            ("/c0", 2, ""),
+            ("", 0, ""),
+        ];
+        for (path, uplevel, want) in rows {
+            assert_eq!(prefix(path, uplevel), want, "{path} up {uplevel}");
+        }
+    }
 }
