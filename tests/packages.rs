@@ -17,6 +17,9 @@ as alice flux queue stop 2>&1 | grep -o 'Request.*'
 id=$(as alice flux submit sh -c 'sleep 1; echo lived'); as alice flux job wait-event -t 10 $id start >/dev/null
 kill -9 $(as flux flux getattr broker.pid); unit; as alice flux job attach $id 2>/dev/null
 as flux flux run id -un; flux resource drain 0 maintenance; flux resource list -no '{state} {nnodes}' -s down; flux resource undrain 0
+printf '#!/bin/sh\nid -un >/tmp/prolog; echo $FLUX_JOB_USERID >>/tmp/prolog' >/etc/flux/system/prolog.d/10-site; chmod 755 /etc/flux/system/prolog.d/10-site
+printf '[job-manager.prolog]\nper-rank = true\n' >/etc/flux/system/conf.d/prolog.toml; as flux flux config reload
+as alice flux run true; sed "s/^$(id -u alice)$/of alice/" /tmp/prolog; as flux flux admin system-scripts | head -5
 as flux flux shutdown --quiet; dpkg -P flux-imp-pam flux >/tmp/log 2>&1 || cat /tmp/log
 ls -d /usr/libexec/flux /etc/flux /var/lib/flux-imp 2>/dev/null; getent passwd flux | cut -d: -f1,6,7
 "#;
@@ -36,6 +39,13 @@ Request requires owner credentials
 lived
 flux
 down 1
+root
+of alice
+▸ prolog: enabled (per-rank=true)
+  system: /usr/libexec/flux/prolog.d
+    (no scripts)
+  site: /etc/flux/system/prolog.d
+    ✓ 10-site
 /etc/flux
 flux:/var/lib/flux:/usr/sbin/nologin
 ";

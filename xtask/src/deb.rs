@@ -26,6 +26,9 @@ const FILES: &[(&str, &str)] = &[
     ("doc/security.md", "usr/share/doc/flux/security.md"),
 ];
 
+/// What runs around jobs, if the instance is configured so.
+const KINDS: [&str; 3] = ["prolog", "epilog", "housekeeping"];
+
 /// Builds `target/dist/*.deb`. For a try, `--to DIRECTORY`, and `--with FLUX IMP PAM`: of programs that are there, and not compressed.
 pub(crate) fn main(args: &[String]) -> Outcome {
     let (out, rest) = match args {
@@ -130,6 +133,7 @@ fn flux(trees: &Path, [program, imp, _]: &[PathBuf; 3], arch: &str) -> Result<Pa
     for (from, to) in CONFIGURATION.iter().chain(FILES) {
         package.copy(&root().join(from), to, 0o644)?;
     }
+    scripts(&package)?;
     let listed: String = CONFIGURATION.iter().map(|(_, to)| format!("/{to}\n")).collect();
     package.write("DEBIAN/conffiles", listed, 0o644)?;
     for script in ["postinst", "prerm", "postrm"] {
@@ -137,6 +141,22 @@ fn flux(trees: &Path, [program, imp, _]: &[PathBuf; 3], arch: &str) -> Result<Pa
     }
     documents(&package, program)?;
     Ok(package)
+}
+
+/// What the IMP runs around jobs, the units that are started for it, and where a site puts its scripts.
+fn scripts(package: &Package) -> Outcome {
+    let unit = root().join("systemd/flux-scripts@.service");
+    let unit = fs::read_to_string(&unit).map_err(|error| format!("{}: {error}", unit.display()))?;
+    for kind in KINDS {
+        let name = format!("{LIBEXEC}/cmd/flux-run-{kind}");
+        package.copy(&root().join("packaging/libexec/flux-run-scripts"), &name, 0o755)?;
+        let name = format!("usr/lib/systemd/system/flux-{kind}@.service");
+        package.write(&name, unit.replace("KIND", kind), 0o644)?;
+        for dir in [format!("{LIBEXEC}/{kind}.d"), format!("etc/flux/system/{kind}.d")] {
+            package.place(&format!("{dir}/x"))?; // Makes the directory.
+        }
+    }
+    Ok(())
 }
 
 /// Manual pages and completions, of the program's own definitions.
