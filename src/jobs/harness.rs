@@ -114,6 +114,7 @@ impl World {
                 watchers: Vec::new(),
                 commits: Vec::new(),
                 looked_up: Vec::new(),
+                requests: 0,
             },
             sched: Sched {
                 free: 2,

@@ -61,15 +61,3 @@ pub(crate) fn decode_val(object: &Value) -> Option<Vec<u8>> {
 pub(crate) fn text(reply: &Message) -> Result<String, Fault> {
     String::from_utf8(bytes(reply)?).map_err(|_| Fault::new(Errno::EINVAL, "the value is not UTF-8"))
 }
-
-/// The names of the directories in a directory that a `READDIR` lookup answered with, in order.
-pub(crate) fn directories(reply: &Message) -> Result<Vec<String>, Fault> {
-    let object = treeobj(reply)?;
-    let entries = object.get("data").and_then(Value::as_object);
-    let entries = entries.ok_or_else(|| Fault::new(Errno::EPROTO, "the KVS answered with no directory"))?;
-    let is_dir = |entry: &Value| matches!(entry.get("type").and_then(Value::as_str), Some("dir" | "dirref" | "hdir"));
-    let mut names: Vec<String> =
-        entries.iter().filter(|(_, entry)| is_dir(entry)).map(|(name, _)| name.clone()).collect();
-    names.sort_unstable();
-    Ok(names)
-}

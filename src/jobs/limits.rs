@@ -8,8 +8,13 @@ pub const SUBMITS_WAITING_MAX: usize = 1 << 17;
 pub const ACTIVE_JOBS_MAX: usize = 1 << 21;
 /// Requests held back while the jobs of an earlier life are read.
 pub const PARKED_REQUESTS_MAX: usize = 1 << 16;
-/// KVS lookups in flight while the jobs of an earlier life are read.
+/// KVS lookups in flight while the jobs of an earlier life are told.
 pub const LOAD_WINDOW: usize = 256;
+/// Jobs and directories that one request reads at a restart, and such requests in flight.
+pub const LOAD_BATCH: usize = if cfg!(test) { 3 } else { 256 };
+pub const LOADS_MAX: usize = 8;
+/// Different jobspecs that are remembered while jobs are read: equal ones are parsed and kept once.
+pub const SPECS_KEPT: usize = 1024;
 /// Jobs in one `job-manager.explain` request.
 pub const EXPLAIN_IDS_MAX: usize = 1024;
 /// Jobs that are named in the answer to why another one waits.
@@ -36,6 +41,8 @@ pub const LUA_DEPTH_MAX: usize = 32;
 pub const LUA_ACTIONS_MAX: usize = 1 << 16;
 /// Steps that a request goes through before it is a job.
 pub const INGEST_STEPS_MAX: usize = 64;
+/// Users whose names are remembered where `policy.access` asks for them.
+pub const ACCESS_USERS_MAX: usize = 4096;
 /// Bytes of a line that a program of the site answers to a request.
 pub const INGEST_LINE_LEN_MAX: usize = 16 << 20;
 /// Bytes of an exception's type.

@@ -16,6 +16,7 @@ mod key;
 pub mod limits;
 mod log;
 mod lookup;
+mod many;
 mod mirror;
 mod mutate;
 mod park;

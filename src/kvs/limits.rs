@@ -23,6 +23,8 @@ pub const NAMESPACE_NAME_LEN_MAX: usize = 1024;
 pub const WATCHERS_MAX: usize = 1 << 18;
 /// Watchers, and requests that wait for a version, of one guest: guests must not take what the owner's services need.
 pub const WAITS_PER_GUEST_MAX: usize = 4096;
+/// Keys of one `kvs.lookup-many`.
+pub const LOOKS_MAX: usize = 4096;
 /// Requests that wait for blobs, versions or recovery.
 pub const PENDING_MAX: usize = 1 << 16;
 /// Mutations that wait in line behind one that needs a blob.

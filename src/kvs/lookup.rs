@@ -276,7 +276,7 @@ fn render_entry(
 }
 
 /// All bytes of a value.
-fn whole<'e>(entry: &'e mut Entry, blobs: &Blobs<'_>) -> Result<Cow<'e, [u8]>, Stop> {
+pub(crate) fn whole<'e>(entry: &'e mut Entry, blobs: &Blobs<'_>) -> Result<Cow<'e, [u8]>, Stop> {
     match entry {
         Entry::Val(data) => Ok(Cow::Borrowed(data)),
         Entry::Pieces(chunks) => {

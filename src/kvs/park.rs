@@ -12,6 +12,7 @@ use crate::event::Keys;
 use crate::limits::PENDING_MAX;
 
 use crate::lookup::Lookup;
+use crate::many::Many;
 use crate::mirror::Waiting;
 use crate::service::{Gathered, Kvs};
 use crate::tree::Stop;
@@ -20,6 +21,7 @@ use crate::tree::Stop;
 #[derive(Clone, Debug)]
 pub(crate) enum Job {
     Lookup(Box<Lookup>),
+    Many(Box<Many>),
     /// `content.load` and `validate`; the latter answers without the bytes.
     Load {
         request: Message,
@@ -50,6 +52,7 @@ impl Job {
     pub(crate) fn request(&self) -> Option<&Message> {
         match self {
             Job::Lookup(lookup) => Some(&lookup.request),
+            Job::Many(many) => Some(&many.request),
             Job::Load { request, .. }
             | Job::Getroot { request, .. }
             | Job::WaitVersion { request, .. }
@@ -90,8 +93,8 @@ impl Parking {
 
 impl Kvs {
     /// Does `job` now, or parks it until the blobs it needs are there.
-    pub(crate) fn run(&mut self, cx: &mut Cx<'_>, job: Job, gathered: Gathered) {
-        match self.attempt(cx, &job, &gathered) {
+    pub(crate) fn run(&mut self, cx: &mut Cx<'_>, mut job: Job, gathered: Gathered) {
+        match self.attempt(cx, &mut job, &gathered) {
             Ok(()) => self.counters.hits += u64::from(gathered.is_empty()),
             Err(Stop::Need(digests)) if self.parking.len() < PENDING_MAX => {
                 let digests: BTreeSet<Digest> = digests.into_iter().collect();
@@ -108,9 +111,10 @@ impl Kvs {
         }
     }
 
-    fn attempt(&mut self, cx: &mut Cx<'_>, job: &Job, gathered: &Gathered) -> Result<(), Stop> {
+    fn attempt(&mut self, cx: &mut Cx<'_>, job: &mut Job, gathered: &Gathered) -> Result<(), Stop> {
         match job {
             Job::Lookup(lookup) => self.try_lookup(cx, lookup, gathered),
+            Job::Many(many) => self.try_many(cx, many, gathered),
             Job::Load { request, digest, validate } => self.try_load(cx, request, digest, *validate, gathered),
             Job::Getroot { request, space } => self.try_getroot(cx, request, space, gathered),
             Job::WaitVersion { request, space } => self.try_wait_version(cx, request, space, gathered),
@@ -130,9 +134,10 @@ impl Kvs {
 
     pub(crate) fn unpark(&mut self, cx: &mut Cx<'_>, id: u64, digest: Digest, blob: &Result<Arc<[u8]>, Errno>) {
         let Some(parked) = self.parking.parked.get_mut(&id) else { return };
-        match blob {
-            Ok(bytes) => drop(parked.gathered.insert(digest, bytes.clone())),
-            Err(errno) => parked.failed = Some(*errno),
+        match (blob, &mut parked.job) {
+            (Ok(bytes), _) => drop(parked.gathered.insert(digest, bytes.clone())),
+            (Err(errno), Job::Many(many)) => drop(many.unreadable.insert(digest, *errno)),
+            (Err(errno), _) => parked.failed = Some(*errno),
         }
         parked.missing -= 1;
         if parked.missing > 0 {

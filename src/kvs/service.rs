@@ -151,6 +151,7 @@ impl Service for Kvs {
         Handler::user("kvs.commit", when_ready!(Kvs::commit)),
         Handler::owner("kvs.relaycommit", when_ready!(Kvs::relaycommit)),
         Handler::user("kvs.lookup", when_ready!(Kvs::lookup)),
+        Handler::owner("kvs.lookup-many", when_ready!(Kvs::lookup_many)),
         Handler::user("kvs.lookup-plus", when_ready!(Kvs::lookup_plus)),
         Handler::user("kvs.getroot", when_ready!(Kvs::getroot)),
         Handler::user("kvs.wait-version", when_ready!(Kvs::wait_version)),

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use flux_service::limits::FILE_READ_MAX;
 use flux_service::{Completion, Fault, FileOp};
+use flux_sys::users::Users;
 use flux_wire::Errno;
 
 /// Performs `op`.
 pub(crate) fn perform(op: &FileOp) -> Completion {
     let (path, outcome) = match op {
+        FileOp::User { uid } => return user(*uid),
         FileOp::Read { path } => (path, read(Path::new(path))),
         FileOp::Write { path, bytes, mode, sync } => (path, replace(Path::new(path), bytes, *mode, *sync)),
         FileOp::MakeDir { path, mode } => (path, make_dir(Path::new(path), *mode)),
@@ -20,6 +22,23 @@ pub(crate) fn perform(op: &FileOp) -> Completion {
         FileOp::IsLocked { path } => (path, is_locked(Path::new(path))),
     };
     outcome.unwrap_or_else(|error| Completion::Failed(to_fault(path, &error)))
+}
+
+/// As for connections, looked up anew: whoever asks remembers the answer.
+fn user(uid: u32) -> Completion {
+    let mut users = Users::new();
+    let failed = |errno: i32, why: &str| Completion::Failed(Fault::new(Errno(errno), format!("user {uid}: {why}")));
+    let user = match users.by_uid(uid) {
+        Ok(Some(user)) => user,
+        Ok(None) => return failed(Errno::ENOENT.0, "unknown"),
+        Err(error) => return failed(error.errno(), &error.to_string()),
+    };
+    let groups = match users.groups_of(&user) {
+        Ok(groups) => groups,
+        Err(error) => return failed(error.errno(), &error.to_string()),
+    };
+    let names = groups.into_iter().filter_map(|gid| users.group_by_gid(gid).ok().flatten());
+    Completion::User { groups: names.map(|group| group.name).collect(), name: user.name }
 }
 
 /// An I/O error as a fault that names what it befell.
@@ -156,6 +175,16 @@ mod tests {
             assert!(fs::symlink_metadata(gone).is_err(), "{gone}");
             assert!(*gone == target || fs::symlink_metadata(&target).is_ok(), "a link is removed, not what it names");
         }
+    }
+
+    #[test]
+    fn users_are_named_with_all_their_groups() {
+        let Completion::User { name, groups } = perform(&FileOp::User { uid: 0 }) else {
+            panic!("there is always root")
+        };
+        assert_eq!((&*name, groups.contains(&"root".to_owned())), ("root", true), "{groups:?}");
+        let Completion::Failed(fault) = perform(&FileOp::User { uid: 4_000_000_007 }) else { panic!("nobody has it") };
+        assert_eq!(fault.errno, Errno::ENOENT);
     }
 
     #[test]

@@ -171,6 +171,8 @@ pub enum FileOp {
     List { path: String },
     /// Is the file locked by a living process (`flock`)? Answered by [`Completion::Locked`]. Job shells hold such a lock.
     IsLocked { path: String },
+    /// Who is this? Answered by [`Completion::User`], or ENOENT.
+    User { uid: u32 },
 }
 
 /// The outcome of an operation, given to the service that asked for it.
@@ -203,6 +205,11 @@ pub enum Completion {
     Done,
     Names(Vec<String>),
     Locked(bool),
+    /// The names of a user, and of all groups of that user.
+    User {
+        name: String,
+        groups: Vec<String>,
+    },
     /// The operation failed (ENOSPC, EIO, ENOENT ...): nothing of it happened.
     Failed(Fault),
 }

@@ -12,6 +12,7 @@ mod effect;
 mod fault;
 mod handler;
 pub mod limits;
+mod look;
 mod plant;
 mod rng;
 mod stopwatch;
@@ -28,6 +29,7 @@ pub use effect::{
 };
 pub use fault::Fault;
 pub use handler::{AnyService, Handler, HandlerInfo, Outcome, Service};
+pub use look::{Found, FoundAll, Look, Looks};
 #[cfg(feature = "plant")]
 pub use plant::choose;
 pub use plant::{Plant, planted};

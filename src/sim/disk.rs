@@ -206,6 +206,7 @@ impl Disk {
                 let names: BTreeSet<&str> = names.collect();
                 Completion::Names(names.into_iter().map(str::to_owned).collect())
             }
+            FileOp::User { uid } => Completion::User { name: format!("user{uid}"), groups: Vec::new() },
             FileOp::IsLocked { path } => match self.files.contains_key(path) {
                 true => Completion::Locked(locked(path)),
                 false => failed(Errno::ENOENT),

@@ -157,6 +157,7 @@ impl World {
                 Completion::Done
             }
             FileOp::MakeDir { .. } => Completion::Done,
+            FileOp::User { .. } => missing(),
             FileOp::Remove { path } => {
                 self.files.retain(|known, _| !known.starts_with(&path));
                 Completion::Done

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use flux_wire::{Errno, Message};
+use flux_service::{Found, FoundAll, Look, Looks};
+use flux_wire::{Errno, Message, Payload};
+use serde::Deserialize;
 use serde_json::json;
 
 /// How the KVS answers commits.
@@ -27,6 +29,8 @@ pub(crate) struct Kvs {
     pub(crate) commits: Vec<bool>,
     /// The keys that were looked up.
     pub(crate) looked_up: Vec<String>,
+    /// Lookups, however many keys each was for.
+    pub(crate) requests: usize,
 }
 
 #[derive(Debug)]
@@ -70,6 +74,7 @@ impl Kvs {
     }
 
     pub(super) fn handle(&mut self, message: &Message) -> Option<Message> {
+        self.requests += usize::from(message.topic() != "kvs.commit");
         match message.topic() {
             "kvs.commit" => match self.mode {
                 Commits::Fail(errno) => Some(message.error_response(errno, "")),
@@ -83,6 +88,13 @@ impl Kvs {
                 let body = message.payload.value().expect("lookup body");
                 self.looked_up.push(body["key"].as_str().expect("key").to_owned());
                 Some(self.lookup(message))
+            }
+            "kvs.lookup-many" => {
+                let looks = message.payload.value().expect("lookup body");
+                let looks: Looks = Looks::deserialize(&*looks).expect("many lookups");
+                self.looked_up.extend(looks.looks.iter().map(|look| look.key.clone()));
+                let found = looks.looks.iter().map(|look| self.look(look)).collect();
+                Some(message.response(Payload::local(FoundAll(found))))
             }
             other => panic!("the KVS knows no {other}"),
         }
@@ -109,16 +121,29 @@ impl Kvs {
         message.response(json!({"rootref": "sha1-0", "rootseq": self.commits.len()}).into())
     }
 
+    /// The names in the directory `key`.
+    fn names(&self, key: &str) -> BTreeSet<&str> {
+        let below = format!("{key}.");
+        let keys = self.keys.range(below.clone()..).take_while(|(known, _)| known.starts_with(&below));
+        keys.map(|(known, _)| known[below.len()..].split('.').next().expect("a name")).collect()
+    }
+
+    fn look(&self, look: &Look) -> Found {
+        match (self.keys.get(&look.key), look.dir) {
+            (Some(bytes), false) => Found::Value(bytes.as_slice().into()),
+            (None, true) if !self.names(&look.key).is_empty() => {
+                let is_dir = |name: &&&str| !self.keys.contains_key(&format!("{}.{name}", look.key));
+                Found::Names(self.names(&look.key).iter().filter(is_dir).map(|name| (*name).to_owned()).collect())
+            }
+            _ => Found::Failed(Errno::ENOENT),
+        }
+    }
+
     fn lookup(&self, message: &Message) -> Message {
         let body = message.payload.value().expect("lookup body");
         let key = body["key"].as_str().expect("key");
         let below = format!("{key}.");
-        let names: BTreeSet<&str> = self
-            .keys
-            .range(below.clone()..)
-            .take_while(|(known, _)| known.starts_with(&below))
-            .map(|(known, _)| known[below.len()..].split('.').next().expect("a name"))
-            .collect();
+        let names = self.names(key);
         let object = match (self.keys.get(key), body["flags"].as_u64()) {
             (Some(bytes), Some(0)) => json!({"data": BASE64.encode(bytes), "type": "val", "ver": 1}),
             (None, Some(1 | 16)) if !names.is_empty() => {

@@ -2,6 +2,7 @@
 //!
 //! All that came in one turn goes as one request, and so one commit stores it (ADR 2). The user has the id when it is on disk.
 
+mod access;
 pub(crate) mod defaults;
 mod pipeline;
 mod rules;
@@ -134,7 +135,9 @@ impl Service for JobIngest {
     }
 
     fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {
-        self.on_worker(cx, tag, completion);
+        if !self.on_user(cx, tag, &completion) {
+            self.on_worker(cx, tag, completion);
+        }
     }
 
     fn on_batch_end(&mut self, cx: &mut Cx<'_>) {

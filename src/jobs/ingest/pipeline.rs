@@ -10,6 +10,7 @@ use flux_service::{Completion, Cx, Fault, Outcome, Tag};
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Value, json};
 
+use super::access::{Access, Known};
 use super::rules::{self, Step};
 use super::worker::Worker;
 use super::{Checked, JobIngest, defaults, invalid, spec};
@@ -28,6 +29,10 @@ pub(super) struct Pipeline {
     steps: Vec<Step>,
     /// The last jobspec that was found valid: jobs come in rows of equal ones.
     valid: Option<Arc<Value>>,
+    access: Access,
+    known: Known,
+    /// Requests by the user who has to be looked up.
+    unknown: BTreeMap<u32, Vec<u64>>,
     /// By the place of their step.
     workers: BTreeMap<usize, Worker>,
     /// Programs of an earlier configuration, until they have answered.
@@ -45,6 +50,8 @@ impl Pipeline {
 
     /// Takes over the configuration; requests that are under way finish as they began.
     pub(super) fn configure(&mut self, cx: &mut Cx<'_>, steps: Vec<Step>) {
+        self.access = Access::read(&cx.node.config);
+        self.known.forget();
         if steps == self.steps {
             return;
         }
@@ -108,6 +115,19 @@ impl JobIngest {
                 let version = *version;
                 rules::check_environment(job.environment.as_deref()).and_then(|()| self.check(&mut job, version))
             }
+            Step::Access => {
+                let uid = job.request.cred.userid;
+                let (access, known) = (&self.pipeline.access, &mut self.pipeline.known);
+                match known.check(access, &job.jobspec, uid, cx.now.mono) {
+                    Some(checked) => checked,
+                    None => {
+                        known.ask(cx, uid);
+                        let number = self.hold(job, at);
+                        self.pipeline.unknown.entry(uid).or_default().push(number);
+                        return Ok(None);
+                    }
+                }
+            }
             Step::RequireInstance(min) => rules::check_instance(&job.jobspec, *min),
             Step::Feasibility => {
                 let body = info(&job, (*job.jobspec).clone());
@@ -151,6 +171,18 @@ impl JobIngest {
         match Fault::of(reply).filter(|fault| fault.errno != Errno::ENOSYS) {
             Some(fault) => self.answered(cx, number, Err(fault)),
             None => self.answered(cx, number, Ok(None)),
+        }
+        true
+    }
+
+    /// `false`: the answer is of something else.
+    pub(super) fn on_user(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: &Completion) -> bool {
+        let Some(uid) = self.pipeline.known.on_completion(cx.now.mono, tag, completion) else { return false };
+        for number in self.pipeline.unknown.remove(&uid).unwrap_or_default() {
+            if let Some(Under { job, at }) = self.pipeline.under.remove(&number) {
+                // To the same step once more; after a change of the configuration to the first.
+                self.go_on(cx, job, if at == usize::MAX { 0 } else { at });
+            }
         }
         true
     }

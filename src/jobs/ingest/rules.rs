@@ -15,6 +15,8 @@ pub(super) enum Step {
     Defaults,
     /// What queues require.
     Constraints,
+    /// `policy.access`.
+    Access,
     /// RFC 14, and RFC 25 if this version is required.
     Jobspec {
         version: Option<u32>,
@@ -108,6 +110,8 @@ pub(super) fn steps(config: &Value) -> Result<Vec<Step>, Fault> {
             });
         }
     }
+    // Not a plugin, as nobody leaves it out; the queue is known from here on.
+    steps.push(Step::Access);
     let validator = Table::of(config, "validator")?;
     if !validator.disabled()? {
         let args = validator.words("args", &[])?;

@@ -7,25 +7,19 @@ use serde_json::Value;
 
 use super::record::{Exception, Outlines, Pool, Record, Times};
 use crate::finished::Line;
+use crate::manager::Values;
 
 /// Makes lines. Jobs that are alike come one after another.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     outlines: Outlines,
-    last: Option<(Arc<str>, Arc<Value>)>,
+    values: Values,
 }
 
 impl Lines {
     /// A jobspec's text as a value.
     pub(crate) fn spec(&mut self, text: &Arc<str>) -> Arc<Value> {
-        if let Some((last, value)) = &self.last
-            && Arc::ptr_eq(last, text)
-        {
-            return value.clone();
-        }
-        let value = Arc::new(serde_json::from_str(text).unwrap_or(Value::Null));
-        self.last = Some((text.clone(), value.clone()));
-        value
+        self.values.of(text)
     }
 
     /// What its eventlog, jobspec and R tell of a job that became inactive at `clean`.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::JobManager;
 use super::archive::Archive;
 use super::job::Job;
-use super::restart::Step;
+use super::restart::{Part as Read, Step};
 use crate::finished::{self, Core, Header, Other};
 use crate::kvs;
 use crate::limits::INDEX_LINES_MAX;
@@ -209,12 +209,12 @@ impl JobManager {
             loader.after = Some(JobId(header.after));
             self.max_id = self.max_id.max(JobId(header.after));
             let unknown = open.into_iter().filter(|id| !self.archive.has(*id) && !reading.gone.contains(id));
-            loader.todo.extend(unknown.map(Step::Open));
+            loader.todo.extend(unknown.map(|id| Step::Part(Read::Open(id))));
             let empty = std::mem::take(&mut reading.empty);
             let puts = &mut self.events.batch.puts;
             puts.extend(empty.into_iter().filter(|text| text < from).map(|text| TxnOp::unlink(finished::key(text))));
         }
-        loader.todo.push_back(Step::Directory("job".into()));
+        loader.todo.push_back(Step::Part(Read::Directory("job".into())));
     }
 
     /// The part of a text that is of jobs still there.

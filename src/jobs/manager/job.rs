@@ -1,5 +1,6 @@
 //! One active job, and what each event does to it (RFC 21).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flux_service::{Fault, Plant, planted};
@@ -9,8 +10,9 @@ use flux_wire::{Errno, Message};
 use serde_json::{Map, Value};
 
 use super::environment::Environment;
+use super::lookup::parse_redacted;
 use super::perilog::Stage;
-use crate::limits::PERILOGS_MAX;
+use crate::limits::{PERILOGS_MAX, SPECS_KEPT};
 use crate::state::{EndEvent, JobFlags, merge, priority, set_path};
 
 /// A job that is not inactive. Bytes count: a hundred thousand of these may wait.
@@ -330,6 +332,52 @@ impl Texts {
         let text: Arc<str> = redact(jobspec).into();
         self.0 = Some((jobspec.clone(), text.clone()));
         text
+    }
+}
+
+/// A jobspec that was read: as a value, and as [`redact`] has it.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) value: Arc<Value>,
+    pub(super) text: Arc<str>,
+}
+
+/// Equal jobspecs are parsed once and share their memory.
+#[derive(Debug, Default)]
+pub(super) struct Specs(pub(super) BTreeMap<Box<str>, Spec>);
+
+impl Specs {
+    /// # Errors
+    /// EINVAL and what is wrong with the text.
+    pub(super) fn of(&mut self, text: String) -> Result<Spec, Fault> {
+        if let Some(spec) = self.0.get(&*text) {
+            return Ok(spec.clone());
+        }
+        let value = parse_redacted("jobspec", &text)?;
+        let spec = Spec { text: value.to_string().into(), value: Arc::new(value) };
+        if self.0.len() >= SPECS_KEPT {
+            self.0.clear();
+        }
+        self.0.insert(text.into(), spec.clone());
+        Ok(spec)
+    }
+}
+
+/// Values of texts: equal jobs come one after another, and share one.
+#[derive(Debug, Default)]
+pub(crate) struct Values(Option<(Arc<str>, Arc<Value>)>);
+
+impl Values {
+    /// `null` for what is no JSON.
+    pub(crate) fn of(&mut self, text: &Arc<str>) -> Arc<Value> {
+        if let Some((last, value)) = &self.0
+            && Arc::ptr_eq(last, text)
+        {
+            return value.clone();
+        }
+        let value = Arc::new(serde_json::from_str(text).unwrap_or(Value::Null));
+        self.0 = Some((text.clone(), value.clone()));
+        value
     }
 }
 

@@ -1,10 +1,14 @@
 //! RFC 21 on one job: every state against every event.
 
+use std::sync::Arc;
+
 use flux_types::eventlog::Entry;
 use flux_types::{JobId, JobState};
+use flux_wire::Errno;
 use serde_json::{Value, json};
 
-use super::job::{Birth, Job};
+use super::job::{Birth, Job, Specs};
+use crate::limits::SPECS_KEPT;
 use crate::state::{EndEvent, JobFlags};
 
 fn entry(name: &str) -> Entry {
@@ -128,4 +132,20 @@ fn the_environment_is_not_kept_with_the_job() {
     let job = Job::new(&birth, &spec, super::job::redact(&spec).into());
     let want: Value = json!({"resources": [], "attributes": {"system": {"cwd": "/"}, "user": {}}});
     assert_eq!(&*job.jobspec, want.to_string());
+}
+
+#[test]
+fn equal_jobspecs_that_are_read_are_kept_once_and_without_their_environment() {
+    let mut specs = Specs::default();
+    let text = |name: &str| {
+        format!(r#"{{"attributes":{{"system":{{"job":{{"name":"{name}"}},"environment":{{"A":"b"}}}}}}}}"#)
+    };
+    let first = specs.of(text("a")).unwrap();
+    assert_eq!(&*first.text, r#"{"attributes":{"system":{"job":{"name":"a"}}}}"#);
+    assert!(Arc::ptr_eq(&first.text, &specs.of(text("a")).unwrap().text));
+    for at in 0..2 * SPECS_KEPT {
+        specs.of(text(&at.to_string())).unwrap();
+        assert!(specs.0.len() <= SPECS_KEPT);
+    }
+    assert_eq!(specs.of("{".into()).unwrap_err().errno, Errno::EINVAL);
 }

@@ -9,7 +9,7 @@ use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::JobManager;
+use super::{JobManager, Values};
 use crate::body::{Matchtag, truth};
 use crate::inside::Told;
 use crate::limits::JOURNAL_LISTENERS_MAX;
@@ -54,11 +54,12 @@ impl JobManager {
         if self.journal.listeners.len() >= JOURNAL_LISTENERS_MAX {
             return Err(Fault::new(Errno::EAGAIN, format!("more than {JOURNAL_LISTENERS_MAX} listeners")));
         }
+        let mut values = Values::default();
         for job in self.jobs.values() {
             let told = Told {
                 id: Some(job.id),
                 events: events_of(&job.eventlog, &filter),
-                jobspec: Some(Arc::new(job.jobspec_value())),
+                jobspec: Some(values.of(&job.jobspec)),
                 resources: job.resources.clone(),
             };
             cx.respond(request, Payload::local(told));

@@ -33,6 +33,8 @@ mod update;
 mod urgency;
 mod wait;
 
+pub(crate) use job::Values;
+
 use std::collections::BTreeMap;
 
 use flux_service::{Completion, Cx, Fault, Handler, Mono, Now, Outcome, Service, Tag};

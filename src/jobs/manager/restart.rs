@@ -1,23 +1,23 @@
 //! A restart: the jobs of the earlier life are read from the KVS and replayed (RFC 21), active ones go on where they were.
 //!
-//! The walk goes through `job.A.B.C.D` directory by directory with a bounded number of lookups under way. Requests that come
-//! meanwhile wait. Jobs that cannot be read are logged and moved to `job-lost+found`, as flux-core does.
+//! The walk goes through `job.A.B.C.D`; many directories and jobs are read with one request, and a bounded number of these is under
+//! way. Requests that come meanwhile wait. Jobs that cannot be read are logged and moved to `job-lost+found`, as flux-core does.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use flux_service::{Cx, Fault, LogLevel, Mono, TxnOp, Wall};
+use flux_service::{Cx, Fault, Found, FoundAll, LogLevel, Look, Looks, Mono, TxnOp, Wall};
 use flux_types::{JobId, JobState, StateSet, eventlog};
 use flux_wire::{Errno, Message, Payload};
 use serde_json::{Value, json};
 
 use super::index::Reading;
-use super::job::{Birth, Job, redact};
+use super::job::{Birth, Job, Spec, Specs};
 use super::lookup::parse_redacted;
 use super::{JobManager, Pending};
 use crate::finished::{self, Finished};
 use crate::kvs::{self, Durability};
-use crate::limits::LOAD_WINDOW;
+use crate::limits::{LOAD_BATCH, LOAD_WINDOW, LOADS_MAX};
 use crate::state::{EndEvent, JobFlags, priority};
 
 const CHECKPOINT: &str = "checkpoint.job-manager";
@@ -32,26 +32,28 @@ pub(super) enum Step {
     Index,
     Gone,
     Finished(u64),
-    Directory(String),
-    Eventlog(JobId),
-    /// As `Eventlog`, of a job that may never have been stored.
-    Open(JobId),
-    Jobspec(JobId),
-    Resources(JobId),
+    /// Of the walk: read together with others of its kind.
+    Part(Part),
+    Parts(Vec<Part>),
 }
 
-/// The parts of a job that have been read.
-#[derive(Debug, Default)]
-struct Parts {
-    eventlog: String,
-    jobspec: Option<Value>,
+/// What many are read of at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Directory(String),
+    Job(JobId),
+    /// A job that may never have been stored.
+    Open(JobId),
 }
+
+/// The keys of a job that are read.
+const JOB_KEYS: [&str; 3] = ["eventlog", "jobspec", "R"];
 
 #[derive(Debug, Default)]
 pub(super) struct Loader {
     pub(super) todo: VecDeque<Step>,
     under_way: usize,
-    parts: BTreeMap<JobId, Parts>,
+    specs: Specs,
     pub(super) parked: Vec<Message>,
     retry: Vec<Step>,
     pub(super) retry_at: Option<Mono>,
@@ -80,6 +82,36 @@ pub(super) struct Told {
     jobspec: Option<Value>,
 }
 
+impl Part {
+    fn looks(&self) -> Vec<Look> {
+        match self {
+            Part::Directory(key) => vec![Look { key: key.clone(), dir: true }],
+            Part::Job(id) | Part::Open(id) => {
+                JOB_KEYS.map(|name| Look { key: kvs::job_key(*id, name), dir: false }).into()
+            }
+        }
+    }
+}
+
+impl Loader {
+    /// What is read next: as many parts together as come one after another.
+    fn next(&mut self) -> Option<Step> {
+        let mut parts = Vec::new();
+        while parts.len() < LOAD_BATCH {
+            match self.todo.pop_front() {
+                Some(Step::Part(part)) => parts.push(part),
+                Some(other) if parts.is_empty() => return Some(other),
+                Some(other) => {
+                    self.todo.push_front(other);
+                    break;
+                }
+                None => break,
+            }
+        }
+        (!parts.is_empty()).then_some(Step::Parts(parts))
+    }
+}
+
 impl JobManager {
     pub(super) fn start_loading(&mut self, cx: &mut Cx<'_>) {
         let mut loader = self.loader.take().unwrap_or_default();
@@ -91,18 +123,16 @@ impl JobManager {
 
     fn load_more(&mut self, cx: &mut Cx<'_>) {
         let Some(loader) = &mut self.loader else { return };
-        while loader.under_way < LOAD_WINDOW {
+        while loader.under_way < LOADS_MAX {
             // Jobs before directories: what is begun is finished first, and little is held at a time.
-            let Some(step) = loader.todo.pop_front() else { break };
+            let Some(step) = loader.next() else { break };
             let tag = match &step {
                 Step::Checkpoint => kvs::lookup(cx, CHECKPOINT, 0),
                 Step::Index => kvs::lookup(cx, finished::DIRECTORY, kvs::READDIR),
                 Step::Gone => kvs::lookup(cx, finished::GONE, 0),
                 Step::Finished(text) => kvs::lookup(cx, &finished::key(*text), 0),
-                Step::Directory(key) => kvs::lookup(cx, key, kvs::READDIR),
-                Step::Eventlog(id) | Step::Open(id) => kvs::lookup(cx, &kvs::job_key(*id, "eventlog"), 0),
-                Step::Jobspec(id) => kvs::lookup(cx, &kvs::job_key(*id, "jobspec"), 0),
-                Step::Resources(id) => kvs::lookup(cx, &kvs::job_key(*id, "R"), 0),
+                Step::Part(_) => unreachable!("next makes one of many"),
+                Step::Parts(parts) => Looks { looks: parts.iter().flat_map(Part::looks).collect() }.send(cx),
             };
             loader.under_way += 1;
             self.pending.insert(tag, Pending::Load(step));
@@ -127,29 +157,8 @@ impl JobManager {
             Step::Index => self.load_index(reply),
             Step::Gone => self.load_gone(reply),
             Step::Finished(text) => self.load_finished(cx, text, reply),
-            Step::Directory(key) => self.load_directory(cx, &key, reply),
-            Step::Open(_) if fault.is_some_and(|fault| fault.errno == Errno::ENOENT) => {}
-            Step::Eventlog(id) | Step::Open(id) => match kvs::text(reply) {
-                Ok(log) => self.load_eventlog(cx, id, log),
-                Err(fault) => self.lost(cx, id, &fault),
-            },
-            Step::Jobspec(id) => {
-                match kvs::text(reply).and_then(|text| parse_redacted("jobspec", &text)) {
-                    Ok(jobspec) => {
-                        loader.parts.entry(id).or_default().jobspec = Some(jobspec);
-                        loader.todo.push_front(Step::Resources(id));
-                    }
-                    Err(fault) => self.lost(cx, id, &fault),
-                };
-            }
-            Step::Resources(id) => {
-                let parts = loader.parts.remove(&id).unwrap_or_default();
-                let resources = kvs::text(reply).and_then(|text| parse_redacted("R", &text)).ok();
-                match replay(id, &parts.eventlog, parts.jobspec.as_ref(), resources) {
-                    Ok((job, _)) => self.revive(cx, job),
-                    Err(fault) => self.lost(cx, id, &fault),
-                }
-            }
+            Step::Part(_) => unreachable!("next makes one of many"),
+            Step::Parts(parts) => self.load_parts(cx, &parts, reply),
         }
         self.load_more(cx);
     }
@@ -182,11 +191,42 @@ impl JobManager {
         }
     }
 
-    fn load_directory(&mut self, cx: &mut Cx<'_>, key: &str, reply: &Message) {
-        let names = match kvs::directories(reply) {
-            Ok(names) => names,
-            Err(fault) if fault.errno == Errno::ENOENT => return,
-            Err(fault) => return cx.log(LogLevel::Err, format!("restart: {key}: {fault}")),
+    fn load_parts(&mut self, cx: &mut Cx<'_>, parts: &[Part], reply: &Message) {
+        let all = match FoundAll::of(reply) {
+            Ok(FoundAll(all)) => all,
+            Err(fault) => {
+                let all = parts.iter().flat_map(Part::looks).map(|_| Found::Failed(fault.errno));
+                all.collect()
+            }
+        };
+        let mut all = all.into_iter();
+        for part in parts {
+            let mut next = || all.next().unwrap_or(Found::Failed(Errno::EPROTO));
+            match part {
+                Part::Directory(key) => {
+                    let found = next();
+                    self.load_directory(cx, key, found);
+                }
+                Part::Job(id) | Part::Open(id) => {
+                    let [log, jobspec, resources] = JOB_KEYS.map(|_| text(next()));
+                    if matches!(part, Part::Open(_)) && log.as_ref().is_err_and(|fault| fault.errno == Errno::ENOENT) {
+                        continue;
+                    }
+                    let loaded = log.and_then(|log| self.load_job(cx, *id, &log, jobspec, resources));
+                    if let Err(fault) = loaded {
+                        self.lost(cx, *id, &fault);
+                    }
+                }
+            }
+        }
+    }
+
+    fn load_directory(&mut self, cx: &mut Cx<'_>, key: &str, found: Found) {
+        let names = match found {
+            Found::Names(names) => names,
+            Found::Failed(Errno::ENOENT) => return,
+            Found::Failed(errno) => return cx.log(LogLevel::Err, format!("restart: {key}: {}", Fault::from(errno))),
+            Found::Value(_) => return cx.log(LogLevel::Err, format!("restart: {key} is no directory")),
         };
         let loader = self.loader.as_mut().expect("a step is part of the walk");
         for name in names.iter().rev() {
@@ -195,34 +235,42 @@ impl JobManager {
                 continue;
             }
             let depth = path.bytes().filter(|byte| *byte == b'.').count();
-            let step = match JobId::parse(&path) {
+            let part = match JobId::parse(&path) {
                 Ok(id) if depth == 4 && self.archive.has(id) => continue,
-                Ok(id) if depth == 4 => Step::Eventlog(id),
-                _ if depth < 4 => Step::Directory(path),
+                Ok(id) if depth == 4 => Part::Job(id),
+                _ if depth < 4 => Part::Directory(path),
                 _ => {
                     cx.log(LogLevel::Err, format!("restart: {path} is no job"));
                     continue;
                 }
             };
-            loader.todo.push_front(step);
+            loader.todo.push_front(Step::Part(part));
         }
     }
 
-    fn load_eventlog(&mut self, cx: &mut Cx<'_>, id: JobId, log: String) {
-        match replay(id, &log, None, None) {
-            Ok((job, clean)) if job.state == JobState::Inactive => {
-                self.max_id_seen(cx, id);
-                self.archive.add(clean, &job);
-                self.index.found(id);
-                self.loader.as_mut().expect("loading").loaded += 1;
-            }
-            Ok(_) => {
-                let loader = self.loader.as_mut().expect("loading");
-                loader.parts.entry(id).or_default().eventlog = log;
-                loader.todo.push_front(Step::Jobspec(id));
-            }
-            Err(fault) => self.lost(cx, id, &fault),
+    /// Takes over what was read of a job.
+    fn load_job(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: JobId,
+        log: &str,
+        jobspec: Result<String, Fault>,
+        resources: Result<String, Fault>,
+    ) -> Result<(), Fault> {
+        let loader = self.loader.as_mut().expect("loading");
+        let spec = jobspec.and_then(|text| loader.specs.of(text));
+        let resources = resources.and_then(|text| parse_redacted("R", &text)).ok();
+        let (job, clean) = replay(id, log, spec.as_ref().ok(), resources)?;
+        if job.state == JobState::Inactive {
+            loader.loaded += 1;
+            self.max_id_seen(cx, id);
+            self.archive.add(clean, &job);
+            self.index.found(id);
+            return Ok(());
         }
+        spec?;
+        self.revive(cx, job);
+        Ok(())
     }
 
     /// An active job is back. What it did not get to before is done when all are back.
@@ -241,9 +289,6 @@ impl JobManager {
 
     fn lost(&mut self, cx: &mut Cx<'_>, id: JobId, fault: &Fault) {
         cx.log(LogLevel::Err, format!("job {id} not replayed: {fault}"));
-        if let Some(loader) = &mut self.loader {
-            loader.parts.remove(&id);
-        }
         self.max_id_seen(cx, id);
         let tag = kvs::lookup(cx, &kvs::job_key(id, ""), kvs::TREEOBJ);
         self.pending.insert(tag, Pending::Lost { id });
@@ -402,14 +447,27 @@ fn released(job: &Job) -> bool {
     entries.any(|entry| entry.name == "release" && entry.context_json().is_some_and(|text| text.contains("true")))
 }
 
+/// A value that was read, as text.
+fn text(found: Found) -> Result<String, Fault> {
+    match found {
+        Found::Value(bytes) => {
+            String::from_utf8(bytes.to_vec()).map_err(|_| Fault::new(Errno::EINVAL, "the value is not UTF-8"))
+        }
+        Found::Names(_) => Err(Errno::EISDIR.into()),
+        Found::Failed(errno) => Err(errno.into()),
+    }
+}
+
 /// The job that an eventlog tells of, and when it became inactive (or the last thing happened).
 ///
 /// # Errors
 /// EINVAL and what is wrong with the log.
-fn replay(id: JobId, log: &str, jobspec: Option<&Value>, resources: Option<Value>) -> Result<(Job, Wall), Fault> {
+fn replay(id: JobId, log: &str, spec: Option<&Spec>, resources: Option<Value>) -> Result<(Job, Wall), Fault> {
     let birth = Birth { id, userid: 0, urgency: 0, flags: JobFlags(0), t_submit: 0.0 };
-    let empty = json!({});
-    let mut job = Job::new(&birth, jobspec.unwrap_or(&empty), redact(jobspec.unwrap_or(&empty)).into());
+    let mut job = match spec {
+        Some(spec) => Job::new(&birth, &spec.value, spec.text.clone()),
+        None => Job::new(&birth, &json!({}), "{}".into()),
+    };
     job.resources = resources.map(std::sync::Arc::new);
     let mut last = 0.0;
     for entry in eventlog::entries(log) {

@@ -574,6 +574,23 @@ fn a_restart_reads_finished_jobs_from_their_texts() {
     assert!(ids.iter().all(|id| world.key(*id, "eventlog").is_some()));
 }
 
+/// Goal: jobs that wait are read many at a time, not one by one.
+#[test]
+fn a_restart_reads_pending_jobs_together() {
+    let mut world = World::new();
+    let ids: Vec<JobId> = (0..30).map(|_| world.submit()).collect();
+    world.kvs.requests = 0;
+    world.crash();
+    world.sched_up();
+    world.exec_up();
+    world.run();
+    let keys = world.kvs.looked_up.iter().filter(|key| key.ends_with(".jobspec")).count();
+    assert_eq!(keys, 30);
+    let batches = 30 / crate::limits::LOAD_BATCH;
+    assert!(world.kvs.requests < batches + 10, "{} requests for {batches} batches", world.kvs.requests);
+    assert_eq!(world.manager().stats()["active_jobs"], ids.len());
+}
+
 #[test]
 fn a_listener_hears_the_past_and_then_every_event() {
     let mut world = World::new();

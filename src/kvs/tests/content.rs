@@ -1,9 +1,11 @@
 //! The content service (RFC 10).
 
+use flux_service::{Found, FoundAll};
 use flux_wire::{Errno, Payload};
 use serde_json::{Value, json};
 
 use crate::Algorithm;
+use crate::limits::LOOKS_MAX;
 use crate::testing::*;
 
 fn bytes(answer: Result<Value, Errno>) -> Result<Vec<u8>, Errno> {
@@ -96,4 +98,46 @@ fn checkpoints_are_listed_newest_first() {
     let disk = h.finish();
     let mut h = Harness::on(disk);
     assert_eq!(h.rpc("content.checkpoint-get", json!({})).unwrap()["value"].as_array().unwrap().len(), 5);
+}
+
+/// Goal: of many keys one that cannot be read costs no other, and what is not in memory is read in one round for all.
+#[test]
+fn many_keys_are_answered_together_and_each_for_itself() {
+    let mut h = Harness::new();
+    for at in 0..50 {
+        h.put(&format!("dir.{at:02}.v"), &format!("{at:02}").repeat(50));
+    }
+    let mut disk = h.finish();
+    let hash = Algorithm::Sha1.hash("07".repeat(50).as_bytes());
+    disk.blobs.insert(hash.digest().into(), [b'y'; 100].into());
+    let mut h = Harness::on(disk);
+    let mut looks: Vec<Value> = (0..50).map(|at| json!({"key": format!("dir.{at:02}.v"), "dir": false})).collect();
+    looks.extend(
+        [("dir", true), ("dir.00", false), ("dir.00.v", true), ("dir.xx", true)]
+            .map(|(key, dir)| json!({"key": key, "dir": dir})),
+    );
+    h.slow = true;
+    h.send("kvs.lookup-many", json!({"looks": looks}));
+    let mut rounds = 0;
+    while !h.pending.is_empty() {
+        rounds += 1;
+        for _ in 0..h.pending.len() {
+            assert!(h.work_one());
+        }
+    }
+    assert!(rounds <= 4, "{rounds} rounds: the root, the directory, those in it, and their values");
+    let FoundAll(found) = FoundAll::of(&h.sent.pop_back().unwrap()).unwrap();
+    assert_eq!(found.len(), 54);
+    for (at, found) in found.iter().take(50).enumerate() {
+        let value = Found::Value(format!("{at:02}").repeat(50).as_bytes().into());
+        assert_eq!(*found, if at == 7 { Found::Failed(Errno::EIO) } else { value }, "{at}");
+    }
+    assert_eq!(found[50], Found::Names((0..50).map(|at| format!("{at:02}")).collect()));
+    let failures = [Errno::EISDIR, Errno::ENOTDIR, Errno::ENOENT].map(Found::Failed);
+    assert_eq!(found[51..], failures);
+    h.slow = false;
+    let too_many = vec![json!({"key": "a", "dir": false}); LOOKS_MAX + 1];
+    assert_eq!(h.rpc("kvs.lookup-many", json!({"looks": too_many})), Err(Errno::E2BIG));
+    assert_eq!(h.rpc_as(OWNER + 1, "kvs.lookup-many", json!({"looks": []})), Err(Errno::EPERM));
+    h.finish();
 }
