@@ -1,4 +1,4 @@
-//! What the program costs, as one table: `cargo xtask bench [FLUX [AGAINST]] [--jobs N] [--bulk N]`.
+//! What the program costs, as one table: `cargo xtask bench [FLUX [AGAINST]] [--jobs N] [--bulk N] [--output]`.
 //!
 //! Everything is measured on the built program, from outside, as a user would feel it; with `AGAINST` (another flux) the
 //! same is done with that one in the same run, and the table gets a column with the ratio.
@@ -7,6 +7,7 @@ mod bulk;
 mod instance;
 mod many;
 mod measure;
+mod noisy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,18 +15,20 @@ use std::process::ExitCode;
 use instance::Instance;
 use measure::{Figure, Unit};
 
-const USAGE: &str = "usage: flux-bench FLUX [AGAINST] [--jobs N] [--bulk N]";
+const USAGE: &str = "usage: flux-bench FLUX [AGAINST] [--jobs N] [--bulk N] [--output]";
 
 struct Options {
     flux: PathBuf,
     against: Option<PathBuf>,
     jobs: u32,
     bulk: u32,
+    /// Only what a job costs that prints a great deal.
+    output: bool,
 }
 
 fn options() -> Result<Options, String> {
     let mut programs = Vec::new();
-    let (mut jobs, mut bulk) = (1000, 100_000);
+    let (mut jobs, mut bulk, mut output) = (1000, 100_000, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -34,17 +37,24 @@ fn options() -> Result<Options, String> {
                 let count = count.ok_or_else(|| format!("{arg} wants a number above 0"))?;
                 *(if arg == "--jobs" { &mut jobs } else { &mut bulk }) = count;
             }
+            "--output" => output = true,
             flag if flag.starts_with('-') => return Err(format!("{flag} is unknown\n{USAGE}")),
             program => programs.push(PathBuf::from(program)),
         }
     }
     let mut programs = programs.into_iter();
     let flux = programs.next().ok_or(USAGE)?;
-    Ok(Options { flux, against: programs.next(), jobs, bulk })
+    Ok(Options { flux, against: programs.next(), jobs, bulk, output })
 }
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| {
+        if options.output {
+            let ours = noisy::all(&options.flux, options.jobs)?;
+            let theirs = options.against.as_ref().map(|program| noisy::all(program, options.jobs)).transpose()?;
+            print_table(&ours, theirs.as_deref());
+            return Ok(());
+        }
         let ours = measure::all(&options.flux, options.jobs, Some(options.bulk))?;
         let theirs = match &options.against {
             Some(program) => Some(measure::all(program, options.jobs, None)?),

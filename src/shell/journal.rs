@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{EVENTS_BYTES_MAX, JOURNAL_BYTES_MAX};
+use crate::limits::{EVENTS_BYTES_MAX, JOURNAL_BYTES_MAX, WINDOW_BYTES};
 
 /// An event and its number. The text is a JSON object with a `type`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,11 @@ impl Journal {
     /// Memory is used up: with the broker there, tasks have to wait.
     pub fn is_full(&self) -> bool {
         self.elsewhere.is_some() || self.bytes >= JOURNAL_BYTES_MAX
+    }
+
+    /// The broker has enough to do.
+    pub fn is_ahead(&self) -> bool {
+        self.bytes >= WINDOW_BYTES
     }
 
     /// Nothing is left to be acknowledged.

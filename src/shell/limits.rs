@@ -10,6 +10,10 @@ pub const LOCAL_TASKS_MAX: u32 = 1 << 14;
 pub const OUTPUT_DATA_MAX: usize = 64 << 10;
 /// Bytes of unacknowledged events in memory; beyond it they go to the spool, or (with the broker there) tasks wait.
 pub const JOURNAL_BYTES_MAX: usize = 16 << 20;
+/// Bytes of unacknowledged events that a broker which is there is given; beyond it tasks wait.
+pub const WINDOW_BYTES: usize = 2 << 20;
+/// Lines of one read from a task that go out each for itself; of more, many go together.
+pub const LINES_APART_MAX: usize = 256;
 /// Bytes of events in one message to the broker.
 pub const EVENTS_BYTES_MAX: usize = 1 << 20;
 /// Bytes of the spool file; a task that writes more waits until the broker is back.

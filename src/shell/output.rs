@@ -184,6 +184,18 @@ impl Cutter {
     }
 }
 
+/// The same bytes in fewer pieces, as large as an event may be: of a task that prints more than somebody reads.
+pub fn together(pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut out: Vec<Vec<u8>> = Vec::new();
+    for piece in pieces {
+        match out.last_mut() {
+            Some(last) if last.len() + piece.len() <= OUTPUT_DATA_MAX => last.extend_from_slice(piece),
+            _ => out.push(piece.clone()),
+        }
+    }
+    out
+}
+
 /// The first entry of `guest.output`.
 pub fn header(timestamp: f64, ntasks: usize) -> String {
     let context = json!({

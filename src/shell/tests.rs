@@ -199,6 +199,17 @@ fn output_is_cut_at_newlines_and_no_byte_is_lost() {
 }
 
 #[test]
+fn many_lines_go_together_and_no_byte_is_lost() {
+    let lines: Vec<Vec<u8>> = (0..30_000u32).map(|at| format!("line {at}\n").into_bytes()).collect();
+    let joined = output::together(&lines);
+    assert_eq!(joined.concat(), lines.concat());
+    assert!(joined.iter().all(|piece| piece.len() <= limits::OUTPUT_DATA_MAX && piece.ends_with(b"\n")));
+    assert!(joined.len() <= lines.concat().len() / limits::OUTPUT_DATA_MAX + 2, "{}", joined.len());
+    let long = vec![vec![b'x'; limits::OUTPUT_DATA_MAX]; 3];
+    assert_eq!(output::together(&long), long);
+}
+
+#[test]
 fn output_entries_have_the_bytes_of_flux_core() {
     let rows = [
         (

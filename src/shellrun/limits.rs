@@ -14,6 +14,8 @@ pub(crate) const ACK_WAIT_MAX: Duration = Duration::from_secs(60);
 pub(crate) const KILL_AFTER: Duration = Duration::from_secs(5);
 /// Bytes read from one pipe in one turn, so that one task does not hold up the others.
 pub(crate) const READ_BYTES: usize = 64 << 10;
+/// Reads of one pipe within [`COALESCE`]; then it is left alone for as long, so that little reads become large ones.
+pub(crate) const SMALL_READS_MAX: u32 = 32;
 /// How long events wait for company while others are under way to the broker.
 pub(crate) const COALESCE: Duration = Duration::from_millis(20);
 /// Blobs of a file that are under way when it is staged in.

@@ -72,7 +72,8 @@ fn wait(shell: &Shell, signals: &SignalQueue) -> io::Result<Vec<(Source, Ready)>
     for (at, task) in shell.tasks.iter().enumerate() {
         let Task { child, pipes, feed, pmi, .. } = task;
         if !choked {
-            for (number, pipe) in pipes.iter().enumerate().rev() {
+            let awake = pipes.iter().enumerate().filter(|(_, pipe)| pipe.rests(shell.now).is_none());
+            for (number, pipe) in awake.rev() {
                 add(Source::Pipe(at, number), pipe.as_fd(), false);
             }
         }
@@ -118,6 +119,7 @@ fn handle(shell: &mut Shell, signals: &SignalQueue, source: Source, ready: Ready
         Source::Pipe(at, number) => {
             let pipe = &mut shell.tasks[at].pipes[number];
             if let Some(bytes) = pipe.read(buf).map(<[u8]>::to_vec) {
+                pipe.was_read(shell.now, bytes.len());
                 shell.printed(at, number, &bytes);
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use flux_shell::journal::Journal;
+use flux_shell::limits::LINES_APART_MAX;
 use flux_shell::output::{self, Stream};
 use flux_shell::plan::Input;
 use flux_shell::template::render;
@@ -148,7 +149,8 @@ impl Shell {
     /// Tasks that print must wait: neither memory nor the spool has room.
     pub(crate) fn is_choked(&self) -> bool {
         let spooling = self.record.as_ref().is_some_and(|record| record.is_spooling() && !record.is_full());
-        self.journal.is_full() && (self.link.is_up() || !spooling)
+        let full = self.journal.is_full() && (self.link.is_up() || !spooling);
+        full || (self.link.is_up() && self.journal.is_ahead())
     }
 
     /// Says what is known before tasks start, and starts them unless other shells are waited for.
@@ -573,7 +575,8 @@ impl Shell {
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         let absence = self.link.away_since().map(|since| since + self.absent_max).filter(|at| *at > self.now);
         let alarms = self.alarms.iter().map(|(at, _)| *at);
-        alarms.chain(self.link.next_timer(&self.journal)).chain(absence).min()
+        let rests = self.tasks.iter().flat_map(|task| &task.pipes).filter_map(|pipe| pipe.rests(self.now));
+        alarms.chain(self.link.next_timer(&self.journal)).chain(absence).chain(rests).min()
     }
 
     pub(crate) fn ring(&mut self) {
@@ -623,6 +626,9 @@ impl Shell {
             source.cutter.push(bytes, &mut take)
         }
         let (stream, sink, rank) = (source.stream, source.sink, self.tasks[at].rank);
+        if sink == Sink::Kvs && pieces.len() > LINES_APART_MAX {
+            pieces = output::together(&pieces);
+        }
         for piece in pieces {
             match sink {
                 Sink::Kvs => self.tell_output(stream, rank, &piece),

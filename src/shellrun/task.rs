@@ -6,10 +6,13 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Instant;
 
 use flux_shell::limits::{PMI_LINE_MAX, STDIN_BYTES_MAX};
 use flux_shell::output::{Cutter, Stream};
 use flux_sys::process::{Child, Pid};
+
+use crate::limits::{COALESCE, READ_BYTES, SMALL_READS_MAX};
 
 /// A task that was started.
 #[derive(Debug)]
@@ -57,13 +60,39 @@ pub(crate) struct Pipe {
     pub stream: Stream,
     pub sink: Sink,
     pub cutter: Cutter,
+    /// Reads since a time, and until when it is left alone.
+    reads: (u32, Instant),
+    rests_until: Option<Instant>,
     file: File,
 }
 
 impl Pipe {
     pub(crate) fn new(stream: Stream, sink: Sink, by_line: bool, fd: OwnedFd) -> io::Result<Pipe> {
         flux_sys::fd::set_nonblocking(&fd, true)?;
-        Ok(Pipe { stream, sink, cutter: Cutter::new(by_line), file: fd.into() })
+        Ok(Pipe {
+            stream,
+            sink,
+            cutter: Cutter::new(by_line),
+            reads: (0, Instant::now()),
+            rests_until: None,
+            file: fd.into(),
+        })
+    }
+
+    /// Counts a read of so many bytes. Who prints line by line, and very many, is read less often then: there is more at a time.
+    pub(crate) fn was_read(&mut self, now: Instant, bytes: usize) {
+        let (count, since) = &mut self.reads;
+        if now >= *since + COALESCE {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
+        let dribbles = *count > SMALL_READS_MAX && bytes < READ_BYTES / 4 && bytes > 0;
+        self.rests_until = dribbles.then(|| now + COALESCE);
+    }
+
+    /// Until when nothing is read of it.
+    pub(crate) fn rests(&self, now: Instant) -> Option<Instant> {
+        self.rests_until.filter(|until| *until > now)
     }
 
     /// Bytes that are there; `None`: not now. Empty at the end of the stream.

@@ -155,6 +155,8 @@ pub(super) struct Job {
     pub end_told: bool,
     /// The commit that brings the end to disk is under way.
     pub syncing: bool,
+    /// When its shells hear that what they printed is stored: they print no more until then.
+    pub ack_at: Option<Mono>,
     pub namespace_made: bool,
 }
 

@@ -43,7 +43,8 @@ impl Job {
     pub(super) fn next_timer(&self) -> Option<Mono> {
         let killing = self.killing.map(|killing| killing.next);
         let mock = self.mock.as_ref().and_then(|mock| mock.ends);
-        let late = [self.limit, self.barrier_by, self.exit_by.as_ref().map(|(at, ..)| *at), self.shells_by];
+        let late =
+            [self.ack_at, self.limit, self.barrier_by, self.exit_by.as_ref().map(|(at, ..)| *at), self.shells_by];
         killing.into_iter().chain(mock).chain(late.into_iter().flatten()).min()
     }
 }
@@ -92,6 +93,9 @@ impl JobExec {
         let due: Vec<JobId> = self.jobs.values().filter(due).map(|job| job.id).collect();
         for id in due {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
+            if job.ack_at.take_if(|at| *at <= now).is_some() {
+                job.acknowledge_stored(cx);
+            }
             if job.limit.take_if(|at| *at <= now).is_some() {
                 self.raise(cx, id, 0, "timeout", "resource allocation expired", None);
             }

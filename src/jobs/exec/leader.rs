@@ -141,6 +141,7 @@ impl JobExec {
             mock: None,
             end_told: false,
             syncing: false,
+            ack_at: None,
             namespace_made: false,
         })
     }

@@ -1,8 +1,9 @@
 //! The eventlogs of jobs: collected over a turn, and appended for all jobs in one commit (ADR 2).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, TxnOp, planted};
+use flux_service::{Cx, Fault, LogLevel, Mono, Outcome, Plant, TxnOp, planted};
 use flux_types::{Idset, JobId};
 use flux_wire::Message;
 use serde::Deserialize;
@@ -16,12 +17,20 @@ use crate::kvs;
 #[derive(Debug)]
 pub(super) struct Commit {
     jobs: Vec<(JobId, Lines)>,
+    begun: Mono,
     /// Shells' numbers up to which events are in it.
     taken: Vec<(JobId, Vec<u64>)>,
 }
 
+/// Bytes of output in one commit from which on a job is paced.
+const PACED_BYTES_MIN: usize = 64 << 10;
+/// How many times as long as its last output took a job pauses.
+const PAUSE_FACTOR: u32 = 3;
+const PRINTED_PER_SECOND_MAX: f64 = 64e6;
+const PACE_MAX: Duration = Duration::from_secs(1);
+
 /// How long the manager may take to store an end until it is synced without it.
-const SYNC_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+const SYNC_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 struct Ended {
@@ -52,7 +61,7 @@ impl JobExec {
         }
         self.retry_at = None;
         let recoverable = cx.node.statedir.is_some();
-        let mut commit = Commit { jobs: Vec::new(), taken: Vec::new() };
+        let mut commit = Commit { jobs: Vec::new(), begun: cx.now.mono, taken: Vec::new() };
         let (mut ops, mut ends) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.dirty) {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
@@ -166,19 +175,17 @@ impl JobExec {
     /// The store has it: the shells may forget it. Of those that have ended they hear when the disk has it too.
     fn committed(&mut self, cx: &mut Cx<'_>, commit: &Commit) {
         let recoverable = cx.node.statedir.is_some();
-        for (id, taken) in &commit.taken {
+        for ((id, taken), (_, lines)) in commit.taken.iter().zip(&commit.jobs) {
             let Some(job) = self.jobs.get_mut(id) else { continue };
             let syncing = job.phase == Phase::Syncing;
             for (part, taken) in job.parts.iter_mut().zip(taken) {
                 part.stored = *taken;
             }
-            let acked = |part: &Part| match part.last {
-                Some(last) if recoverable => part.stored.min(last - 1),
-                _ => part.stored,
-            };
-            if !(recoverable && syncing) {
-                let acked: Vec<u64> = job.parts.iter().map(acked).collect();
-                job.acknowledge(cx, &acked);
+            if !syncing && job.ack_at.is_none() {
+                job.ack_at = pace(lines.output.len(), commit.begun, cx.now.mono);
+            }
+            if !(recoverable && syncing) && (syncing || job.ack_at.is_none()) {
+                job.acknowledge_stored(cx);
             }
             if syncing && !recoverable {
                 self.settled(cx, *id);
@@ -187,7 +194,30 @@ impl JobExec {
     }
 }
 
+/// When a job that has printed so much hears of it; `None`: at once.
+///
+/// Its shells have a window of so many bytes that are not acknowledged, so this decides how fast it prints. The longer the store took
+/// with what was printed and with all else in that time, the longer the others have their turn.
+fn pace(printed: usize, begun: Mono, now: Mono) -> Option<Mono> {
+    if printed < PACED_BYTES_MIN {
+        return None;
+    }
+    let least = Duration::from_secs_f64(printed as f64 / PRINTED_PER_SECOND_MAX);
+    Some(now.after((now.since(begun) * PAUSE_FACTOR).clamp(least, PACE_MAX)))
+}
+
 impl Job {
+    /// Acknowledges what is in the store; the last event of a shell when the disk has it, elsewhere.
+    pub(super) fn acknowledge_stored(&mut self, cx: &mut Cx<'_>) {
+        let recoverable = cx.node.statedir.is_some();
+        let acked = |part: &Part| match part.last {
+            Some(last) if recoverable => part.stored.min(last - 1),
+            _ => part.stored,
+        };
+        let acked: Vec<u64> = self.parts.iter().map(acked).collect();
+        self.acknowledge(cx, &acked);
+    }
+
     /// Tells each shell that events up to its number are stored, unless it knows.
     fn acknowledge(&mut self, cx: &mut Cx<'_>, acked: &[u64]) {
         let mut acks: BTreeMap<u64, Idset> = BTreeMap::new();

@@ -378,6 +378,29 @@ fn events_that_come_twice_count_once() {
 }
 
 #[test]
+fn who_prints_much_is_acknowledged_later_and_who_prints_little_at_once() {
+    let mut world = World::new(true);
+    world.start(false, Value::Null, 0.0);
+    world.hello();
+    world.tell(1, &[output("a")]);
+    let acked = |seq: u64| json!({"type": "acked", "seq": seq});
+    assert_eq!(world.shell.last(), Some(&acked(1)));
+    let much = |name: &str| {
+        let context = json!({"data": "x".repeat(1_000_000)});
+        json!({"type": "output", "entry": format!("{{\"timestamp\":1.0,\"name\":\"{name}\",\"context\":{context}}}\n")})
+    };
+    world.tell(2, &[much("b")]);
+    world.tell(3, &[output("c")]);
+    assert_eq!((world.names("output").len(), world.shell.last()), (3, Some(&acked(1))), "stored, and not said");
+    let pause = world.ring();
+    assert!(pause >= Duration::from_millis(15) && pause < Duration::from_secs(1), "{pause:?}");
+    assert_eq!(world.shell.last(), Some(&acked(3)));
+    world.tell(4, &[much("d"), finish(0)]);
+    world.settle_down();
+    assert_eq!((world.said().last(), world.shell.contains(&acked(5))), (Some(&"release"), true));
+}
+
+#[test]
 fn a_restarted_leader_goes_on_where_the_store_is() {
     let mut world = World::new(true);
     world.start(false, Value::Null, 0.0);
