@@ -4,9 +4,9 @@ use crate::cert::Cert;
 use crate::config::{open_trusted, read_small};
 use crate::json::Json;
 use crate::kv::{Kind, Kv};
-use crate::limits::{FILE_LEN_MAX, GETENT_LEN_MAX, INPUT_LEN_MAX};
+use crate::limits::{FILE_LEN_MAX, INPUT_LEN_MAX};
 use crate::munge;
-use crate::users::{SWITCH, sources_of};
+use crate::privileged;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -159,54 +159,15 @@ pub(crate) fn ask_munged(socket: &str, credential: &str, mut out: impl Write) ->
 
 const GETENT: &str = "/usr/bin/getent";
 
-/// In a child that is nobody: what `getent` prints of a key, or would print if it were asked.
-pub(crate) fn look_up(database: &str, key: &str, mut out: impl Write) -> u8 {
-    let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)); // With `getent`, if we are killed.
-    let read = |path: &str| std::fs::File::open(path).ok().and_then(|file| read_small(file.into()).ok());
-    let groups = (database == "initgroups").then(|| local_groups(key, read, |path| Path::new(path).exists()));
-    let answer = groups.flatten().map_or_else(|| run_getent(&[database, "--", key]), Ok);
-    u8::from(!answer.is_ok_and(|text| out.write_all(text.as_bytes()).is_ok()))
+/// In a child that is nobody: is `getent` from here on, which prints what there is of a key.
+pub(crate) fn look_up(database: &str, key: &str, out: std::fs::File) -> u8 {
+    let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)); // With what it starts, if we are killed.
+    let placed = open_trusted(Path::new(GETENT)).and_then(|_| {
+        let nothing = nix::unistd::pipe().map(|(end, _)| privileged::place(end, 0));
+        nothing.flatten().and_then(|()| privileged::place(out.into(), 1)).map_err(|error| error.to_string())
+    });
+    let words = [GETENT, database, "--", key].map(String::from);
+    let error = placed.map_or_else(|why| why, |()| privileged::execute(None, GETENT, &words, &[], true).to_string());
+    let _ = writeln!(std::io::stderr(), "flux-imp: {GETENT}: {error}");
+    127
 }
-
-/// What it prints, or a little more than may be.
-fn run_getent(words: &[&str]) -> Result<String, String> {
-    open_trusted(Path::new(GETENT))?;
-    let mut command = Command::new(GETENT);
-    command.args(words).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
-    let mut text = String::new();
-    let out = child.stdout.take().ok_or("no output")?;
-    out.take(GETENT_LEN_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    let ended = text.len() as u64 > GETENT_LEN_MAX || child.wait().is_ok_and(|status| status.success());
-    if ended { Ok(text) } else { Err("not found".into()) }
-}
-
-/// Where systemd's user database gets its entries (systemd.io/USER_GROUP_API): from services with sockets here, of which that of
-/// the first process has no groups of ours to tell, and from files.
-const SYSTEMD_USERS: &[&str] = &[
-    "/run/systemd/userdb/io.systemd.Multiplexer",
-    "/run/systemd/userdb/io.systemd.Home",
-    "/etc/userdb",
-    "/run/userdb",
-    "/run/host/userdb",
-    "/usr/lib/userdb",
-];
-
-/// What `getent initgroups` would print, if the local file is the only source: the name service collects groups from all there are.
-/// One of them, `systemd`, has none but where it is given some. `None`: ask the name service.
-fn local_groups(name: &str, read: impl Fn(&str) -> Option<String>, exists: impl Fn(&str) -> bool) -> Option<String> {
-    let switch = read(SWITCH)?;
-    let mut sources = sources_of(&switch, "group")?;
-    sources.retain(|source| *source != "systemd" || SYSTEMD_USERS.iter().any(|path| exists(path)));
-    let only = sources == ["files"] && sources_of(&switch, "initgroups").is_none();
-    let table = only.then(|| read("/etc/group")).flatten()?;
-    let fields = table.lines().map(|line| line.split(':').skip(2));
-    let lists = fields.filter_map(|mut fields| fields.next().zip(fields.next()));
-    let own = lists.filter(|(_, members)| members.split(',').any(|member| member == name));
-    let words: Vec<&str> = [name].into_iter().chain(own.map(|(id, _)| id)).collect();
-    Some(words.join(" ") + "\n")
-}
-
-#[cfg(test)]
-#[path = "reader_tests.rs"]
-mod tests;

@@ -54,22 +54,3 @@ fn groups_are_read_with_the_users_own() {
         assert_eq!(parse(&format!("{GOOD}{answer}"), 1000), want, "{answer:?}");
     }
 }
-
-const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nalice:x:4002:4002::/home/alice:/bin/sh\n";
-
-#[test]
-fn the_local_file_is_read_where_no_other_source_of_users_comes_before_it() {
-    let alice = Some("alice:x:4002:4002::/home/alice:/bin/sh\n");
-    let rows = [
-        ("passwd: files\n", "4002", alice),
-        ("# passwd: sss\n passwd:\tfiles sss # local\n", "4002", alice),
-        ("passwd: sss files\n", "4002", None),
-        ("passwd: files\n", "4003", None),
-        ("passwd:\n", "4002", None),
-        ("", "4002", None),
-    ];
-    for (switch, id, want) in rows {
-        let read = |path: &str| Some(if path == SWITCH { switch } else { PASSWD }.to_string());
-        assert_eq!(local_user(id, read).as_deref(), want, "{switch:?} {id}");
-    }
-}

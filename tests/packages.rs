@@ -50,6 +50,37 @@ of alice
 flux:/var/lib/flux:/usr/sbin/nologin
 ";
 
+/// The same under systemd: what it says of the unit, is told by the broker, and does.
+const UNIT_SCRIPT: &str = r#"
+rm -rf /etc/flux; dpkg --force-depends -i /mnt/flux_*.deb >/tmp/log 2>&1 || cat /tmp/log
+systemd-analyze verify flux.service; echo verified $?
+flux keygen --ca >/dev/null; useradd -m alice; systemctl daemon-reload; systemctl start flux; echo started $?
+told() { for key in Type ActiveState NRestarts StatusText; do systemctl show -p $key --value flux; done | xargs echo; }; told
+as alice flux keygen --sign --certify /usr/libexec/flux/flux-imp >/dev/null
+as alice flux run grep ^0:: /proc/self/cgroup | sed 's/imp-shell-f[^-]*/imp-shell-ID/'; as flux flux run grep ^0:: /proc/self/cgroup
+id=$(as alice flux submit sh -c 'sleep 2; echo lived'); as alice flux job wait-event -t 10 $id start >/dev/null
+systemctl restart flux; echo restarted $?; told; as alice flux job attach $id 2>/dev/null
+kill -9 $(systemctl show -p MainPID --value flux); until [ "$(told)" = "notify active 1 Running as leader of 1 node Flux instance" ]; do sleep 0.2; done
+as alice flux jobs -ano '{name} {status}'; systemctl reload flux; echo reloaded $?
+systemctl stop flux; echo stopped $? $(systemctl show -p Result --value flux); pgrep -c flux
+"#;
+
+const UNIT_PRINTS: &str = "\
+verified 0
+started 0
+notify active 0 Running as leader of 1 node Flux instance
+0::/system.slice/flux.service/flux-jobs/imp-shell-ID-0
+0::/system.slice/flux.service/flux-jobs
+restarted 0
+notify active 0 Running as leader of 1 node Flux instance
+lived
+sh COMPLETED
+grep COMPLETED
+reloaded 0
+stopped 0 success
+0
+";
+
 /// Puts a line into the list of skipped tests.
 fn skipped(why: &str) {
     if let Some(log) = std::env::var_os("FLUX_TEST_SKIP_LOG") {
@@ -83,13 +114,15 @@ fn installed_as_they_are_they_serve_a_user() {
     assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
     let debs = String::from_utf8_lossy(&packed.stdout);
     let debs: Vec<&str> = debs.lines().filter(|line| line.starts_with('/')).collect();
-    let machine = site.path().join("machine");
-    fs::create_dir(&machine).expect("a directory");
-    let script = format!(". {root}/tests/packages/site.sh; inside '{}'", SCRIPT.replace('\'', r"'\''"));
-    let mut command = Command::new("timeout");
-    command.args(["-s", "KILL", "120", "unshare"]).args(namespaces).args(["bash", "-c", &script]);
-    command.env("ROOT", &machine).env("DEBS", debs.join(" ")).stdin(Stdio::null());
-    let done = command.output().expect("timeout(1) is there");
-    let (out, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert_eq!(out, PRINTS, "{errors}");
+    for (machine, script, prints) in [("site", SCRIPT, PRINTS), ("boot", UNIT_SCRIPT, UNIT_PRINTS)] {
+        let directory = site.path().join(machine);
+        fs::create_dir(&directory).expect("a directory");
+        let script = format!(". {root}/tests/packages/{machine}.sh; inside '{}'", script.replace('\'', r"'\''"));
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", "120", "unshare"]).args(namespaces).args(["bash", "-c", &script]);
+        command.env("ROOT", &directory).env("DEBS", debs.join(" ")).stdin(Stdio::null());
+        let done = command.output().expect("timeout(1) is there");
+        let (out, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert_eq!(out, prints, "{machine}: {errors}");
+    }
 }

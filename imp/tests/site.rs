@@ -83,6 +83,7 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
     let mut all: BTreeMap<String, Vec<u8>> = [
         ("good", input(&made)),
         ("slow", input(&good.made("{\"slow\":1}"))),
+        ("long", input(&good.made("{\"long\":1}"))),
         ("stdin", input(&good.made("{\"stdin\":1}"))),
         ("trap", input(&good.made("{\"trap\":1}"))),
         ("devices", input(&good.made("{\"devices\":1}"))),
@@ -203,6 +204,7 @@ echo cpu $(ulimit -t); echo umask $(umask) in $(pwd); echo open $(ls /proc/$$/fd
 job=$(cat /proc/self/fd/3)
 case $job in
 *slow*) sleep 0.6 </dev/null;;
+*long*) until [ -e /etc/go ]; do sleep 0.6 </dev/null; done;;
 *stdin*) echo "input $(cat)";;
 *trap*) trap 'echo got TERM; exit 3' TERM; sleep 5 >/dev/null 2>&1 & echo ready; wait;;
 *devices*) for d in null zero random; do (: </dev/$d) 2>&1 && echo "reads $d"; (: >/dev/$d) 2>&1 && echo "writes $d"; done;;

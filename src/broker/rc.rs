@@ -72,7 +72,7 @@ impl Node {
                 let part = if is_root { "leader" } else { "member" };
                 format!("STATUS=Running as {part} of {} node Flux instance", self.info.size)
             }
-            RunLevel::Shutdown => "STATUS=Waiting for overlay peers to shutdown".to_owned(),
+            RunLevel::Shutdown => "STOPPING=1\nSTATUS=Waiting for overlay peers to shutdown".to_owned(),
             RunLevel::Exit => "STATUS=Exiting".to_owned(),
             _ => String::new(),
         };

@@ -63,6 +63,8 @@ pub const WAITERS_MAX: usize = 1 << 20;
 pub const PURGE_BATCH_MAX: usize = 100;
 /// `sched.alloc` requests made in one turn, so that a long queue does not hold up everything else.
 pub const ALLOC_PER_TURN_MAX: usize = 4096;
+/// Groups of guests' jobs that are over, with something left in them; of more, the first one's time is over at once.
+pub const LEAVINGS_MAX: usize = 1 << 14;
 /// Keys of one `job-info.lookup`.
 pub const LOOKUP_KEYS_MAX: usize = 64;
 /// Streams that watch job data.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Groups of processes that have ended, which could not be removed yet.
+pub const GROUPS_LEFT_MAX: usize = 1024;
 /// Small blocks that the event loop keeps for its next allocations.
 pub const SPARE_MEMORY_BYTES: usize = 4 << 20;
 /// Clients connected at once. Guests together have half of these, so that the owner always gets in.

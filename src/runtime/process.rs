@@ -102,6 +102,7 @@ impl Processes {
             }
             ProcessOp::Write { of, stream, bytes, eof } => self.write((owner, of), &stream, &bytes, eof),
             ProcessOp::Kill { of, signum, group } => self.kill((owner, of), signum, group),
+            ProcessOp::KillGroup { name } => self.launcher.kill_group(&name),
             ProcessOp::Credit { of, stream, bytes } => {
                 let Some((token, pipe)) = self.pipe((owner, of), &stream) else { return };
                 pipe.add_credit(bytes);
@@ -314,8 +315,8 @@ impl Processes {
                 inbox.push_back(output(key, stream, &[], true));
             }
         }
-        if let Some(cgroup) = &process.cgroup {
-            let _ = cgroup.remove(); // What is left in it keeps it; the next broker tries again.
+        if let Some(cgroup) = process.cgroup {
+            self.launcher.remove_group(cgroup);
         }
         let status = process.exited.expect("only processes that have ended are drained");
         inbox.push_back(report(key, ProcessEvent::Exited { status }));

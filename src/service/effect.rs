@@ -106,6 +106,10 @@ pub enum ProcessOp {
     Write { of: Tag, stream: StdStream, bytes: Arc<[u8]>, eof: bool },
     /// A signal to process `of`, or to its process group. No completion; a process that is gone is no error.
     Kill { of: Tag, signum: i32, group: bool },
+    /// Kills what is left in the group of this name, which a start made ([`SpawnSpec::own_cgroup`]): by SIGUSR1 to those in it that
+    /// we may signal, as the IMP takes that for all of them (RFC 15), else by the kernel. No completion; a group that is gone is
+    /// no error.
+    KillGroup { name: String },
     /// `bytes` more may be read from this stream of process `of`. Nothing is held back until the first credit for it.
     Credit { of: Tag, stream: StdStream, bytes: u64 },
 }

@@ -326,7 +326,7 @@ impl World {
                 self.spawn_other(at, owner, tag, &spec);
             }
             ProcessOp::Kill { of, signum, .. } => self.kill_shell_process(at, (life, owner, of), signum),
-            ProcessOp::Write { .. } | ProcessOp::Credit { .. } => {}
+            ProcessOp::Write { .. } | ProcessOp::Credit { .. } | ProcessOp::KillGroup { .. } => {}
         }
     }
 

@@ -3,11 +3,11 @@
 //! Everything degrades: on a machine without a writable cgroup2 tree these functions fail with a clear error and the caller
 //! falls back to process groups.
 
-use crate::limits::CONTROL_FILE_BYTES_MAX;
-use crate::process::Pid;
+use crate::limits::{CONTROL_FILE_BYTES_MAX, SIGNALLED_AT_ONCE_MAX};
+use crate::process::{Pid, pidfd_open, pidfd_signal};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// A group: a directory of the cgroup2 file system.
@@ -96,6 +96,19 @@ impl Cgroup {
     /// ENOENT on kernels before 5.14, EACCES.
     pub fn kill(&self) -> io::Result<()> {
         self.write("cgroup.kill", "1")
+    }
+
+    /// Signals each process in this group that we may signal, and no other; answers how many.
+    ///
+    /// # Errors
+    /// ENOENT when the group is gone.
+    pub fn signal(&self, signum: i32) -> io::Result<usize> {
+        let held = self.pids()?.into_iter().filter_map(|pid| Some((pid, pidfd_open(pid).ok()?)));
+        let held: Vec<_> = held.take(SIGNALLED_AT_ONCE_MAX).collect();
+        // Who has ended meanwhile has left; its number may be a stranger's, but then that is not here.
+        let here = self.pids()?;
+        let signalled = held.iter().filter(|(pid, fd)| here.contains(pid) && pidfd_signal(fd.as_fd(), signum).is_ok());
+        Ok(signalled.count())
     }
 
     /// Stops everything here and below, or lets it go on.

@@ -24,6 +24,8 @@ pub const USER_CACHE_TTL_MS: u64 = 60_000;
 pub const GROUPS_MAX: usize = 65_536;
 /// Bytes of a cgroup or proc control file that are read.
 pub const CONTROL_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Processes of a cgroup that are signalled one by one.
+pub const SIGNALLED_AT_ONCE_MAX: usize = 512;
 /// File descriptors that travel with one message.
 pub const PASSED_FDS_MAX: usize = 16;
 /// Bytes of `/etc/hosts` that are read; a larger one is left to getent.

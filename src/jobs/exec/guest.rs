@@ -1,6 +1,6 @@
 //! Jobs of others than the instance's owner: their shells are started by the IMP (RFC 15), which reads the user's signed request.
 
-use flux_service::{Completion, Cx, Fault, FileOp, SpawnSpec};
+use flux_service::{Completion, Cx, Fault, FileOp, Mono, ProcessOp, SpawnSpec};
 use flux_types::{JobId, JobIdForm};
 use flux_wire::{Errno, Message};
 use serde_json::json;
@@ -9,7 +9,7 @@ use super::node::Launch;
 use super::recover::Step;
 use super::{JobExec, Pending};
 use crate::kvs;
-use crate::limits::SHELL_SAID_LEN_MAX;
+use crate::limits::{LEAVINGS_MAX, SHELL_SAID_LEN_MAX};
 
 /// How long a guest's shell waits for a lost broker once its tasks are done, in milliseconds: it may write nothing where a
 /// restarted broker would look.
@@ -78,9 +78,27 @@ impl JobExec {
             detached: true,
             job_cgroup: true,
             // The IMP knows by the name that all in it is the job's (RFC 15).
-            own_cgroup: Some(format!("imp-shell-{}-{}", id.encode(JobIdForm::F58Plain), cx.node.rank.0)),
+            own_cgroup: Some(group_name(cx, id)),
             ..SpawnSpec::default()
         })
+    }
+
+    /// A guest's job is over, and its resources are free: what has left its tasks' process groups must not go on with them. The
+    /// shell has a while for its own end.
+    pub(super) fn time_leavings(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        if self.leavings.len() >= LEAVINGS_MAX
+            && let Some((_, name)) = self.leavings.pop_front()
+        {
+            cx.process(ProcessOp::KillGroup { name });
+        }
+        self.leavings.push_back((cx.now.mono.after(self.config.kill_timeout), group_name(cx, id)));
+    }
+
+    /// Kills what is left of the jobs whose time `is_due`.
+    pub(super) fn kill_leavings(&mut self, cx: &mut Cx<'_>, is_due: impl Fn(Mono) -> bool) {
+        while let Some((_, name)) = self.leavings.pop_front_if(|(at, _)| is_due(*at)) {
+            cx.process(ProcessOp::KillGroup { name });
+        }
     }
 
     /// The IMP ended before the shell's last event came: it may have said why. `status` is its own, where this broker was its
@@ -102,6 +120,11 @@ impl JobExec {
         }
         self.read_remains(cx, id, status.or(record.map(wait_status)));
     }
+}
+
+/// The group of a guest's job on this node.
+fn group_name(cx: &Cx<'_>, id: JobId) -> String {
+    format!("imp-shell-{}-{}", id.encode(JobIdForm::F58Plain), cx.node.rank.0)
 }
 
 /// The status that waitpid(2) would have had for an exit code: 128 and the signal are that signal.

@@ -19,7 +19,7 @@ mod record;
 mod recover;
 mod relay;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Service, SpawnSpec, Tag};
@@ -89,6 +89,8 @@ pub struct JobExec {
     /// This node's.
     shells: BTreeMap<JobId, Shell>,
     processes: BTreeMap<Tag, JobId>,
+    /// Groups of guests' jobs that are over, and when what is left in them is killed.
+    leavings: VecDeque<(Mono, String)>,
     /// Launches for brokers below, passed on.
     relays: BTreeMap<relay::RelayKey, Relay>,
     relays_made: u64,
@@ -169,8 +171,9 @@ impl Service for JobExec {
         Ok(())
     }
 
-    fn stop(&mut self, _cx: &mut Cx<'_>) {
+    fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopping = true;
+        self.kill_leavings(cx, |_| true);
     }
 
     /// Rank 0 must be ready for its manager to say which jobs go on; the others get no work while old shells may be unwanted.
@@ -215,7 +218,8 @@ impl Service for JobExec {
         let jobs = self.jobs.values().filter_map(Job::next_timer);
         let shells = self.shells.values().filter_map(|shell| shell.hello_by);
         let own = [self.retry_at, self.manager_at, self.syncs_at, self.absent_at, self.claims_at, self.next_flush()];
-        jobs.chain(shells).chain(own.into_iter().flatten()).min()
+        let own = own.into_iter().chain([self.leavings.front().map(|(at, _)| *at)]);
+        jobs.chain(shells).chain(own.flatten()).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
@@ -227,6 +231,7 @@ impl Service for JobExec {
             self.sync_ends(cx);
         }
         self.ring_jobs(cx);
+        self.kill_leavings(cx, |at| at <= now);
         self.ring_absent(cx);
         if self.claims_at.is_some_and(|at| at <= now) {
             self.claim_shells(cx);

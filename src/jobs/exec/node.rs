@@ -354,6 +354,9 @@ impl JobExec {
     pub(super) fn forget_shell(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.recovery.unstarted.remove(&id);
         let Some(shell) = self.shells.remove(&id) else { return };
+        if shell.guest {
+            self.time_leavings(cx, id);
+        }
         for stream in [&shell.hello, &shell.leader].into_iter().flatten() {
             cx.end_stream(stream);
         }

@@ -39,6 +39,7 @@ struct World {
     spawned: Vec<Tag>,
     specs: Vec<SpawnSpec>,
     killed: Vec<i32>,
+    groups_killed: Vec<String>,
     synced: Vec<bool>,
     drained: Vec<Value>,
     commits_fail: bool,
@@ -70,6 +71,7 @@ impl World {
             spawned: Vec::new(),
             specs: Vec::new(),
             killed: Vec::new(),
+            groups_killed: Vec::new(),
             synced: Vec::new(),
             drained: Vec::new(),
             commits_fail: false,
@@ -134,6 +136,7 @@ impl World {
                     self.complete(tag, Completion::Process(event));
                 }
                 ProcessOp::Kill { signum, .. } => self.killed.push(signum),
+                ProcessOp::KillGroup { name } => self.groups_killed.push(name),
                 other => panic!("{other:?}"),
             },
             Effect::Log { .. } => {}

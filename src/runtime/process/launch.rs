@@ -14,6 +14,7 @@ use flux_sys::spawn::{Session, Spawn};
 use flux_wire::Errno;
 
 use super::pipe::End;
+use crate::limits::GROUPS_LEFT_MAX;
 
 const OPEN_FILES: &str = "nofile";
 
@@ -33,12 +34,14 @@ pub(super) struct Launcher {
     open_files: Option<(u64, u64)>,
     /// The group that outlives the broker's, and its `cgroup.procs`; looked for when the first shell starts.
     job_cgroup: Option<Option<(Cgroup, OwnedFd)>>,
+    /// Made for processes that have ended, and not empty then: tried again when the next one has.
+    groups_left: Vec<Cgroup>,
 }
 
 impl Launcher {
     pub(super) fn new() -> Launcher {
         let open_files = rlimit::by_name(OPEN_FILES).and_then(|resource| rlimit::get(resource).ok());
-        Launcher { open_files, job_cgroup: None }
+        Launcher { open_files, job_cgroup: None, groups_left: Vec::new() }
     }
 
     pub(super) fn launch(&mut self, spec: &SpawnSpec) -> Result<Launched, Errno> {
@@ -67,6 +70,25 @@ impl Launcher {
         let started = spawn.start().map_err(|error| Errno(error.errno()));
         let child = started.inspect_err(|_| drop(own.as_ref().map(Cgroup::remove)))?;
         Ok(Launched { child, leader: session != Session::Inherit, ends: plan.ours, cgroup: own })
+    }
+
+    /// Kills what is left in the group of that name: whoever takes SIGUSR1 of us, the IMP, has ended all the others when it ends.
+    pub(super) fn kill_group(&mut self, name: &str) {
+        let Some((jobs, _)) = self.job_cgroup.get_or_insert_with(find_job_cgroup) else { return };
+        let group = Cgroup::at(jobs.path().join(name));
+        // It is gone, unless something is left in it.
+        if group.signal(flux_sys::signal::Name::SIGUSR1 as i32).is_ok_and(|signalled| signalled == 0) {
+            let _ = group.kill(); // An old kernel cannot.
+            self.remove_group(group);
+        }
+    }
+
+    /// Removes a group that was made for one process, and those that could not be removed before.
+    pub(super) fn remove_group(&mut self, group: Cgroup) {
+        self.groups_left.push(group);
+        let is_busy = |group: &Cgroup| group.remove().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy);
+        self.groups_left.retain(is_busy);
+        self.groups_left.truncate(GROUPS_LEFT_MAX); // The next broker tries again.
     }
 
     /// Where the process goes, and what was made for it. What cannot be made or opened leaves the shell in a group further up: it

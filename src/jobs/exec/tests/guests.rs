@@ -84,6 +84,24 @@ fn sigkill_reaches_a_guest_as_the_signal_that_the_imp_knows() {
 }
 
 #[test]
+fn what_is_left_of_a_guests_job_is_killed_a_while_after_it_is_over() {
+    let group = || vec!["imp-shell-fNH-0".to_owned()];
+    for (userid, stops, want) in [(GUEST, false, group()), (GUEST, true, group()), (OWNER, false, vec![])] {
+        let mut world = world(true);
+        world.start_for(userid, false, Value::Null, 0.0);
+        world.hello();
+        world.request("job-exec.order", Flags::NORESPONSE, json!({"id": ID, "done": true}));
+        assert!(world.groups_killed.is_empty(), "the shell has time to end");
+        if stops {
+            world.with(AnyService::stop);
+        } else {
+            world.settle_down();
+        }
+        assert_eq!(world.groups_killed, want, "{userid} {stops}");
+    }
+}
+
+#[test]
 fn a_request_that_cannot_be_read_starts_nothing() {
     let mut world = world(false);
     world.logs.remove("J");
