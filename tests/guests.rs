@@ -113,13 +113,28 @@ fn flux_security_verifies_what_we_sign_and_signs_for_us() {
     cases("security", IMP, ["", ""]);
 }
 
-#[test]
-fn each_job_of_a_guest_has_a_cgroup_of_its_own() {
+/// Whether there is a cgroup2 tree that is ours; else a line in the list of skipped tests.
+fn has_cgroups(name: &str) -> bool {
     let script =
         "mount -t cgroup2 none /sys/fs/cgroup && mkdir /sys/fs/cgroup/flux-try && rmdir /sys/fs/cgroup/flux-try";
     let tried = Command::new("unshare").args(["-m", "sh", "-c", script]).stderr(Stdio::null()).status();
-    if !tried.is_ok_and(|status| status.success()) {
-        return skipped("each_job_of_a_guest_has_a_cgroup_of_its_own", "no cgroup2 tree that is ours");
+    let able = tried.is_ok_and(|status| status.success());
+    if !able {
+        skipped(name, "no cgroup2 tree that is ours");
     }
-    cases("cgroups", &format!("{IMP}\nkill-timeout = \"0.1s\""), ["", ""]);
+    able
+}
+
+#[test]
+fn each_job_of_a_guest_has_a_cgroup_of_its_own() {
+    if has_cgroups("each_job_of_a_guest_has_a_cgroup_of_its_own") {
+        cases("cgroups", &format!("{IMP}\nkill-timeout = \"0.1s\""), ["", ""]);
+    }
+}
+
+#[test]
+fn jobs_of_guests_open_the_devices_that_are_left_to_them() {
+    if has_cgroups("jobs_of_guests_open_the_devices_that_are_left_to_them") {
+        cases("devices", &format!("{IMP}\nsdexec-constrain-resources = true"), ["", ""]);
+    }
 }

@@ -108,7 +108,7 @@ fn make(name: &str, found: &Inventory, size: u32) -> Option<Factory> {
         "job-ingest" => Box::new(JobIngest::default()),
         "job-list" => Box::new(JobList::default()),
         "job-info" => Box::new(JobInfo::default()),
-        "job-exec" => Box::new(JobExec::default()),
+        "job-exec" => Box::new(JobExec::with_gpus(found.gpu_devices.clone())),
         "sched-simple" => Box::new(SchedSimple::new(FitMode::Worst)),
         _ => return None,
     })

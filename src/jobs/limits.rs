@@ -65,6 +65,8 @@ pub const PURGE_BATCH_MAX: usize = 100;
 pub const ALLOC_PER_TURN_MAX: usize = 4096;
 /// Groups of guests' jobs that are over, with something left in them; of more, the first one's time is over at once.
 pub const LEAVINGS_MAX: usize = 1 << 14;
+/// Devices that a site leaves jobs of guests; the IMP takes 128 with those of GPUs.
+pub const DEVICES_MAX: usize = 64;
 /// Keys of one `job-info.lookup`.
 pub const LOOKUP_KEYS_MAX: usize = 64;
 /// Streams that watch job data.

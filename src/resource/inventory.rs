@@ -34,11 +34,13 @@ pub struct Inventory {
     pub method: Method,
     /// What the enclosing job was given, if this instance is a job.
     pub given: Option<ResourceSet>,
+    /// Device files of this node's GPUs, by the GPUs' ids.
+    pub gpu_devices: Vec<Vec<String>>,
 }
 
 impl Inventory {
     pub fn new(set: ResourceSet, method: Method) -> Inventory {
-        Inventory { set, method, given: None }
+        Inventory { set, method, given: None, gpu_devices: Vec::new() }
     }
 }
 

@@ -280,7 +280,8 @@ fn found_here(hostname: &str, rank: u32, restricted: bool) -> Result<Inventory, 
     let mut set = ResourceSet::new();
     set.insert(rank, resource_set::Node::new(hostname, cores, gpus))
         .map_err(|error| BootError::Start(error.to_string()))?;
-    Ok(Inventory::new(set, Method::DynamicDiscovery))
+    let gpu_devices = found.gpus.iter().map(flux_topo::Gpu::devices).collect();
+    Ok(Inventory { gpu_devices, ..Inventory::new(set, Method::DynamicDiscovery) })
 }
 
 /// Attributes that only the process knows.

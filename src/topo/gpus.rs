@@ -94,6 +94,28 @@ fn intel(root: &Path) -> Vec<Gpu> {
     gpus
 }
 
+/// What NVIDIA's driver has for all GPUs together.
+const NVIDIA_SHARED: [&str; 4] = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"];
+
+/// The device files of a GPU: its own, and those that its driver has for all of them.
+pub(crate) fn devices(root: &Path, gpu: &Gpu) -> Vec<String> {
+    let mut all: Vec<String> = match gpu.vendor {
+        Vendor::Nvidia => {
+            let text = text(&root.join("proc/driver/nvidia/gpus").join(&gpu.pci).join("information"));
+            let minor = text.as_deref().unwrap_or_default().lines().find_map(|line| line.strip_prefix("Device Minor:"));
+            let own = minor.map(|minor| format!("/dev/nvidia{}", minor.trim()));
+            own.into_iter().chain(NVIDIA_SHARED.map(str::to_owned)).collect()
+        }
+        Vendor::Amd => vec!["/dev/kfd".to_owned()],
+        Vendor::Intel | Vendor::Other => Vec::new(),
+    };
+    let nodes = names(&root.join("sys/bus/pci/devices").join(&gpu.pci).join("drm"));
+    let nodes = nodes.iter().filter(|name| name.starts_with("card") || name.starts_with("renderD"));
+    all.extend(nodes.map(|name| format!("/dev/dri/{name}")));
+    all.retain(|path| root.join(path.trim_start_matches('/')).exists());
+    all
+}
+
 /// NUMA nodes that are the memory of GPUs (POWER9, Grace): not for the programs of the host.
 pub(crate) fn memory_nodes(root: &Path) -> Vec<u32> {
     let dir = root.join("proc/driver/nvidia/gpus");

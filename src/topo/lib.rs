@@ -159,6 +159,18 @@ pub fn scan_at(root: &Path, allowed: &Allowed) -> Result<Inventory, TopoError> {
     Ok(Inventory { cores, gpus: gpus::scan(root), numa })
 }
 
+impl Gpu {
+    /// The device files that a program needs to use this GPU, as far as they are there. Some are for all GPUs of its vendor.
+    pub fn devices(&self) -> Vec<String> {
+        self.devices_at(Path::new("/"))
+    }
+
+    /// As [`Gpu::devices`], of a machine as [`scan_at`] has it.
+    pub fn devices_at(&self, root: &Path) -> Vec<String> {
+        gpus::devices(root, self)
+    }
+}
+
 impl Inventory {
     /// The processors of some cores, for binding a job to them. `None` if one of the ids is not here.
     pub fn cpus_of(&self, core_ids: impl IntoIterator<Item = u32>) -> Option<CpuSet> {

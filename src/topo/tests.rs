@@ -49,6 +49,35 @@ fn cpus_by_core(inventory: &Inventory) -> Vec<Vec<u32>> {
 }
 
 #[test]
+fn a_gpu_has_device_files_of_its_own_and_some_that_all_have() {
+    let rows = [
+        (
+            "nvidia-a100",
+            vec!["dev/nvidia0", "dev/nvidia1", "dev/nvidiactl", "dev/nvidia-uvm"],
+            vec!["nvidia1", "nvidiactl", "nvidia-uvm"],
+        ),
+        ("amd-mi210", vec!["dev/kfd", "dev/dri/renderD129"], vec!["kfd", "dri/renderD129"]),
+    ];
+    for (name, files, want) in rows {
+        let machine = Machine::new(name);
+        let gpus = machine.scan(&Allowed::All).gpus;
+        let gpu = gpus.get(1).unwrap_or(&gpus[0]);
+        let node = |file: &str| file.strip_prefix("dev/dri/").map(str::to_owned);
+        let links = files
+            .iter()
+            .filter_map(|file| node(file))
+            .map(|node| format!("sys/bus/pci/devices/{}/drm/{node}/dev", gpu.pci));
+        for file in files.iter().map(|file| (*file).to_owned()).chain(links) {
+            let path = machine.root.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let want: Vec<String> = want.iter().map(|file| format!("/dev/{file}")).collect();
+        assert_eq!(gpu.devices_at(&machine.root), want, "{name}");
+    }
+}
+
+#[test]
 fn nvidia_gpus_come_in_pci_order_without_hidden_ones() {
     let inventory = Machine::new("nvidia-a100").scan(&Allowed::All);
     let shown: Vec<_> = inventory.gpus.iter().map(|gpu| (gpu.id, gpu.vendor, gpu.pci.as_str(), gpu.numa)).collect();

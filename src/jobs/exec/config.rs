@@ -7,6 +7,8 @@ use flux_types::parse_fsd;
 use flux_wire::Errno;
 use serde_json::{Value, json};
 
+use crate::limits::DEVICES_MAX;
+
 /// How jobs are ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Config {
@@ -21,6 +23,8 @@ pub(super) struct Config {
     pub imp: Option<String>,
     /// The job shell that it is told to run, unless the job names one.
     pub job_shell: Option<String>,
+    /// Which devices jobs of guests may open. `None`: all.
+    pub devices: Option<Devices>,
     /// How long a node may be away before it counts as failed; where brokers keep no state, it does at once.
     pub node_grace: Duration,
     /// How long shells that are ready wait for the others; `None`: for ever.
@@ -29,6 +33,15 @@ pub(super) struct Config {
     pub shell_exit_timeout: Option<Duration>,
     /// Of a job's duration; who starts later gets the time back.
     pub max_start_delay_percent: f64,
+}
+
+/// Devices that jobs of guests may open beside their GPUs (RFC 15, `DevicePolicy` and `DeviceAllow`).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Devices {
+    /// `auto`, `closed` or `strict`.
+    pub policy: String,
+    /// Pairs of a path or a class and letters of `rwm`.
+    pub allow: Vec<(String, String)>,
 }
 
 /// Signals that a site may name; others go by number.
@@ -50,6 +63,7 @@ impl Default for Config {
             testexec_guests: false,
             imp: None,
             job_shell: None,
+            devices: None,
             node_grace: Duration::from_secs(10),
             barrier_timeout: Some(Duration::from_secs(30 * 60)),
             shell_exit_timeout: Some(Duration::from_secs(30)),
@@ -101,6 +115,7 @@ impl Config {
         };
         config.imp = path(table, "imp")?;
         config.job_shell = path(table, "job-shell")?;
+        config.devices = devices(table)?;
         Ok(config)
     }
 
@@ -150,14 +165,43 @@ fn check_service(table: &Value) -> Result<(), Fault> {
             return Err(bad(key, "a whole number"));
         }
     }
-    if table.get("sdexec-constrain-resources").is_some_and(|value| !value.is_boolean()) {
-        return Err(bad("sdexec-constrain-resources", "true or false"));
-    }
     let strings = |value: &Value| value.as_object().is_some_and(|table| table.values().all(Value::is_string));
     if table.get("sdexec-properties").is_some_and(|value| !strings(value)) {
         return Err(bad("sdexec-properties", "a table of strings"));
     }
     Ok(())
+}
+
+/// `sdexec-constrain-resources` closes what is not the job's; `device-policy` and `device-allow` say it in more detail.
+fn devices(table: &Value) -> Result<Option<Devices>, Fault> {
+    let constrained = match table.get("sdexec-constrain-resources") {
+        None => false,
+        Some(value) => value.as_bool().ok_or_else(|| bad("sdexec-constrain-resources", "true or false"))?,
+    };
+    let policy = match table.get("device-policy") {
+        None => constrained.then_some("closed"),
+        Some(value) => {
+            let known = value.as_str().filter(|policy| ["auto", "closed", "strict"].contains(policy));
+            Some(known.ok_or_else(|| bad("device-policy", "auto, closed or strict"))?)
+        }
+    };
+    let expected = "pairs of a device and letters of rwm";
+    let pair = |value: &Value| {
+        let [name, access] = value.as_array()?.as_slice() else { return None };
+        let (name, access) = (name.as_str()?, access.as_str()?);
+        let known = ["/dev/", "char-", "block-"].iter().any(|start| name.starts_with(start));
+        let letters = !access.is_empty() && access.chars().all(|letter| "rwm".contains(letter));
+        (known && letters).then(|| (name.to_owned(), access.to_owned()))
+    };
+    let allow = match table.get("device-allow") {
+        None => Vec::new(),
+        Some(Value::Array(pairs)) if pairs.len() <= DEVICES_MAX => {
+            pairs.iter().map(pair).collect::<Option<_>>().ok_or_else(|| bad("device-allow", expected))?
+        }
+        Some(_) => return Err(bad("device-allow", expected)),
+    };
+    let policy = policy.or((!allow.is_empty()).then_some("auto"));
+    Ok(policy.map(|policy| Devices { policy: policy.to_owned(), allow }))
 }
 
 fn bad(key: &str, expected: &str) -> Fault {

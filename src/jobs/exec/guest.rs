@@ -1,9 +1,11 @@
 //! Jobs of others than the instance's owner: their shells are started by the IMP (RFC 15), which reads the user's signed request.
 
+use std::collections::BTreeSet;
+
 use flux_service::{Completion, Cx, Fault, FileOp, Mono, ProcessOp, SpawnSpec};
-use flux_types::{JobId, JobIdForm};
+use flux_types::{Idset, JobId, JobIdForm, ResourceSet};
 use flux_wire::{Errno, Message};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::node::Launch;
 use super::recover::Step;
@@ -68,12 +70,16 @@ impl JobExec {
         let id = launch.id.id();
         let shell = launch.job_shell.clone().or_else(|| self.config.job_shell.clone());
         let shell = shell.unwrap_or_else(|| beside(imp));
+        let mut input = json!({"J": signed, "shell-input": bundle});
+        if let Some(options) = self.device_options(cx, launch)? {
+            input["options"] = options;
+        }
         let mut variables = vec![("FLUX_JOB_ID", id.0.to_string()), ("FLUX_BROKER_RANK", cx.node.rank.0.to_string())];
         variables.push(("FLUX_IMP_EXIT_RECORD", "1".to_owned()));
         Ok(SpawnSpec {
             argv: vec![imp.clone(), "exec".to_owned(), shell, id.encode(JobIdForm::F58Plain)],
             env: Some(variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
-            stdin: Some(json!({"J": signed, "shell-input": bundle}).to_string().into_bytes().into()),
+            stdin: Some(input.to_string().into_bytes().into()),
             errors: Some(format!("{dir}/lock")),
             detached: true,
             job_cgroup: true,
@@ -81,6 +87,20 @@ impl JobExec {
             own_cgroup: Some(group_name(cx, id)),
             ..SpawnSpec::default()
         })
+    }
+
+    /// Which devices the IMP is to leave the job: what the site says, and the GPUs that it was given on this node (RFC 15).
+    fn device_options(&self, cx: &Cx<'_>, launch: &Launch) -> Result<Option<Value>, Fault> {
+        let Some(devices) = &self.config.devices else { return Ok(None) };
+        let job: Value = serde_json::from_str(&format!("{{{}}}", launch.job))
+            .map_err(|error| Fault::new(Errno::EPROTO, format!("what all nodes have in their bundles: {error}")))?;
+        let set =
+            ResourceSet::from_value(&job["R"]).map_err(|error| Fault::new(Errno::EPROTO, format!("R: {error}")))?;
+        let own = set.get(cx.node.rank.0).and_then(|node| node.child("gpu")).into_iter().flat_map(Idset::iter);
+        let paths: BTreeSet<&String> = own.filter_map(|id| self.gpu_devices.get(id as usize)).flatten().collect();
+        let gpus = paths.into_iter().map(|path| json!([path, "rw"]));
+        let site = devices.allow.iter().map(|(name, access)| json!([name, access]));
+        Ok(Some(json!({"DevicePolicy": devices.policy, "DeviceAllow": site.chain(gpus).collect::<Vec<_>>()})))
     }
 
     /// A guest's job is over, and its resources are free: what has left its tasks' process groups must not go on with them. The

@@ -89,6 +89,7 @@ pub struct JobExec {
     /// This node's.
     shells: BTreeMap<JobId, Shell>,
     processes: BTreeMap<Tag, JobId>,
+    gpu_devices: Vec<Vec<String>>,
     /// Groups of guests' jobs that are over, and when what is left in them is killed.
     leavings: VecDeque<(Mono, String)>,
     /// Launches for brokers below, passed on.
@@ -103,6 +104,11 @@ pub struct JobExec {
 impl JobExec {
     pub fn new() -> JobExec {
         JobExec::default()
+    }
+
+    /// On a node whose GPUs have these device files, by the GPUs' ids.
+    pub fn with_gpus(gpu_devices: Vec<Vec<String>>) -> JobExec {
+        JobExec { gpu_devices, ..JobExec::default() }
     }
 
     fn hello_manager(&mut self, cx: &mut Cx<'_>) {

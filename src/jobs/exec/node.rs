@@ -23,7 +23,7 @@ pub(super) struct Launch {
     shell_rank: u32,
     shell_count: u32,
     /// Of the bundle, the members that are the same on every node: jobspec and R, as text that is passed on and not read.
-    job: String,
+    pub job: String,
     /// The shell that the job wants.
     pub job_shell: Option<String>,
     /// Of a guest's job.

@@ -275,7 +275,16 @@ impl World {
         if !mock.is_null() {
             jobspec["attributes"]["system"]["exec"] = json!({"test": mock});
         }
-        let resources = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": "0"}}],
+        self.request_start((userid, reattach), jobspec, json!({"core": "0"}), expiration);
+    }
+
+    /// A job that was given this of the node.
+    fn start_with(&mut self, userid: u32, children: Value) {
+        self.request_start((userid, false), json!({"attributes": {"system": {"duration": 0}}}), children, 0.0);
+    }
+
+    fn request_start(&mut self, (userid, reattach): (u32, bool), jobspec: Value, children: Value, expiration: f64) {
+        let resources = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": children}],
                                "nodelist": ["node0"], "starttime": 0, "expiration": expiration}});
         let body = json!({"id": ID, "userid": userid, "jobspec": jobspec, "R": resources, "reattach": reattach});
         self.request("job-exec.start", Flags::STREAMING, body);

@@ -56,6 +56,49 @@ fn a_job_names_its_shell_before_the_site_does() {
 }
 
 #[test]
+fn a_guest_may_open_what_the_site_says_and_the_gpus_of_the_job() {
+    let options = |exec: Value, gpus: Vec<Vec<String>>| {
+        let mut world = world(false);
+        world.exec.gpu_devices = gpus;
+        let mut table = json!({"imp": "/libexec/flux-imp"});
+        table.as_object_mut().unwrap().extend(exec.as_object().unwrap().clone());
+        world.node.config = Arc::new(json!({"exec": table}));
+        world.with(|exec, cx| AnyService::on_config(exec, cx).unwrap());
+        world.start_with(GUEST, json!({"core": "0", "gpu": "1-2"}));
+        let input = world.specs.pop().expect("the IMP is started").stdin.unwrap();
+        serde_json::from_slice::<Value>(&input).unwrap().get("options").cloned().unwrap_or_default()
+    };
+    let gpus = || (0..4).map(|id| vec!["/dev/shared".to_owned(), format!("/dev/gpu{id}")]).collect::<Vec<_>>();
+    let own = json!([["/dev/gpu1", "rw"], ["/dev/gpu2", "rw"], ["/dev/shared", "rw"]]);
+    let rows = [
+        (json!({}), Value::Null),
+        (json!({"sdexec-constrain-resources": false}), Value::Null),
+        (json!({"sdexec-constrain-resources": true}), json!({"DevicePolicy": "closed", "DeviceAllow": own})),
+        (json!({"device-policy": "strict"}), json!({"DevicePolicy": "strict", "DeviceAllow": own})),
+    ];
+    for (exec, want) in rows {
+        assert_eq!(options(exec.clone(), gpus()), want, "{exec}");
+    }
+    let exec = json!({"device-allow": [["char-infiniband", "rw"]]});
+    let want = json!({"DevicePolicy": "auto", "DeviceAllow": [["char-infiniband", "rw"]]});
+    assert_eq!(options(exec, Vec::new()), want, "GPUs that nobody knows of are not opened");
+    let bad = [
+        ("sdexec-constrain-resources", json!("yes")),
+        ("device-policy", json!("open")),
+        ("device-allow", json!("/dev/null")),
+        ("device-allow", json!([["/etc/passwd", "r"]])),
+        ("device-allow", json!([["/dev/null", "x"]])),
+        ("device-allow", json!([["/dev/null"]])),
+        ("device-allow", json!(vec![["/dev/null", "r"]; 65])),
+    ];
+    for (key, value) in bad {
+        let mut world = world(false);
+        world.node.config = Arc::new(json!({"exec": {key: value}}));
+        world.with(|exec, cx| assert!(AnyService::on_config(exec, cx).is_err(), "{key} {value}"));
+    }
+}
+
+#[test]
 fn what_the_imp_said_last_is_in_the_exception() {
     let mut world = world(false);
     world.start_for(GUEST, false, Value::Null, 0.0);
