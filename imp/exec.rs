@@ -24,18 +24,22 @@ const SIGNED_JOBSPEC_FD: i32 = 3;
 /// A text that says what was refused.
 pub(crate) fn exec(ids: Ids, args: &[String], environment: &[(String, String)]) -> Result<u8, String> {
     let imp: ImpConfig = config::load(IMP_CONFIG_DIR)?;
-    let caller = users::look_up(ids.ruid, false)?;
-    policy::may_exec(&imp.exec, &caller)?;
     let security: SecurityConfig = config::load(SIGN_CONFIG_DIR)?;
     let helper = variable(environment, "FLUX_IMP_EXEC_HELPER");
     let max = INPUT_LEN_MAX as u64 + 1024; // The frame is no longer than the JSON but for a few names.
     let read = |out| reader::produce(helper, environment, out);
     let request = Request::from_frame(&collect(|| become_caller(ids), max, -1, read)?)?;
+    // Nothing of the request but the number of a user is looked at before the caller may have one run.
+    let claimed = request.userid.unwrap_or(ids.ruid);
+    let users = users::look_up(&[ids.ruid, claimed], true)?;
+    let [caller, user] = &users[..] else { return Err("a user is missing".into()) };
+    policy::may_exec(&imp.exec, caller)?;
     let signed = j::parse(&request.j, decode64).map_err(|error| error.to_string())?;
     let bare = imp.exec.require_nonce && signed.header.text("nonce").is_none();
     refuse!(bare && enforced!("nonce"), "the request has no nonce, and exec.require-nonce is set");
-    let user = verified(&signed, &security, ids.ruid)?;
-    let mut plan = policy::plan_exec(&imp, &caller, &user, args, environment)?;
+    refuse!(signed.userid != claimed, "the unprivileged child named another user than the request");
+    verify(&signed, &security, ids.ruid, user)?;
+    let mut plan = policy::plan_exec(&imp, caller, user, args, environment)?;
     let cgroup = own_cgroup();
     let job = ["FLUX_JOB_ID", "FLUX_BROKER_RANK"].map(|name| variable(environment, name).unwrap_or("0"));
     let claim = |state: &String| replay::claim(Path::new(state), &request.j, job, cgroup.as_deref());
@@ -63,20 +67,20 @@ fn variable<'a>(environment: &'a [(String, String)], name: &str) -> Option<&'a s
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
-/// The user who signed the request, when the signature, its age, and the key are good.
-fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Result<User, String> {
+/// Whether the signature, its age, and the key of the user whom the request names are good.
+fn verify(signed: &Signed<'_>, security: &SecurityConfig, caller: u32, user: &User) -> Result<(), String> {
     let sign = security.sign.as_ref().ok_or("[sign] is not configured")?;
     let rules = Rules { allowed: sign.allowed_types.clone(), max_ttl: sign.max_ttl };
-    refuse!(signed.userid == 0 && enforced!("root"), policy::ROOT_JOB); // Before anything is looked up for it.
+    refuse!(user.uid == 0 && enforced!("root"), policy::ROOT_JOB); // Before anything of it is read.
     let refused = |error: SignError| format!("signature: {error}");
     let now = crate::now()?;
     match signed.mechanism {
-        Mechanism::None => verify_none(signed, &rules, caller).map_err(refused)?,
+        Mechanism::None => verify_none(signed, &rules, caller).map_err(refused),
         Mechanism::Munge => {
             let socket = sign.munge.socket_path.as_deref().unwrap_or(munge::SOCKET);
             let ask = |out| reader::ask_munged(socket, signed.signature, out);
             let vouched = collect(|| become_user(NOBODY, NOBODY, &[]), FILE_LEN_MAX, 10_000, ask)?;
-            verify_munge(signed, &rules, now, &vouched).map_err(refused)?;
+            verify_munge(signed, &rules, now, &vouched).map_err(refused)
         }
         Mechanism::Curve if sign.curve.require_ca.unwrap_or(true) => {
             let ca = security.ca.as_ref().ok_or("[ca] is not configured")?;
@@ -84,16 +88,13 @@ fn verified(signed: &Signed<'_>, security: &SecurityConfig, caller: u32) -> Resu
             let cert = Cert::from_toml(&cert).ok_or_else(|| format!("{}.pub is no certificate", ca.cert_path))?;
             let revoked = |uuid: &str| is_revoked(&ca.revoke_dir, uuid);
             let authority = Authority::Ca { cert: &cert, domain: &ca.domain, revoked: &revoked };
-            verify_curve(signed, &rules, now, &authority).map_err(refused)?;
+            verify_curve(signed, &rules, now, &authority).map_err(refused)
         }
         Mechanism::Curve => {
-            let user = users::look_up(signed.userid, true)?;
-            let cert = home_cert(&user)?;
-            verify_curve(signed, &rules, now, &Authority::Home(&cert)).map_err(refused)?;
-            return Ok(user);
+            let cert = home_cert(user)?;
+            verify_curve(signed, &rules, now, &Authority::Home(&cert)).map_err(refused)
         }
     }
-    users::look_up(signed.userid, true)
 }
 
 /// A certificate is revoked by a file of its uuid; one that cannot be looked up is taken as revoked.

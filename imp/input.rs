@@ -6,6 +6,8 @@ use crate::kv::Kv;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) j: String,
+    /// The user whom J names, as the child says; `None` if it could not read J.
+    pub(crate) userid: Option<u32>,
     /// What the job shell is to read from its standard input, instead of ours.
     pub(crate) shell_input: Option<String>,
     /// The devices that it may open, and no others; `None`: all.
@@ -20,8 +22,9 @@ impl Request {
     pub(crate) fn from_frame(bytes: &[u8]) -> Result<Request, String> {
         let kv = Kv::decode(bytes).ok_or("the frame of the unprivileged child is malformed")?;
         let j = kv.text("J").ok_or("the frame of the unprivileged child has no J")?.to_string();
+        let userid = kv.integer("userid").and_then(|id| u32::try_from(id).ok());
         let text = |key| kv.text(key).map(String::from);
-        Ok(Request { j, shell_input: text("shell-input"), devices: text("devices") })
+        Ok(Request { j, userid, shell_input: text("shell-input"), devices: text("devices") })
     }
 }
 

@@ -7,7 +7,7 @@ fn request(json: &str) -> Option<Result<Request, String>> {
 
 #[test]
 fn the_input_passes_through_the_frame() {
-    let plain = Request { j: "a.b.c".into(), shell_input: None, devices: None };
+    let plain = Request { j: "a.b.c".into(), userid: None, shell_input: None, devices: None };
     assert_eq!(request(r#"{"J":"a.b.c"}"#), Some(Ok(plain.clone())));
     assert_eq!(
         request(r#"{"x":[],"J":"a.b.c","options":{}}"#),

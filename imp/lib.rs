@@ -90,8 +90,8 @@ fn raised(ids: Ids) -> Result<Ids, String> {
 /// `flux-imp run NAME`: a prolog, an epilog or the like, as root.
 fn run(ids: Ids, name: &str, environment: &[(String, String)]) -> Result<u8, String> {
     let config: config::ImpConfig = config::load(config::IMP_CONFIG_DIR)?;
-    let caller = users::look_up(ids.ruid, false)?;
-    let plan = policy::plan_run(&config, &caller, name, environment)?;
+    let caller = &users::look_up(&[ids.ruid], false)?[0];
+    let plan = policy::plan_run(&config, caller, name, environment)?;
     audit(&format!("run: user {} ({}) runs {name}: {}", caller.name, caller.uid, plan.path));
     supervise::supervise(&plan, Vec::new(), supervise::own_cgroup().as_deref(), true)
 }

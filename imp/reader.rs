@@ -1,12 +1,12 @@
 //! Reading the input of `exec`: what runs here has given up root for good.
 
-use crate::cert::Cert;
+use crate::cert::{Cert, decode64};
 use crate::config::{open_trusted, read_small};
+use crate::j;
 use crate::json::Json;
 use crate::kv::{Kind, Kv};
-use crate::limits::{FILE_LEN_MAX, INPUT_LEN_MAX};
+use crate::limits::{FILE_LEN_MAX, GETENT_LEN_MAX, INPUT_LEN_MAX};
 use crate::munge;
-use crate::privileged;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -59,11 +59,16 @@ fn run_helper(helper: &str, environment: &[(String, String)]) -> Result<String, 
     if status.success() { text } else { Err(format!("{program}: {status}")) }
 }
 
-/// JSON in, RFC 38 out: J, what the shell reads, and whether devices were to be contained.
+/// JSON in, RFC 38 out: J, the user whom it names, so that the parent need not read J before it knows whether the caller may have it
+/// read, what the shell reads, and whether devices were to be contained.
 pub fn frame(text: &str) -> Option<Vec<u8>> {
     let json = Json::parse(text)?;
     let mut kv = Kv::default();
-    kv.put("J", Kind::Text, json.get("J")?.text()?)?;
+    let signed = json.get("J")?.text()?;
+    kv.put("J", Kind::Text, signed)?;
+    if let Ok(signed) = j::parse(signed, decode64) {
+        kv.put("userid", Kind::Integer, &signed.userid.to_string())?;
+    }
     if let Some(input) = json.get("shell-input") {
         kv.put("shell-input", Kind::Text, input.text()?)?;
     }
@@ -159,15 +164,79 @@ pub(crate) fn ask_munged(socket: &str, credential: &str, mut out: impl Write) ->
 
 const GETENT: &str = "/usr/bin/getent";
 
-/// In a child that is nobody: is `getent` from here on, which prints what there is of a key.
-pub(crate) fn look_up(database: &str, key: &str, out: std::fs::File) -> u8 {
-    let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)); // With what it starts, if we are killed.
-    let placed = open_trusted(Path::new(GETENT)).and_then(|_| {
-        let nothing = nix::unistd::pipe().map(|(end, _)| privileged::place(end, 0));
-        nothing.flatten().and_then(|()| privileged::place(out.into(), 1)).map_err(|error| error.to_string())
-    });
-    let words = [GETENT, database, "--", key].map(String::from);
-    let error = placed.map_or_else(|why| why, |()| privileged::execute(None, GETENT, &words, &[], true).to_string());
-    let _ = writeln!(std::io::stderr(), "flux-imp: {GETENT}: {error}");
-    127
+/// In a child that is nobody: what `getent` prints of these users, and, if they are wanted, of the groups of the last one.
+pub(crate) fn look_up(ids: &[String], groups: bool, mut out: impl Write) -> u8 {
+    let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)); // With `getent`, if we are killed.
+    let answer = answer(ids, groups);
+    let written = answer.and_then(|text| out.write_all(text.as_bytes()).map_err(|error| error.to_string()));
+    written.as_ref().err().into_iter().for_each(|why| drop(writeln!(std::io::stderr(), "flux-imp: {why}")));
+    u8::from(written.is_err())
 }
+
+fn answer(ids: &[String], groups: bool) -> Result<String, String> {
+    let mut text = run_getent("passwd", ids)?;
+    let name = text.lines().last().and_then(|line| line.split(':').next()).unwrap_or_default().to_owned();
+    if groups {
+        text += &local_groups(&name).map_or_else(|| run_getent("initgroups", &[name]), Ok)?;
+    }
+    Ok(text)
+}
+
+/// What `getent` prints, or a little more than may be.
+fn run_getent(database: &str, keys: &[String]) -> Result<String, String> {
+    let fail = |error: std::io::Error| format!("{GETENT}: {error}");
+    open_trusted(Path::new(GETENT))?;
+    let (nothing, _) = std::io::pipe().map_err(fail)?; // /dev/null may be none of the devices that are left to this cgroup.
+    let mut command = Command::new(GETENT);
+    command.args([database, "--"]).args(keys).env_clear().stdin(nothing).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(fail)?;
+    let mut text = String::new();
+    let out = child.stdout.take().ok_or("no output")?;
+    out.take(GETENT_LEN_MAX + 1).read_to_string(&mut text).map_err(fail)?;
+    let ended = text.len() as u64 > GETENT_LEN_MAX || child.wait().is_ok_and(|status| status.success());
+    if ended { Ok(text) } else { Err(format!("getent {database} {}: not found", keys.join(" "))) }
+}
+
+/// Where the name service looks for entries of a database, in its order.
+fn sources_of<'a>(switch: &'a str, database: &str) -> Option<Vec<&'a str>> {
+    let rest = switch.lines().find_map(|line| line.trim_start().strip_prefix(database)?.strip_prefix(':'))?;
+    Some(rest.split('#').next()?.split_ascii_whitespace().collect())
+}
+
+const SWITCH: &str = "/etc/nsswitch.conf";
+
+/// What `getent initgroups` would print of the local file, if that is the only source.
+fn local_groups(name: &str) -> Option<String> {
+    let read = |path: &str| std::fs::File::open(path).ok().and_then(|file| read_small(file.into()).ok());
+    groups_of(name, read, |path| Path::new(path).exists())
+}
+
+/// Where systemd's user database gets its entries (systemd.io/USER_GROUP_API): from services with sockets here, of which that of
+/// the first process has no groups of ours to tell, and from files.
+const SYSTEMD_USERS: &[&str] = &[
+    "/run/systemd/userdb/io.systemd.Multiplexer",
+    "/run/systemd/userdb/io.systemd.Home",
+    "/etc/userdb",
+    "/run/userdb",
+    "/run/host/userdb",
+    "/usr/lib/userdb",
+];
+
+/// As [`local_groups`], of these files: the name service collects groups from all there are.
+/// One of them, `systemd`, has none but where it is given some. `None`: ask the name service.
+fn groups_of(name: &str, read: impl Fn(&str) -> Option<String>, exists: impl Fn(&str) -> bool) -> Option<String> {
+    let switch = read(SWITCH)?;
+    let mut sources = sources_of(&switch, "group")?;
+    sources.retain(|source| *source != "systemd" || SYSTEMD_USERS.iter().any(|path| exists(path)));
+    let only = sources == ["files"] && sources_of(&switch, "initgroups").is_none();
+    let table = only.then(|| read("/etc/group")).flatten()?;
+    let fields = table.lines().map(|line| line.split(':').skip(2));
+    let lists = fields.filter_map(|mut fields| fields.next().zip(fields.next()));
+    let own = lists.filter(|(_, members)| members.split(',').any(|member| member == name));
+    let words: Vec<&str> = [name].into_iter().chain(own.map(|(id, _)| id)).collect();
+    Some(words.join(" ") + "\n")
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

@@ -10,44 +10,47 @@ use crate::reader;
 /// nobody, nogroup: the kernel's overflow ids.
 pub(crate) const NOBODY: u32 = 65_534;
 
-/// The user of that id, with all groups if they are wanted.
+/// The users of these ids, in one question: starting `getent` is most of what a lookup costs. The last one has all groups, if they are
+/// wanted.
 ///
 /// # Errors
-/// A text; also if the answer is of another user or malformed.
-pub(crate) fn look_up(uid: u32, groups: bool) -> Result<User, String> {
-    let id = uid.to_string();
-    let mut answer = ask("passwd", &id)?;
-    if let Some((name, _)) = answer.split_once(':').filter(|_| groups) {
-        answer += &ask("initgroups", name)?;
-    }
-    parse(&answer, uid).ok_or_else(|| format!("there is no good entry for user id {uid}"))
-}
-
-/// What `getent` prints.
-fn ask(database: &str, key: &str) -> Result<String, String> {
-    let ask = |out| reader::look_up(database, key, out);
+/// A text; also if the answer is of other users or malformed.
+pub(crate) fn look_up(ids: &[u32], groups: bool) -> Result<Vec<User>, String> {
+    let words: Vec<String> = ids.iter().map(u32::to_string).collect();
+    let ask = |out| reader::look_up(&words, groups, out);
     let bytes = collect(|| become_user(NOBODY, NOBODY, &[]), GETENT_LEN_MAX, GETENT_MS_MAX, ask);
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
-    text.map_err(|error| format!("getent {database} {key}: {error}"))
+    let text = text.map_err(|error| format!("getent passwd {}: {error}", words.join(" ")))?;
+    parse(&text, ids, groups).ok_or_else(|| format!("there is no good entry for user id {}", words.join(" or ")))
 }
 
-/// Reads the line of `getent passwd UID`, and that of `getent initgroups NAME` if there is one; the user's own group is always among
-/// the groups.
-fn parse(answer: &str, uid: u32) -> Option<User> {
-    let (line, rest) = answer.strip_suffix('\n')?.split_once('\n').unwrap_or((answer.trim_end(), ""));
+/// Reads the lines of `getent passwd UID...`, and that of `getent initgroups NAME` for the last one.
+fn parse(answer: &str, ids: &[u32], groups: bool) -> Option<Vec<User>> {
+    let mut lines = answer.strip_suffix('\n')?.split('\n');
+    let mut users = ids.iter().map(|id| entry(lines.next()?, *id)).collect::<Option<Vec<User>>>()?;
+    if groups {
+        let (last, mut words) = (users.last_mut()?, lines.next()?.split([' ', '\t']).filter(|word| !word.is_empty()));
+        (words.next()? == last.name).then_some(())?;
+        last.groups.extend(words.map(number).collect::<Option<Vec<u32>>>()?);
+        last.groups.sort_unstable();
+        last.groups.dedup();
+    }
+    lines.next().is_none().then_some(users)
+}
+
+/// An id as the kernel knows it; the last number stands for none.
+fn number(text: &str) -> Option<u32> {
+    text.parse::<u32>().ok().filter(|id| *id != u32::MAX && id.to_string() == text)
+}
+
+/// Reads one line of `getent passwd`. The user's own group is always among the groups.
+fn entry(line: &str, uid: u32) -> Option<User> {
     let fields: Vec<&str> = line.split(':').collect();
     let [name, _, id, gid, _, home, shell] = fields[..] else { return None };
-    let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX && id.to_string() == text);
     let plain_name = !name.is_empty() && !name.starts_with('-') && !name.contains([' ', '/']);
     let gid = number(gid)?;
     let good = number(id)? == uid && plain_name && home.starts_with('/') && !line.contains(|c: char| c.is_control());
-    let mut words = rest.split([' ', '\t']).filter(|word| !word.is_empty());
-    let same = words.next().unwrap_or(name) == name && !rest.contains('\n');
-    let mut groups = words.map(number).collect::<Option<Vec<u32>>>()?;
-    groups.push(gid);
-    groups.sort_unstable();
-    groups.dedup();
-    (good && same).then(|| User { name: name.into(), uid, gid, home: home.into(), shell: shell.into(), groups })
+    good.then(|| User { name: name.into(), uid, gid, home: home.into(), shell: shell.into(), groups: vec![gid] })
 }
 
 #[cfg(test)]

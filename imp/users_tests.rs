@@ -9,7 +9,12 @@ const GOOD: &str = "alice:x:1000:100:Alice:/home/alice:/bin/bash\n";
 
 #[test]
 fn an_entry_of_the_user_asked_for_is_read_and_no_other() {
-    assert_eq!(parse(GOOD, 1000), Some(user(&[100])));
+    assert_eq!(parse(GOOD, &[1000], false), Some(vec![user(&[100])]));
+    let two = "flux:x:900:900::/:/bin/sh\n".to_string() + GOOD;
+    assert_eq!(parse(&two, &[900, 1000], false).map(|mut users| users.pop()), Some(Some(user(&[100]))));
+    assert_eq!(parse(&two, &[1000, 900], false), None);
+    assert_eq!(parse(GOOD, &[900, 1000], false), None);
+    assert_eq!(parse(GOOD, &[1000], true), None, "the groups are missing");
     let rows = [
         "",
         "alice:x:1000:100:Alice:/home/alice:/bin/bash",
@@ -31,7 +36,7 @@ fn an_entry_of_the_user_asked_for_is_read_and_no_other() {
         "alice:x:1000:100::/home/alice:/bin/bash\nroot:x:0:0::/root:/bin/sh\n",
     ];
     for answer in rows {
-        assert_eq!(parse(answer, 1000), None, "{answer:?}");
+        assert_eq!(parse(answer, &[1000], false), None, "{answer:?}");
     }
 }
 
@@ -50,7 +55,7 @@ fn groups_are_read_with_the_users_own() {
         ("alice                 7 7\t3\n", Some(vec![3, 7, 100])),
     ];
     for (answer, groups) in rows {
-        let want = groups.map(|groups| user(&groups));
-        assert_eq!(parse(&format!("{GOOD}{answer}"), 1000), want, "{answer:?}");
+        let want = groups.map(|groups| vec![user(&groups)]);
+        assert_eq!(parse(&format!("{GOOD}{answer}"), &[1000], true), want, "{answer:?}");
     }
 }

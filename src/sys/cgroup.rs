@@ -244,7 +244,7 @@ mod tests {
         let Some(group) = playground("processes_start_in_a_group_and_die_with_it") else { return };
         let procs = group.procs().unwrap();
         let spawn = crate::spawn::Spawn::new(["/bin/sh", "-c", "sleep 100 & sleep 100"]).env("PATH", "/usr/bin:/bin");
-        let child = spawn.cgroup(std::os::fd::AsFd::as_fd(&procs)).start().unwrap();
+        let child = spawn.cgroup(procs.as_fd()).start().unwrap();
         assert!(group.pids().unwrap().contains(&child.pid()), "it is there before its program runs");
         assert!(group.populated().unwrap());
         assert_eq!(group.remove().unwrap_err().raw_os_error(), Some(libc::EBUSY));
