@@ -3,7 +3,7 @@
 
 use crate::cert::{Cert, secret_from_toml};
 use crate::child::collect;
-use crate::config::{self, CaConfig, IMP_CONFIG_DIR, ImpConfig, read_trusted};
+use crate::config::{self, CaConfig, IMP_CONFIG_DIR, ImpConfig, open_trusted, read_small, read_trusted};
 use crate::kv::{Kind, Kv, format_time};
 use crate::limits::FILE_LEN_MAX;
 use crate::privileged::{Ids, become_caller};
@@ -21,7 +21,10 @@ pub(crate) fn casign(ids: Ids) -> Result<u8, String> {
     let frame = collect(|| become_caller(ids), FILE_LEN_MAX, -1, reader::read_key)?;
     let mut cert =
         Cert::from_header(&Kv::decode(&frame).ok_or("malformed frame")?).ok_or("the input is no certificate")?;
-    let secret = secret_from_toml(&read_trusted(Path::new(&ca.cert_path))?).ok_or("the CA's key is malformed")?;
+    let secret = open_trusted(Path::new(&ca.cert_path))?;
+    let stat = nix::sys::stat::fstat(&secret).map_err(|error| error.to_string())?;
+    refuse!(stat.st_mode & 0o077 != 0, "others than root may read the CA's key: it counts as known");
+    let secret = secret_from_toml(&read_small(secret)?).ok_or("the CA's key is malformed")?;
     let authority = read_trusted(Path::new(&format!("{}.pub", ca.cert_path)))?;
     let authority = Cert::from_toml(&authority).ok_or("the CA's certificate is malformed")?;
     refuse!(!cert::is_pair(&authority, &secret), "the CA's key and certificate do not belong together");

@@ -24,18 +24,13 @@ pub(crate) fn collect(
 ) -> Result<Vec<u8>, String> {
     let (reader, writer) =
         nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|error| format!("pipe: {error}"))?;
-    let child = privileged::fork(|| {
-        drop(reader.try_clone()); // The parent's end closes when this process ends; the child never reads it.
+    // The child has the only end to write to: in the parent it is closed with this closure.
+    let child = privileged::fork(move || {
         let prepared = (!enforced!("child-new-privs") || nix::sys::prctl::set_no_new_privs().is_ok())
             && privileged::clear_bounding_set().is_ok();
-        if prepared && (!enforced!("child-user") || give_up().is_ok()) {
-            work(File::from(writer.try_clone().unwrap_or_else(|_| std::process::abort())))
-        } else {
-            126
-        }
+        if prepared && (!enforced!("child-user") || give_up().is_ok()) { work(File::from(writer)) } else { 126 }
     });
     let child = child.map_err(|error| format!("fork: {error}"))?;
-    drop(writer);
     let mut out = Vec::new();
     let read = read_bounded(&mut File::from(reader), max, ms_max, &mut out);
     if read.is_err() {

@@ -24,3 +24,14 @@ fn what_a_child_writes_is_bounded_in_length_and_time() {
     let mut directory = File::open("/").expect("opened");
     assert_eq!(read(&mut directory), Err("read: Is a directory (os error 21)".into()));
 }
+
+#[test]
+fn a_process_is_killed_only_if_it_is_still_who_is_meant() {
+    let mut child = std::process::Command::new("/bin/sleep").arg("100").spawn().expect("sleep(1) is there");
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a number"));
+    assert_eq!(privileged::kill_if(pid, || false), Ok(()));
+    assert_eq!(child.try_wait().expect("ours"), None);
+    assert_eq!(privileged::kill_if(pid, || true), Ok(()));
+    assert!(!child.wait().expect("ours").success());
+    assert_eq!(privileged::kill_if(pid, || true), Err(Errno::ESRCH));
+}

@@ -163,7 +163,7 @@ pub fn read_trusted(path: &Path) -> Result<String, String> {
 /// Reads `*.toml` of a directory as one document, in the order of their names; the same key in two files is an error.
 ///
 /// # Errors
-/// A text that names the file, or `Ok(None)` if the directory is not there.
+/// A text that names the file, or the directory if that is not there or not root's.
 pub fn load<T: DeserializeOwned>(directory: &str) -> Result<T, String> {
     let mut handle =
         Dir::from_fd(open_trusted(Path::new(directory))?).map_err(|error| format!("{directory}: {error}"))?;

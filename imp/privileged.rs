@@ -174,6 +174,20 @@ pub(crate) fn fork(work: impl FnOnce() -> u8) -> Result<Pid, Errno> {
     Ok(Pid::from_raw(child))
 }
 
+/// Kills a process if it is still who is meant, once we hold it: its number alone may be that of a stranger by now.
+///
+/// # Errors
+/// ESRCH: it has ended.
+pub(crate) fn kill_if(pid: Pid, still: impl FnOnce() -> bool) -> Checked {
+    // SAFETY: takes integers.
+    let held = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })? as i32;
+    // SAFETY: the descriptor is new and nobody else's.
+    let held = unsafe { OwnedFd::from_raw_fd(held) };
+    // SAFETY: takes integers; no details of the signal are given.
+    let kill = || unsafe { libc::syscall(libc::SYS_pidfd_send_signal, held.as_raw_fd(), libc::SIGKILL, 0_usize, 0) };
+    if still() { Errno::result(kill()).map(drop) } else { Ok(()) }
+}
+
 /// Ends this process without running what its parent registered for its own end.
 fn exit(code: u8) -> ! {
     // SAFETY: takes an integer, and does not return.

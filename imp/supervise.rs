@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 const FORWARDED: &[Signal] =
     &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGALRM, SIGUSR2, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH];
 
+/// Where the tree of cgroups is, and where it is beside those of version 1.
+const CGROUP_MOUNTS: &[&str] = &["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
 /// How often a cgroup that is not yet empty is looked at.
 const LINGER_MS: u16 = 100;
 
@@ -49,8 +52,10 @@ pub fn supervise(plan: &Plan, files: Files, cgroup: Option<&Path>, shed: bool) -
     loop {
         if killing {
             let others = cgroup.map(others_in).unwrap_or_default().into_iter().filter(|pid| *pid != child);
-            let targets = others.map(|pid| (pid, SIGKILL)).chain(code.is_none().then_some((child, last)));
-            targets.for_each(|(pid, signal)| kill(pid, signal).unwrap_or(())); // One that ended meanwhile is no error.
+            let is_here = |pid: Pid| cgroup.is_some_and(|path| others_in(path).contains(&pid));
+            // Those that ended meanwhile are no error; the child is ours, and not yet waited for.
+            others.for_each(|pid| privileged::kill_if(pid, || is_here(pid)).unwrap_or(()));
+            code.is_none().then(|| kill(child, last).unwrap_or(()));
         }
         let empty = || cgroup.is_none_or(|path| others_in(path).is_empty());
         if let Some(code) = code.filter(|_| empty()) {
@@ -100,7 +105,8 @@ pub(crate) fn own_cgroup() -> Option<PathBuf> {
     let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let ours = Path::new(path).file_name()?.to_str()?.starts_with("imp-shell");
-    ours.then(|| Path::new("/sys/fs/cgroup").join(path))
+    let mut places = CGROUP_MOUNTS.iter().map(|mount| Path::new(mount).join(path));
+    ours.then(|| places.find(|path| path.is_dir())).flatten()
 }
 
 /// Processes in a cgroup beside this one; none if it cannot be read.
