@@ -161,13 +161,6 @@ impl State {
         self.exit_code = code;
     }
 
-    /// Forgets streams of brokers that are gone.
-    pub(crate) fn end_streams_of(&mut self, goes_on: impl Fn(&Message) -> bool) {
-        for list in [&mut self.monitors, &mut self.waiters, &mut self.shutdowns] {
-            list.retain(&goes_on);
-        }
-    }
-
     pub(crate) fn config_synced(&mut self) {
         self.config_is_synced = true;
     }

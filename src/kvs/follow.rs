@@ -73,11 +73,6 @@ impl Follows {
         self.remove(|follower| request.same_sender(follower));
     }
 
-    /// Those who asked over this broker are gone.
-    pub(crate) fn lost(&mut self, peer: &str) {
-        self.remove(|follower| follower.came_over(peer));
-    }
-
     /// The followed namespaces that `keys` of this tree are in, each with the keys as they are named there.
     fn concerned(
         &self,
@@ -161,7 +156,8 @@ impl Kvs {
     pub(crate) fn follow_cancel(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: CancelRequest = request.decode()?;
         let ended = |follower: &Message| request.same_sender(follower) && follower.matchtag() == body.matchtag;
-        self.follows.remove(ended).iter().for_each(|follower| cx.end_stream(follower));
+        let waiting = self.take_waiting(|waiting| ended(waiting) && waiting.topic() == "kvs.follow");
+        self.follows.remove(ended).iter().chain(&waiting).for_each(|follower| cx.end_stream(follower));
         Ok(())
     }
 

@@ -88,11 +88,6 @@ impl Service for KvsFollower {
         self.0.upstream_replied(cx, tag, reply);
     }
 
-    fn on_broker_lost(&mut self, _cx: &mut Cx<'_>, peer: &str) {
-        self.0.follows.lost(peer);
-        self.0.watches.lost(peer);
-    }
-
     fn next_timer(&self) -> Option<Mono> {
         self.0.mirror.next_timer()
     }

@@ -97,6 +97,20 @@ impl Mirror {
         self.held.retain(|held| !request.same_sender(&held.request));
     }
 
+    /// Takes out requests that wait for their namespace to be known.
+    pub(crate) fn take_waiting(&mut self, is_meant: impl Fn(&Message) -> bool) -> Vec<Message> {
+        let mut taken = Vec::new();
+        for feed in self.feeds.values_mut() {
+            let is_one = |waiting: &mut Waiting| matches!(waiting, Waiting::Request(_, held) if is_meant(held));
+            for waiting in feed.waiting.extract_if(.., is_one) {
+                if let Waiting::Request(_, held) = waiting {
+                    taken.push(held);
+                }
+            }
+        }
+        taken
+    }
+
     pub(crate) fn check(&self) {
         assert!(self.feeds.len() <= FEEDS_MAX && self.relayed.len() <= RELAYS_MAX);
         assert!(self.feeds.iter().all(|(space, feed)| self.by_tag.get(&feed.tag) == Some(space)));

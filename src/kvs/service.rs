@@ -95,6 +95,14 @@ impl Kvs {
         }
     }
 
+    /// Takes out requests that wait for the log to be replayed, or for their namespace to be known.
+    pub(crate) fn take_waiting(&mut self, is_meant: impl Fn(&Message) -> bool) -> Vec<Message> {
+        let held = self.held.extract_if(.., |(_, held)| is_meant(held)).map(|(_, held)| held);
+        let mut taken: Vec<Message> = held.collect();
+        taken.extend(self.mirror.take_waiting(is_meant));
+        taken
+    }
+
     pub(crate) fn disconnect(&mut self, _cx: &mut Cx<'_>, request: &Message) -> Outcome {
         self.held.retain(|(_, held)| !request.same_sender(held));
         self.parking.disconnect(request);
@@ -248,11 +256,6 @@ impl Service for Kvs {
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.checkpoints.configure(cx.node)
-    }
-
-    fn on_broker_lost(&mut self, _cx: &mut Cx<'_>, peer: &str) {
-        self.follows.lost(peer);
-        self.watches.lost(peer);
     }
 
     fn on_subscribers(&mut self, _cx: &mut Cx<'_>, prefixes: &[String]) {

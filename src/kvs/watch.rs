@@ -186,21 +186,18 @@ impl Watches {
     }
 
     pub(crate) fn disconnect(&mut self, request: &Message) {
-        let sender = request_key(request).0;
-        let of_sender = self.by_request.range((sender.clone(), 0)..=(sender, u32::MAX));
-        let gone: Vec<u64> = of_sender.flat_map(|(_, ids)| ids).copied().collect();
+        let gone: Vec<u64> = match request.gone_broker() {
+            Some(_) => self.all.keys().copied().collect(),
+            None => {
+                let sender = request_key(request).0;
+                let of_sender = self.by_request.range((sender.clone(), 0)..=(sender, u32::MAX));
+                of_sender.flat_map(|(_, ids)| ids).copied().collect()
+            }
+        };
         for id in gone {
             if request.same_sender(&self.all[&id].request) {
                 self.forget(id);
             }
-        }
-    }
-
-    /// A broker is gone, and with it those who asked over it.
-    pub(crate) fn lost(&mut self, peer: &str) {
-        let gone = self.all.iter().filter(|(_, watcher)| watcher.request.came_over(peer)).map(|(id, _)| *id);
-        for id in gone.collect::<Vec<u64>>() {
-            self.forget(id);
         }
     }
 
@@ -269,6 +266,13 @@ impl Kvs {
 
     pub(crate) fn watch_cancel(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: CancelRequest = request.decode()?;
+        let is_meant = |waiting: &Message| {
+            let same = waiting.matchtag() == body.matchtag && request.same_sender(waiting);
+            same && waiting.topic() == "kvs-watch.lookup"
+        };
+        for waiting in self.take_waiting(is_meant) {
+            cx.respond_error(&waiting, &Errno::ENODATA.into());
+        }
         let ids = self.watches.by_request.get(&(request_key(request).0, body.matchtag)).cloned().unwrap_or_default();
         for id in ids {
             if request.same_sender(&self.watches.all[&id].request) {

@@ -106,9 +106,6 @@ pub trait Service: Sized + 'static {
         Ok(())
     }
 
-    /// A broker below is gone without a word: who asked over it (its id is in the route of what they asked) hears nothing more.
-    fn on_broker_lost(&mut self, _cx: &mut Cx<'_>, _id: &str) {}
-
     /// The event prefixes that clients, services and other brokers listen to from here on; told when the service is
     /// loaded and whenever they change. A service whose events cost something to make may then save them.
     fn on_subscribers(&mut self, _cx: &mut Cx<'_>, _prefixes: &[String]) {}
@@ -142,7 +139,6 @@ pub trait AnyService {
     fn next_timer(&self) -> Option<Mono>;
     fn on_timer(&mut self, cx: &mut Cx<'_>);
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault>;
-    fn on_broker_lost(&mut self, cx: &mut Cx<'_>, id: &str);
     fn on_subscribers(&mut self, cx: &mut Cx<'_>, prefixes: &[String]);
     fn stats(&self) -> Value;
     fn check(&self);
@@ -226,10 +222,6 @@ impl<S: Service> AnyService for S {
 
     fn on_config(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         Service::on_config(self, cx)
-    }
-
-    fn on_broker_lost(&mut self, cx: &mut Cx<'_>, id: &str) {
-        Service::on_broker_lost(self, cx, id);
     }
 
     fn on_subscribers(&mut self, cx: &mut Cx<'_>, prefixes: &[String]) {

@@ -35,10 +35,13 @@ pub enum Plant {
     PrologsNotAwaited,
     TakenBackToldAgain,
     MergedForgotten,
+    GivenBackEarly,
+    PassingForgotten,
+    ListenersKept,
 }
 
 impl Plant {
-    pub const ALL: [Plant; 28] = [
+    pub const ALL: [Plant; 31] = [
         Plant::LostRequestsForgotten,
         Plant::EventSentTwice,
         Plant::EventNotSent,
@@ -67,6 +70,9 @@ impl Plant {
         Plant::PrologsNotAwaited,
         Plant::TakenBackToldAgain,
         Plant::MergedForgotten,
+        Plant::GivenBackEarly,
+        Plant::PassingForgotten,
+        Plant::ListenersKept,
     ];
 }
 

@@ -46,7 +46,7 @@ impl Server {
         let mapping = map.encode_pmi().ok().filter(|text| text.len() < PMI_VALUE_MAX).unwrap_or_default();
         known.insert("PMI_process_mapping".to_owned(), mapping);
         let taskmap = map.to_wrapped_value().to_string();
-        if taskmap.len() < PMI_VALUE_MAX {
+        if taskmap.len() < PMI_VALUE_MAX && !map.is_unknown() {
             known.insert("flux.taskmap".to_owned(), taskmap);
         }
         if let Some(level) = level {

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use flux_types::{Idset, JobId, JobIdForm};
-use flux_wire::{Message, Target};
+use flux_wire::{Message, Rank, Target};
 use serde_json::{Value, json};
 
-use crate::check::Switch;
-use crate::client::{Call, KEYS, Step, value_of};
+use crate::check::{Switch, Table};
+use crate::client::{Call, Duty, KEYS, Step, value_of};
 use crate::host::OWNER;
 use crate::limits::SETTLE_MAX;
 use crate::world::{Action, World};
@@ -23,6 +23,8 @@ pub(crate) enum Question {
     Allocated,
     /// Which nodes are drained.
     Drained,
+    /// How many listen there.
+    Listeners(Table, u32),
 }
 
 /// Where the audit is.
@@ -34,6 +36,8 @@ pub(crate) enum Progress {
     Turning,
     Waiting,
     Reading,
+    /// What is kept for those who listen.
+    Counting,
     Done,
 }
 
@@ -41,7 +45,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 impl World {
     pub(crate) fn begin_audit(&mut self) {
-        let client = self.add_client(0, true, OWNER);
+        let client = self.add_client(0, Duty::Audit, OWNER);
         let healed = self.net.healed_at().max(self.now) + PAUSE;
         self.at(healed, Action::Client { client, step: Step::Connect });
     }
@@ -61,6 +65,7 @@ impl World {
                 return self.call(at, Call::Audit(Question::Drained), "resource.status", Target::Any, json!({}));
             }
             Progress::Turning => return self.turn_all_on(at),
+            Progress::Counting => return self.count_listeners(at),
             _ => {}
         }
         if self.history.progress == Progress::Reading {
@@ -141,13 +146,29 @@ impl World {
             Question::Allocated if message.errno().is_none() => {
                 // Jobs whose submitter heard nothing may still run.
                 let lite = body["allocated"]["execution"]["R_lite"].as_array();
-                if lite.is_none_or(Vec::is_empty) {
-                    self.history.progress = Progress::Done;
+                if lite.is_none_or(Vec::is_empty) && self.history.progress == Progress::Reading {
+                    self.history.progress = Progress::Counting;
+                    self.history.tables.begin(self.scenario.size);
                 }
             }
             Question::Allocated => {}
             Question::Drained if message.errno().is_none() => self.drains_told(body),
             Question::Drained => {}
+            Question::Listeners(table, rank) => {
+                let open = self.streams_open(table, rank);
+                self.history.tables.counted((table, rank), body, open);
+            }
+        }
+    }
+
+    fn count_listeners(&mut self, at: usize) {
+        let due = self.history.tables.due();
+        if due.is_empty() {
+            self.history.progress = Progress::Done;
+        }
+        for (table, rank) in due {
+            let target = Target::Rank(Rank(rank));
+            self.call(at, Call::Audit(Question::Listeners(table, rank)), table.statistics().0, target, json!({}));
         }
     }
 
@@ -179,8 +200,7 @@ impl World {
     }
 
     fn is_settled(&self) -> bool {
-        let answered =
-            |client: &crate::client::Client| client.calls.values().all(|(call, _)| matches!(call, Call::Watch { .. }));
+        let answered = |client: &crate::client::Client| client.calls.values().all(|(call, _)| call.is_endless());
         self.calm_since.is_some()
             && self.history.progress == Progress::Done
             && self.shells.is_empty()
@@ -196,13 +216,14 @@ impl World {
             if client.conn.is_none() {
                 parts.push(format!("client {at} is not connected"));
             }
-            for (call, since) in client.calls.values().filter(|(call, _)| !matches!(call, Call::Watch { .. })) {
+            for (call, since) in client.calls.values().filter(|(call, _)| !call.is_endless()) {
                 parts.push(format!("client {at} waits since {:.3} s for {call:?}", since.as_secs_f64()));
             }
         }
         if self.history.progress == Progress::Reading {
             parts.push("all jobs are over, but resources are allocated".to_owned());
         }
+        parts.extend(self.history.tables.told());
         for id in self.history.jobs.open() {
             parts.push(format!("job {id} is not over: {}", self.history.jobs.state_of(id)));
         }

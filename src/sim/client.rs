@@ -11,7 +11,7 @@ use flux_wire::{Flags, Kind, Message, Rank, Target};
 use serde_json::{Value, json};
 
 use crate::audit::Question;
-use crate::check::Switch;
+use crate::check::{Switch, Table};
 use crate::deeds::GUESTS;
 use crate::host::{OWNER, Peer};
 use crate::scenario::{Fault, between_us, percent};
@@ -23,6 +23,8 @@ pub(crate) enum Step {
     Work,
     /// The auditor looks again.
     Audit,
+    /// The scout begins again to read the journal.
+    Scout,
 }
 
 /// What a request was for.
@@ -67,12 +69,21 @@ pub(crate) enum Call {
     },
     /// A stream of the events of a job.
     Follow(JobId),
+    /// A stream that only its listener ends: the table that it is in, and on which rank.
+    Stream(Table, u32),
+    /// The journal of the job manager, as the scout reads it.
+    Scout,
     Audit(Question),
 }
 
 impl Call {
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Call::Watch { .. } | Call::Follow(_) | Call::ForbiddenStream)
+        self.is_endless() || matches!(self, Call::Follow(_) | Call::ForbiddenStream)
+    }
+
+    /// Nobody need end it.
+    pub(crate) fn is_endless(&self) -> bool {
+        matches!(self, Call::Watch { .. } | Call::Stream(..) | Call::Scout)
     }
 }
 
@@ -85,8 +96,16 @@ pub(crate) struct Client {
     /// The highest version it was told of.
     version: i64,
     jobs: Vec<JobId>,
-    pub(crate) is_auditor: bool,
+    pub(crate) duty: Duty,
     pub(crate) userid: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// One of those whose work is simulated.
+    Work,
+    Audit,
+    Scout,
 }
 
 /// Keys that all clients write to.
@@ -107,20 +126,24 @@ impl World {
     pub(crate) fn begin_clients(&mut self) {
         for client in 0..self.scenario.clients as usize {
             let host = self.rng.below(self.hosts.len() as u64) as usize;
-            self.add_client(host, false, OWNER);
+            self.add_client(host, Duty::Work, OWNER);
             let span = between_us(&mut self.rng, 0, 2_000_000);
             self.after(span, Action::Client { client, step: Step::Connect });
         }
         let guests: &[u32] = if self.scenario.guests { &GUESTS } else { &[] };
         for userid in guests.iter().copied() {
             let host = self.rng.below(self.hosts.len() as u64) as usize;
-            let client = self.add_client(host, false, userid);
+            let client = self.add_client(host, Duty::Work, userid);
             let span = between_us(&mut self.rng, 0, 2_000_000);
             self.after(span, Action::Client { client, step: Step::Connect });
         }
+        if self.scenario.is_judged {
+            let client = self.add_client(0, Duty::Scout, OWNER);
+            self.after(Duration::ZERO, Action::Client { client, step: Step::Connect });
+        }
     }
 
-    pub(crate) fn add_client(&mut self, host: usize, is_auditor: bool, userid: u32) -> usize {
+    pub(crate) fn add_client(&mut self, host: usize, duty: Duty, userid: u32) -> usize {
         self.clients.push(Client {
             host,
             conn: None,
@@ -128,7 +151,7 @@ impl World {
             calls: BTreeMap::new(),
             version: 0,
             jobs: Vec::new(),
-            is_auditor,
+            duty,
             userid,
         });
         self.clients.len() - 1
@@ -139,6 +162,7 @@ impl World {
             Step::Connect => self.client_connects(at),
             Step::Work => self.client_works(at),
             Step::Audit => self.audit(at),
+            Step::Scout => self.scout(at),
         }
     }
 
@@ -153,8 +177,13 @@ impl World {
         };
         self.clients[at].conn = Some(conn);
         self.note_joins();
-        if self.clients[at].is_auditor {
-            return self.after(Duration::ZERO, Action::Client { client: at, step: Step::Audit });
+        let first = match self.clients[at].duty {
+            Duty::Work => Step::Work,
+            Duty::Audit => Step::Audit,
+            Duty::Scout => Step::Scout,
+        };
+        if first != Step::Work {
+            return self.after(Duration::ZERO, Action::Client { client: at, step: first });
         }
         self.call(at, Call::Subscribe, "event.subscribe", Target::Any, json!({"topic": "sim."}));
         self.after(Duration::ZERO, Action::Client { client: at, step: Step::Work });
@@ -196,6 +225,9 @@ impl World {
         for (call, _) in std::mem::take(&mut client.calls).into_values() {
             self.history.unknown(&call, self.now);
         }
+        if self.clients[at].duty == Duty::Scout {
+            self.history.ledger.begin(); // Until it is back nothing is known.
+        }
         if let Some(conn) = conn {
             self.history.subscriber_gone(conn);
         }
@@ -218,11 +250,12 @@ impl World {
         if self.clients[at].userid != OWNER {
             return self.choose_as_guest(at);
         }
-        if percent(&mut self.rng, 12) {
-            return match self.rng.below(4) {
+        if percent(&mut self.rng, 16) {
+            return match self.rng.below(6) {
                 0 => self.use_space(at),
                 1 => self.submit_after(at),
                 2 => self.update(at),
+                3 | 4 => self.listen(at),
                 _ => self.operate(at),
             };
         }
@@ -349,7 +382,8 @@ impl World {
     pub(crate) fn follow(&mut self, at: usize) {
         let Some(id) = self.one_of_its_jobs(at) else { return };
         let body = json!({"id": id.0, "path": "eventlog", "flags": 0});
-        self.call(at, Call::Follow(id), "job-info.eventlog-watch", Target::Any, body);
+        let target = if percent(&mut self.rng, 40) { Target::Rank(Rank(0)) } else { Target::Any };
+        self.call(at, Call::Follow(id), "job-info.eventlog-watch", target, body);
     }
 
     pub(crate) fn client_hears(&mut self, at: usize, conn: ConnId, message: Option<Message>) {
@@ -425,6 +459,7 @@ impl World {
             }
             Call::Watch { .. } => self.history.kvs.watch_ended((conn, tag)),
             Call::Audit(question) => self.audited(question, message, &body),
+            Call::Scout => self.scout_hears(at, message, &body),
             _ => {} // Seen to elsewhere.
         }
     }

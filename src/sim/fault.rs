@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use flux_wire::{Rank, Target};
+use serde_json::json;
+
+use crate::client::{Call, Duty};
 use crate::disk::Health;
+use crate::host::OWNER;
 use crate::scenario::{Fault, between_us};
 use crate::world::{Action, World};
 
@@ -43,6 +48,7 @@ impl World {
                 self.hosts[at].disk.sicken(health);
                 self.after(span, Action::DiskHeals { host: at });
             }
+            Fault::RouterLost => self.lose_a_router(),
             Fault::ShellKilled => self.kill_a_shell(),
             Fault::ClientGone => self.lose_a_client(),
             Fault::Pause => {
@@ -65,10 +71,46 @@ impl World {
             return;
         }
         self.count(kind);
-        self.trace.note(self.now, at as u64, || format!("rank {at}: {}", kind.name()));
-        self.down(at, kind == Fault::PowerCut);
+        self.falls(at, kind == Fault::PowerCut);
+    }
+
+    pub(crate) fn falls(&mut self, at: usize, power: bool) {
+        let how = if power { Fault::PowerCut } else { Fault::Crash };
+        self.trace.note(self.now, at as u64, || format!("rank {at}: {}", how.name()));
+        self.down(at, power);
         let pause = between_us(&mut self.rng, 100_000, 8_000_000);
         self.after(pause, Action::Boot { host: at });
+    }
+
+    /// A broker with others above and below it goes while everybody talks over it.
+    fn lose_a_router(&mut self) {
+        let is_between =
+            |at: &usize| *at > 0 && self.hosts[*at].node.is_some() && !self.tree.children(*at as u32).is_empty();
+        let between: Vec<usize> = (0..self.hosts.len()).filter(is_between).collect();
+        if between.is_empty() {
+            return;
+        }
+        let at = between[self.rng.below(between.len() as u64) as usize];
+        self.count(Fault::RouterLost);
+        for client in 0..self.clients.len() {
+            self.talk_over(client, at as u32);
+        }
+        let (power, span) = (self.rng.below(3) == 0, between_us(&mut self.rng, 50, 3_000));
+        self.after(span, Action::Falls { host: at, power });
+    }
+
+    /// Whoever is below asks and listens above, and the other way round.
+    fn talk_over(&mut self, client: usize, router: u32) {
+        if self.clients[client].duty != Duty::Work || self.clients[client].userid != OWNER {
+            return;
+        }
+        let below: Vec<u32> = self.tree.subtree(router).iter().filter(|rank| *rank != router).collect();
+        let is_below = below.contains(&(self.clients[client].host as u32));
+        let rank = if is_below { 0 } else { below[self.rng.below(below.len() as u64) as usize] };
+        self.listen(client);
+        for seq in 0..3 {
+            self.call(client, Call::Ping, "broker.ping", Target::Rank(Rank(rank)), json!({"seq": seq}));
+        }
     }
 
     /// From here on nothing goes wrong any more, and what is broken heals in its time.

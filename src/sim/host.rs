@@ -356,6 +356,9 @@ impl World {
         host.paused_until = Duration::ZERO;
         host.joined = false;
         let conns = std::mem::take(&mut host.conns);
+        if at == 0 {
+            self.history.ledger.begin(); // What was told before may be lost.
+        }
         let torn = host.disk.crash(&mut self.rng, power);
         if torn {
             self.count(crate::scenario::Fault::TornWrite);

@@ -14,6 +14,7 @@ mod disk;
 mod fault;
 mod host;
 pub mod limits;
+mod listen;
 mod net;
 mod run;
 mod scale;

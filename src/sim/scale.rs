@@ -5,7 +5,7 @@ use std::time::Duration;
 use flux_wire::Target;
 use serde_json::json;
 
-use crate::client::Call;
+use crate::client::{Call, Duty};
 use crate::host::OWNER;
 use crate::scenario::Scenario;
 use crate::world::World;
@@ -53,8 +53,8 @@ pub fn scale(size: u32, topology: &'static str) -> Result<Scale, String> {
     let mut world = World::new(Scenario::calm(size, topology), false);
     world.calm_since = Some(Duration::ZERO); // Clients do only what they are told.
     let tree = world.tree.clone();
-    let client = world.add_client(size as usize - 1, false, OWNER);
-    let root = world.add_client(0, true, OWNER);
+    let client = world.add_client(size as usize - 1, Duty::Work, OWNER);
+    let root = world.add_client(0, Duty::Audit, OWNER);
     world.history.progress = crate::audit::Progress::Done; // There is nothing to audit.
     let mut result = Scale {
         size,

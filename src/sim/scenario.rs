@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flux_broker::Scheduler;
+use flux_overlay::Tree;
 use flux_service::Rng;
 
 /// A stream of numbers that neighbouring seeds do not share.
@@ -37,10 +38,12 @@ pub enum Fault {
     ShellKilled,
     ClientGone,
     Pause,
+    /// A broker between others dies while they talk over it.
+    RouterLost,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 12] = [
         Fault::LinkLost,
         Fault::Partition,
         Fault::Delay,
@@ -52,6 +55,7 @@ impl Fault {
         Fault::ShellKilled,
         Fault::ClientGone,
         Fault::Pause,
+        Fault::RouterLost,
     ];
 
     pub fn name(self) -> &'static str {
@@ -67,6 +71,7 @@ impl Fault {
             Fault::ShellKilled => "shell killed",
             Fault::ClientGone => "client gone",
             Fault::Pause => "broker paused",
+            Fault::RouterLost => "router killed",
         }
     }
 }
@@ -103,16 +108,19 @@ pub struct Scenario {
 impl Scenario {
     pub fn of_seed(seed: u64) -> Scenario {
         let rng = &mut stream(seed, 1);
-        let sizes = [1, 2, 3, 3, 3, 4, 5, 7];
+        let sizes = [1, 2, 3, 3, 3, 4, 5, 7, 7, 9];
         let topologies = ["kary:2", "kary:2", "kary:1", "kary:0", "binomial"];
         let size = sizes[rng.below(sizes.len() as u64) as usize];
+        let topology = topologies[rng.below(topologies.len() as u64) as usize];
+        let deep = Tree::named(topology, size).is_ok_and(|tree| tree.level_max() > 1);
         let mut faults = Vec::new();
         // One run in eight has no faults at all: what fails there is no matter of luck.
         if !percent(rng, 12) {
             let kinds = Fault::ALL.into_iter().filter(|kind| !matches!(kind, Fault::Delay | Fault::TornWrite));
             for kind in kinds {
                 let networked = matches!(kind, Fault::LinkLost | Fault::Partition);
-                if (size > 1 || !networked) && percent(rng, 45) {
+                let possible = (size > 1 || !networked) && (deep || kind != Fault::RouterLost);
+                if possible && percent(rng, 45) {
                     faults.push((kind, Duration::from_millis(4_000 + rng.below(20_000))));
                 }
             }
@@ -120,7 +128,7 @@ impl Scenario {
         Scenario {
             seed,
             size,
-            topology: topologies[rng.below(topologies.len() as u64) as usize],
+            topology,
             clients: 2 + rng.below(4) as u32,
             span: Duration::from_millis(15_000 + rng.below(25_000)),
             quorum_of_one: percent(rng, 40),

@@ -12,6 +12,8 @@ use crate::Args;
 
 /// Failing seeds that are printed in full.
 const TOLD_MAX: usize = 20;
+/// How often a sweep says where it is.
+const TOLD_EVERY: u64 = 1000;
 
 pub(crate) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -183,6 +185,12 @@ pub(crate) fn many(args: &Args) -> bool {
                 return;
             }
             let outcome = run_caught(seed, false);
+            if let Some(Violation { rule, text }) = &outcome.violation {
+                eprintln!("seed {seed}: {rule}: {:.200}", text); // A long sweep is looked at before its end.
+            }
+            if seed.is_multiple_of(TOLD_EVERY) {
+                eprintln!("at seed {seed}");
+            }
             sum.lock().expect("no thread panics with it").add(outcome);
         }
     };
@@ -217,10 +225,10 @@ pub(crate) fn many(args: &Args) -> bool {
 
 /// Sizes and shapes of the table in doc/scaling.md.
 const SHAPES: &[(&str, &[u32])] = &[
-    ("kary:2", &[16, 256, 4096]),
+    ("kary:2", &[16, 256, 4096, 16384]),
     ("kary:32", &[16, 256, 4096, 16384]),
-    ("binomial", &[16, 256, 4096]),
-    ("kary:0", &[16, 256, 4096]),
+    ("binomial", &[16, 256, 4096, 16384]),
+    ("kary:0", &[16, 256, 4096, 16384]),
 ];
 
 /// What is said between brokers of instances of many sizes, as a table; only those up to `size_max`.

@@ -94,6 +94,11 @@ pub(crate) enum Action {
         step: ClientStep,
     },
     Fault(Fault),
+    /// A broker's process is killed; or its machine loses its power.
+    Falls {
+        host: usize,
+        power: bool,
+    },
     /// The disk of a host is itself again.
     DiskHeals {
         host: usize,
@@ -247,6 +252,7 @@ impl World {
             Action::Shell { shell, step } => self.shell_step(shell, step),
             Action::Client { client, step } => self.client_step(client, step),
             Action::Fault(fault) => self.fault_due(fault),
+            Action::Falls { host, power } => self.falls(host, power),
             Action::DiskHeals { host } => self.hosts[host].disk.heal(),
             Action::Calm => self.calm(),
         }

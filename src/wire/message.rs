@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::{Errno, Payload, PayloadError};
 
+/// The method that tells a service that a client is gone (RFC 6).
+const DISCONNECT: &str = "disconnect";
+
 /// A broker's rank in its instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank(pub u32);
@@ -247,7 +250,66 @@ impl Message {
     }
 
     /// Is `self` (a disconnect or cancel) from the sender of `request`, or from one who may act for it?
+    ///
+    /// [`Message::gone`] is from all whose requests came over the broker that is gone.
     pub fn same_sender(&self, request: &Message) -> bool {
-        self.sender() == request.sender() && self.cred.authorize(request.cred.userid)
+        let same = match self.gone_broker() {
+            Some(broker) => request.came_over(broker),
+            None => self.sender() == request.sender(),
+        };
+        same && self.cred.authorize(request.cred.userid)
+    }
+
+    /// The disconnect (RFC 6) of all who asked `service` over a broker that is gone without a word: its id is the only hop, where
+    /// a client has the hops of its broker after its own.
+    pub fn gone(service: &str, broker: RouteId, cred: Cred) -> Message {
+        let mut message = Message::request(format!("{service}.{DISCONNECT}"), Target::Any, 0, Payload::None);
+        message.flags = Flags(Flags::NORESPONSE);
+        message.cred = cred;
+        message.push_route(broker);
+        message
+    }
+
+    /// The broker that is gone, if this is such a message.
+    pub fn gone_broker(&self) -> Option<&RouteId> {
+        match self.route.as_deref() {
+            Some([broker]) if self.topic().rsplit('.').next() == Some(DISCONNECT) => Some(broker),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asked_over_a_broker_that_is_gone_is_gone_with_it() {
+        let asked = |route: &[&str], userid: u32| {
+            let mut message = Message::request("a.b", Target::Any, 1, Payload::None);
+            message.cred = Cred { userid, rolemask: role::USER };
+            message.route = Some(route.iter().map(|hop| (*hop).into()).collect());
+            message
+        };
+        let (owner, guest) = (Cred { userid: 1, rolemask: role::OWNER }, Cred { userid: 2, rolemask: role::USER });
+        let gone = |cred| Message::gone("a", "broker".into(), cred);
+        let client = |cred: Cred| {
+            let mut message = gone(cred);
+            message.route = asked(&["client", "connector", "broker"], 1).route;
+            message
+        };
+        let rows: &[(Message, &[&str], u32, bool)] = &[
+            (gone(owner), &["client", "connector", "broker", "above"], 2, true),
+            (gone(owner), &["broker"], 1, true),
+            (gone(owner), &["client", "connector", "other"], 2, false),
+            (gone(guest), &["client", "connector", "broker"], 1, false),
+            (client(owner), &["client", "connector", "broker"], 1, true),
+            (client(owner), &["another", "connector", "broker"], 1, false),
+        ];
+        for (message, route, userid, ends) in rows {
+            assert_eq!(message.same_sender(&asked(route, *userid)), *ends, "{route:?} of {userid}: {message:?}");
+        }
+        assert_eq!(gone(owner).topic(), "a.disconnect");
+        assert!(!gone(owner).wants_response());
     }
 }

@@ -93,13 +93,15 @@ pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) ->
     if setup.rank.is_root() {
         attrs.set_default("content.backing-module", "content-sqlite");
     }
+    if setup.size == 1 {
+        attrs.set_default("broker.mapping", "[[0,1,1,1]]");
+    }
     for (name, value) in [
         ("instance-level", "0".to_owned()),
         ("jobid-path", "/".to_owned()),
         ("hostname", setup.hostname.clone()),
         ("hostlist", setup.hostname.clone()),
         ("broker.boot-method", "single".to_owned()),
-        ("broker.mapping", "[[0,1,1,1]]".to_owned()),
         ("broker.critical-ranks", tree.critical().to_string()),
         ("broker.quorum", setup.size.to_string()),
         ("broker.quorum-warn", "1m".to_owned()),

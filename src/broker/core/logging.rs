@@ -114,7 +114,8 @@ impl Node {
 
     pub(crate) fn log_stats(&mut self, _request: &Message) -> Answer {
         let log = &self.core.log;
-        let body = json!({"ring-used": log.len(), "count": log.count, "local": log.count, "remote": log.remote});
+        let body = json!({"ring-used": log.len(), "count": log.count, "local": log.count, "remote": log.remote,
+                          "followers": self.core.dmesg_followers.len()});
         Ok(Some(body.into()))
     }
 }

@@ -170,7 +170,9 @@ impl Node {
         self.subscribers_changed = true;
         self.core.event_seq = welcome.seq;
         self.attrs.set("hostlist", welcome.hostlist);
-        self.attrs.set("broker.mapping", welcome.mapping);
+        if !welcome.mapping.is_empty() {
+            self.attrs.set("broker.mapping", welcome.mapping);
+        }
         self.info.attrs = self.attrs.to_map();
         let upstream = Target::UpstreamOf(self.info.rank);
         let tag = self.core_cx(|cx| cx.request_stream("state-machine.monitor", upstream, Payload::None));

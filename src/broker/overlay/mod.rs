@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::limits::UPWARD_MAX;
 use crate::node::{Hop, Node, Output};
+use crate::route::Endpoint;
 use crate::trace::Way;
 
 /// A connection to another broker, named by the runtime.
@@ -242,7 +243,6 @@ impl Node {
         self.links.family.left(rank, error, self.now.mono);
         self.log_gone(rank, why);
         self.answer_lost(&mut tracker);
-        self.end_streams_of(&uuid);
         self.broker_lost(&uuid);
         if why.is_some() {
             // Those who asked over it may have asked far away.
@@ -299,31 +299,31 @@ impl Node {
         self.parent_lost(why);
     }
 
-    /// What the node itself tells a broker that is gone, and all that came over it.
-    fn end_streams_of(&mut self, uuid: &RouteId) {
-        let goes_on = |request: &Message| request.route.as_ref().and_then(|route| route.last()) != Some(uuid);
-        for list in [
-            &mut self.links.monitors,
-            &mut self.links.healths,
-            &mut self.core.config_watchers,
-            &mut self.core.dmesg_followers,
-        ] {
-            list.retain(goes_on);
-        }
-        self.core.state.end_streams_of(goes_on);
-    }
-
-    /// Services forget what was asked over a broker that is gone.
+    /// A broker is gone without a word, and with it all who asked over it: each service takes leave of them as of a client.
     pub(crate) fn broker_lost(&mut self, uuid: &str) {
-        let owners: Vec<_> = self.slots.keys().copied().collect();
-        for owner in owners {
-            self.call(owner, |service, cx| service.on_broker_lost(cx, uuid));
+        if planted(Plant::ListenersKept) {
+            return;
+        }
+        let cred = self.owner_cred();
+        let offered = self.names.iter().filter(|(_, endpoint)| !matches!(endpoint, Endpoint::Client(_)));
+        let offered: Vec<(String, Endpoint)> = offered.map(|(name, endpoint)| (name.clone(), *endpoint)).collect();
+        for (name, endpoint) in offered {
+            let message = Message::gone(&name, uuid.into(), cred);
+            match endpoint {
+                Endpoint::Slot(owner) => drop(self.call(owner, |service, cx| service.dispatch(cx, &message))),
+                _ => self.core_request(&message),
+            }
         }
     }
 
     fn answer_lost(&mut self, tracker: &mut Tracker) {
         for request in tracker.take() {
             if planted(Plant::LostRequestsForgotten) {
+                continue;
+            }
+            // What came from another broker, and was to go on to a third.
+            let came = || self.hops.get(request.route.as_ref()?.last()?);
+            if planted(Plant::PassingForgotten) && matches!(came(), Some(Hop::Link(_))) {
                 continue;
             }
             self.answer(&request, Err(Fault::from(Errno::EHOSTUNREACH)));

@@ -123,11 +123,6 @@ impl Service for Rexec {
             _ => {}
         }
     }
-
-    /// A client whose broker is gone cannot be told anything any more.
-    fn on_broker_lost(&mut self, cx: &mut Cx<'_>, id: &str) {
-        self.forget_clients(cx, |client| client.came_over(id));
-    }
 }
 
 const SIGTERM: i32 = 15;

@@ -47,13 +47,15 @@ pub fn command() -> Command {
         .arg(command_line("The initial program; without one, a shell"))
 }
 
-fn test_options() -> [Arg; 8] {
+fn test_options() -> [Arg; 9] {
     [
         option("test-size", Some('s'), "N", "Start N brokers on this machine").alias("size"),
         option("test-hosts", None, "HOSTLIST", "Give the brokers these host names"),
         option("test-exit-timeout", None, "FSD", "How long brokers may outlive the first that ends"),
         option("test-exit-mode", None, "any|leader", "Which broker's end starts that timeout"),
         option("test-start-mode", None, "all|leader", "Which brokers are started at once"),
+        option("rundir", None, "DIR", "Use this directory as rundir; if it has to be made, it is removed at the end")
+            .conflicts_with("test-rundir"),
         option("test-rundir", None, "DIR", "Use this directory, which exists, as rundir"),
         flag("test-rundir-cleanup", None, "Remove that directory at the end"),
         option("test-pmi-clique", None, "single|per-broker|none|TASKMAP", "Which brokers believe to share a node"),
@@ -63,19 +65,29 @@ fn test_options() -> [Arg; 8] {
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let Arguments { options, program, session } = broker_arguments(matches)?;
     let mut argv = options.clone();
-    if !program.is_empty() {
-        argv.push("--".to_owned());
-        argv.extend(program.iter().cloned());
-    }
+    argv.extend(to_run(&program));
     let exe = install::executable().ok_or_else(|| CmdError::new("cannot find this program's own file"))?;
     let wrap: Vec<&str> = texts(matches, "wrap").into_iter().flat_map(|list| list.split(',')).collect();
-    if verbosity(matches) > 0 {
-        let shown: Vec<&str> =
-            wrap.iter().copied().chain(["flux-broker"]).chain(argv.iter().map(String::as_str)).collect();
-        cx.warn(shown.join(" "));
-    }
+    let is_verbose = verbosity(matches) > 0;
+    let told = |args: &[String]| [&wrap[..], &["flux-broker"]].concat().join(" ") + &told_after(args);
     if matches.get_flag("noexec") {
+        match &session {
+            _ if !is_verbose => {}
+            None => cx.warn(told(&argv)),
+            Some(session) => {
+                session.check()?;
+                for rank in 0..session.size {
+                    cx.warn(format!(
+                        "{rank}: {}",
+                        told(&session.arguments(&session.some_dir(), rank, &options, &program))
+                    ));
+                }
+            }
+        }
         return Ok(ExitCode::SUCCESS);
+    }
+    if is_verbose && session.is_none() {
+        cx.warn(told(&argv));
     }
     cx.out.flush()?;
     let bare = || {
@@ -96,11 +108,29 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         broker
     };
     if let Some(session) = session {
-        return session::run(&session, bare, &options, &program);
+        let told = |rank: u32, args: &[String]| {
+            if is_verbose {
+                eprintln!("flux-start: {rank}: {}", told(args));
+            }
+        };
+        return session::run(&session, bare, told, &options, &program);
     }
     let mut broker = bare();
     let error = broker.args(argv.iter().map(OsString::from)).exec();
     Err(CmdError::about(broker.get_program().display(), error))
+}
+
+/// The initial program at the end of a broker's arguments.
+fn to_run(program: &[String]) -> Vec<String> {
+    let mark = program.first().map(|_| "--".to_owned());
+    mark.into_iter().chain(program.iter().cloned()).collect()
+}
+
+/// A space before each; without the mark before the initial program, if that is none of the broker's options.
+fn told_after(args: &[String]) -> String {
+    let next = |at: usize| args.get(at + 1).is_none_or(|word| word.starts_with('-'));
+    let shown = args.iter().enumerate().filter(|(at, arg)| *arg != "--" || next(*at));
+    shown.map(|(_, arg)| format!(" {arg}")).collect()
 }
 
 /// What the brokers are given.
@@ -114,15 +144,15 @@ struct Arguments {
 
 fn broker_arguments(matches: &ArgMatches) -> Result<Arguments, CmdError> {
     let mut argv: Vec<String> = Vec::new();
-    let mut push = |option: &str, value: &str| argv.extend([option.to_owned(), value.to_owned()]);
+    let mut push = |option: &str, value: &str| argv.push(format!("{option}{value}"));
+    texts(matches, "setattr").into_iter().for_each(|value| push("-S", value));
     if matches.get_flag("sysconfig") || text(matches, "recovery") == Some("") {
         push("-c", SYSTEM_CONFIG_DIR);
     }
     if let Some(path) = text(matches, "config-path") {
         push("-c", path);
     }
-    texts(matches, "conf").into_iter().for_each(|value| push("--conf", value));
-    texts(matches, "setattr").into_iter().for_each(|value| push("-S", value));
+    texts(matches, "conf").into_iter().for_each(|value| push("--conf=", value));
     let session = test_arguments(matches, &mut push)?;
     if let Some(target) = text(matches, "recovery") {
         push("-S", "broker.recovery-mode=1");
@@ -156,6 +186,10 @@ fn test_arguments(matches: &ArgMatches, push: &mut impl FnMut(&str, &str)) -> Re
         Ok(0) => return Err(CmdError::new("--test-size argument must be > 0")),
         _ => return Err(CmdError::usage(format!("--test-size={size}: give a number above zero"))),
     }
+    if let Some(dir) = text(matches, "rundir") {
+        // The broker removes what it has made.
+        push("-S", &format!("rundir={dir}"));
+    }
     if let Some(dir) = text(matches, "test-rundir") {
         if !Path::new(dir).is_dir() {
             return Err(CmdError::new(no_directory(Path::new(dir))));
@@ -181,9 +215,14 @@ fn no_directory(path: &Path) -> String {
 fn session_of(matches: &ArgMatches, size: u32) -> Result<Session, CmdError> {
     /// How long brokers may outlive the first that ended.
     const EXIT_TIMEOUT: Duration = Duration::from_secs(20);
-    let rundir = text(matches, "test-rundir").map(PathBuf::from);
+    let mut rundir = text(matches, "test-rundir").map(PathBuf::from);
     if let Some(dir) = rundir.as_ref().filter(|dir| !dir.is_dir()) {
         return Err(CmdError::new(no_directory(dir)));
+    }
+    let mut cleanup = matches.get_flag("test-rundir-cleanup");
+    if let Some(dir) = text(matches, "rundir").map(PathBuf::from) {
+        cleanup |= !dir.exists();
+        rundir = Some(dir);
     }
     let hosts = text(matches, "test-hosts").map(flux_types::Hostlist::parse).transpose();
     let exit_timeout = match text(matches, "test-exit-timeout") {
@@ -210,9 +249,8 @@ fn session_of(matches: &ArgMatches, size: u32) -> Result<Session, CmdError> {
             Some(mode) => return Err(CmdError::new(format!("unknown --test-exit-mode: {mode}"))),
         },
         rundir: rundir.map(std::path::absolute).transpose().map_err(|error| CmdError::about("--test-rundir", error))?,
-        cleanup: matches.get_flag("test-rundir-cleanup"),
+        cleanup,
         clique: text(matches, "test-pmi-clique").map(str::to_owned),
-        verbose: verbosity(matches) > 0,
     })
 }
 
@@ -244,11 +282,11 @@ mod tests {
         let rows: &[(&[&str], &[&str])] = &[
             (&[], &[]),
             (&["true"], &["--", "true"]),
-            (&["-Sa=b", "-S", "c=d", "sh", "-c", "x"], &["-S", "a=b", "-S", "c=d", "--", "sh", "-c", "x"]),
+            (&["-Sa=b", "-S", "c=d", "sh", "-c", "x"], &["-Sa=b", "-Sc=d", "--", "sh", "-c", "x"]),
             (&["-o,-Sa=b,--conf=x=1"], &["-Sa=b", "--conf=x=1"]),
-            (&["-c/etc/x", "--conf=a.b=1"], &["-c", "/etc/x", "--conf", "a.b=1"]),
-            (&["-s1", "--test-hosts=n[3-4]", "true"], &["-S", "hostname=n3", "--", "true"]),
-            (&["--recovery=/tmp"], &["-S", "broker.recovery-mode=1", "-S", "statedir=/tmp"]),
+            (&["-c/etc/x", "--conf=a.b=1"], &["-c/etc/x", "--conf=a.b=1"]),
+            (&["-s1", "--test-hosts=n[3-4]", "true"], &["-Shostname=n3", "--", "true"]),
+            (&["--recovery=/tmp"], &["-Sbroker.recovery-mode=1", "-Sstatedir=/tmp"]),
             (&["-vv", "--", "-x"], &["-v", "--", "-x"]),
         ];
         for (args, want) in rows {

@@ -338,8 +338,13 @@ impl JobInfo {
     }
 
     pub(super) fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let tags = self.by_sender.get(&request.sender().cloned());
-        let numbers: Vec<u64> = tags.into_iter().flat_map(|tags| tags.values()).copied().collect();
+        let numbers: Vec<u64> = match request.gone_broker() {
+            Some(_) => self.watches.keys().copied().collect(),
+            None => {
+                let tags = self.by_sender.get(&request.sender().cloned());
+                tags.into_iter().flat_map(|tags| tags.values()).copied().collect()
+            }
+        };
         for number in numbers {
             if self.watches.get(&number).is_some_and(|watch| request.same_sender(&watch.request)) {
                 self.stop_watching(cx, number);

@@ -4,7 +4,7 @@
 //! back only when the exec service has released the last of them. After a restart, or when the exec service comes back, it is
 //! asked with `reattach` for every such job, also for those in CLEANUP: those are then told again why they end.
 
-use flux_service::{Cx, Fault, LogLevel, Outcome};
+use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, planted};
 use flux_types::{JobId, JobState, StateSet};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
@@ -127,7 +127,12 @@ impl JobManager {
         };
         match reply.kind.as_str() {
             "start" if job.started => {} // The exec service's own log of it was lost with the power.
-            "start" => self.post(cx, id, "start", None),
+            "start" => {
+                if planted(Plant::GivenBackEarly) && id.0.is_multiple_of(3) {
+                    self.send_free(cx, id);
+                }
+                self.post(cx, id, "start", None);
+            }
             // The log that tells of the start was lost with the power.
             "reattached" if !job.started && job.state == JobState::Run => self.post(cx, id, "start", None),
             "reattached" if job.is_debug() => self.post(cx, id, "debug.exec-reattach-finish", None),

@@ -298,6 +298,27 @@ fn what_nobody_uses_is_followed_no_more() {
 }
 
 #[test]
+fn what_is_cancelled_before_its_namespace_is_known_is_watched_no_more() {
+    let mut chain = Chain::new();
+    chain.root.put("k", "1");
+    let request = |topic: &str, tag: u32, body: Value| {
+        let mut message = Message::request(topic, Target::Any, tag, body.into());
+        message.cred = Cred { userid: OWNER, rolemask: role::OWNER };
+        message.flags = Flags(if tag == 0 { Flags::NORESPONSE } else { Flags::STREAMING });
+        message.push_route("client".into());
+        message
+    };
+    // The broker above does not answer yet.
+    let watch = json!({"namespace": "primary", "key": "k", "flags": 4});
+    chain.below[1].deliver(&request("kvs-watch.lookup", 7, watch));
+    chain.below[1].deliver(&request("kvs-watch.cancel", 0, json!({"matchtag": 7})));
+    chain.settle();
+    assert_eq!(chain.answers(2, 7), [Err(Errno::ENODATA)]);
+    let stats = chain.ask(2, "kvs-watch.stats-get", json!({})).unwrap();
+    assert_eq!(stats["watchers"], 0, "{stats}");
+}
+
+#[test]
 fn a_lost_parent_ends_what_waits() {
     let mut chain = Chain::new();
     chain.root.put("k", "1");
@@ -314,7 +335,8 @@ fn a_lost_parent_ends_what_waits() {
     }
     assert_eq!(chain.answers(1, watch).last(), Some(&Err(Errno::EHOSTUNREACH)));
     assert_eq!(chain.answers(1, version), [Err(Errno::EHOSTUNREACH)]);
-    chain.root.turn(|kvs, cx| AnyService::on_broker_lost(kvs, cx, "broker-1"));
+    let gone = Message::gone("kvs", "broker-1".into(), Cred { userid: OWNER, rolemask: role::OWNER });
+    chain.root.turn(|kvs, cx| assert!(kvs.dispatch(cx, &gone)));
     chain.root.put("k", "2");
     assert!(chain.root.sent.iter().all(|message| message.kind() != Kind::Response));
     assert_eq!(chain.get(1, "primary", "k"), Ok("2".into()), "it asks again");

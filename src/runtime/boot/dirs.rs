@@ -82,6 +82,8 @@ impl Dirs {
         let keep_rundir = statedir.is_some() || !made;
         if wishes.rundir_cleanup.map_or(!keep_rundir, |wish| wish == "1") {
             remove.push(rundir.clone());
+        } else if statedir.is_none() {
+            remove.push(rundir.join("content.sqlite")); // Without a statedir nobody reads the store again.
         }
         if let (Some(dir), Some("1")) = (&statedir, wishes.statedir_cleanup) {
             remove.push(dir.clone());
@@ -107,7 +109,8 @@ impl Dirs {
 impl Drop for Dirs {
     fn drop(&mut self) {
         for dir in &self.remove {
-            match fs::remove_dir_all(dir) {
+            let removed = if dir.is_file() { fs::remove_file(dir) } else { fs::remove_dir_all(dir) };
+            match removed {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     crate::stderr::line(&format!(
                         "flux-broker: could not remove {}: {}",

@@ -195,11 +195,10 @@ fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, Plac
             let bad = || PlaceError::Card { rank: rank as u32, text: card.encode() };
             hosts.push(&card.host).map_err(|_| bad())?;
         }
-        let one_host = cards.iter().all(|card| card.host == cards[0].host);
-        let by_host = || if one_host { format!("[[0,1,{size},1]]") } else { format!("[[0,{size},1,1]]") };
-        let mapping = mapping(&mut client, size).unwrap_or_else(by_host);
         attrs.set("hostlist", hosts.to_string());
-        attrs.set("broker.mapping", mapping);
+        if let Some(mapping) = mapping(&mut client, size) {
+            attrs.set("broker.mapping", mapping);
+        }
     }
     let mut allowed = std::collections::BTreeSet::new();
     for child in tree.children(rank) {

@@ -33,6 +33,11 @@ impl World {
             self.violated("exec", format!("shell {rank} of job {job} starts its tasks a second time"));
         }
         self.history.exec.hosts.entry(job).or_default().insert(host as u32);
+        if let Some(text) = self.history.ledger.used(job, host as u32, &cores)
+            && !self.history.exec.uncertain.contains(&job)
+        {
+            self.violated("ledger", text);
+        }
         for core in cores {
             if let Some(other) = self.history.exec.in_use.insert((host, core), id) {
                 let other = self.shells.get(&other).map_or(JobId(0), |other| other.job);

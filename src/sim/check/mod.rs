@@ -4,12 +4,15 @@ mod events;
 mod exec;
 mod jobs;
 mod kvs;
+mod ledger;
 mod site;
 mod spaces;
 mod streams;
+mod tables;
 
 pub(crate) use site::Switch;
 pub(crate) use spaces::name as space_name;
+pub(crate) use tables::Table;
 
 use std::time::Duration;
 
@@ -27,6 +30,8 @@ pub(crate) struct History {
     pub(crate) site: site::Site,
     pub(crate) spaces: spaces::Spaces,
     pub(crate) streams: streams::Streams,
+    pub(crate) ledger: ledger::Ledger,
+    pub(crate) tables: tables::Tables,
     pub(crate) progress: Progress,
 }
 

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flux_client::Errno;
 use flux_wire::{Cred, FrameReader, Message, Payload, decode, encode_into, role, write_frame};
@@ -38,6 +38,7 @@ struct Client {
 
 /// The socket and who is connected to it.
 pub(super) struct Control {
+    path: PathBuf,
     listener: UnixListener,
     clients: Vec<Client>,
     last: u64,
@@ -72,11 +73,26 @@ fn order(request: &Message) -> Result<Order, Errno> {
     }
 }
 
+impl Drop for Control {
+    fn drop(&mut self) {
+        // A directory that stays is used again.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 impl Control {
     pub(super) fn new(dir: &Path) -> io::Result<Control> {
-        let listener = UnixListener::bind(dir.join("start"))?;
+        let path = dir.join("start");
+        let listener = match UnixListener::bind(&path) {
+            // One that was killed leaves its socket.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && UnixStream::connect(&path).is_err() => {
+                std::fs::remove_file(&path)?;
+                UnixListener::bind(&path)?
+            }
+            other => other?,
+        };
         listener.set_nonblocking(true)?;
-        Ok(Control { listener, clients: Vec::new(), last: 0 })
+        Ok(Control { path, listener, clients: Vec::new(), last: 0 })
     }
 
     /// The listener, then each client.

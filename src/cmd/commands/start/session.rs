@@ -1,6 +1,5 @@
 //! `flux start --test-size=N`: N brokers on this machine, which find one another over our PMI server.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,7 +40,6 @@ pub(super) struct Session {
     pub(super) rundir: Option<PathBuf>,
     pub(super) cleanup: bool,
     pub(super) clique: Option<String>,
-    pub(super) verbose: bool,
 }
 
 impl Session {
@@ -68,20 +66,40 @@ impl Session {
             Some("none") => return Ok(Taskmap::default()),
             Some(text) => text.to_owned(),
         };
-        Taskmap::parse(&text).map_err(|error| CmdError::about("--test-pmi-clique", error))
+        let given = Taskmap::parse(&text).map_err(|error| CmdError::about("--test-pmi-clique", error))?;
+        // Blocks that continue one another become one (RFC 34).
+        let mut map = Taskmap::new();
+        let nodes: Vec<u32> = (0..given.ntasks() as u32).map_while(|task| given.nodeid(task)).collect();
+        for run in nodes.chunk_by(|one, next| one == next) {
+            let appended = map.append(run[0], 1, run.len() as u32);
+            appended.map_err(|error| CmdError::about("--test-pmi-clique", error))?;
+        }
+        Ok(map)
     }
 
-    /// The arguments of one broker that differ from the others'.
-    fn own_arguments(&self, dir: &Path, rank: u32) -> Vec<String> {
+    /// The arguments of one broker, with the initial program after those of rank 0. What the user says counts more than where
+    /// the session wants its brokers to meet.
+    pub(super) fn arguments(&self, dir: &Path, rank: u32, options: &[String], program: &[String]) -> Vec<String> {
         let dir = dir.display();
         let rundir = if rank == 0 { dir.to_string() } else { format!("{dir}/rank-{rank}") };
         let host = self.hosts.as_ref().and_then(|hosts| hosts.nth(rank as usize));
-        let mut own = vec![format!("-Srundir={rundir}"), format!("-Slocal-uri=local://{dir}/local-{rank}")];
+        let mut all = vec!["-Stbon.interface-hint=lo".to_owned()];
+        all.extend(options.iter().cloned());
+        all.push(format!("--setattr=rundir={rundir}"));
+        all.push(format!("--setattr=local-uri=local://{dir}/local-{rank}"));
         if rank == 0 && (self.rundir.is_none() || self.cleanup) {
-            own.push("-Srundir-cleanup=1".to_owned());
+            all.push("--setattr=rundir-cleanup=1".to_owned());
         }
-        own.extend(host.map(|host| format!("-Shostname={host}")));
-        own
+        all.extend(host.map(|host| format!("--setattr=hostname={host}")));
+        if rank == 0 {
+            all.extend(super::to_run(program));
+        }
+        all
+    }
+
+    /// The directory of the brokers, as far as it is known before it is made.
+    pub(super) fn some_dir(&self) -> PathBuf {
+        self.rundir.clone().unwrap_or_else(|| temporary().join("flux-XXXXXX"))
     }
 }
 
@@ -119,15 +137,27 @@ struct Brokers<'a> {
 pub(super) fn run(
     session: &Session,
     command: impl Fn() -> Command,
+    told: impl Fn(u32, &[String]),
     options: &[String],
     program: &[String],
 ) -> CmdResult {
     session.check()?;
     let (dir, ours) = match &session.rundir {
-        Some(dir) => (dir.clone(), session.cleanup),
+        Some(dir) if dir.is_dir() => (dir.clone(), session.cleanup),
+        Some(dir) => {
+            private_dirs().create(dir).map_err(|error| CmdError::about(dir.display(), error))?;
+            (dir.clone(), session.cleanup)
+        }
         None => (make_dir()?, true),
     };
-    let outcome = run_in(session, &dir, command, options, program);
+    let command = |rank: u32| {
+        let mut command = command();
+        let args = session.arguments(&dir, rank, options, program);
+        told(rank, &args);
+        command.args(&args).env("FLUX_START_URI", format!("local://{}/start", dir.display()));
+        command
+    };
+    let outcome = run_in(session, &dir, &command);
     // Rank 0 removes it too: it may outlive us.
     if ours
         && let Err(error) = fs::remove_dir_all(&dir)
@@ -138,36 +168,14 @@ pub(super) fn run(
     outcome
 }
 
-fn run_in(
-    session: &Session,
-    dir: &Path,
-    command: impl Fn() -> Command,
-    options: &[String],
-    program: &[String],
-) -> CmdResult {
+fn run_in(session: &Session, dir: &Path, command: &dyn Fn(u32) -> Command) -> CmdResult {
     let failed = |error| CmdError::about("starting the brokers", error);
     let signals = SignalQueue::new(&[SIGINT, SIGQUIT, SIGTERM]).map_err(failed)?;
     let size = session.size as usize;
     let server = Server::new("flux-start".to_owned(), size, size, &session.mapping()?, None);
     let control = Control::new(dir).map_err(|error| CmdError::about(dir.join("start").display(), error))?;
-    let uri = format!("local://{}/start", dir.display());
-    let command = |rank: u32| {
-        let mut command = command();
-        // What the user says counts more than where the session wants its brokers to meet.
-        command.arg("-Stbon.interface-hint=lo").args(options);
-        command.args(session.own_arguments(dir, rank).iter().map(OsString::from));
-        command.env("FLUX_START_URI", &uri);
-        if rank == 0 && !program.is_empty() {
-            command.arg("--").args(program);
-        }
-        if session.verbose {
-            let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-            eprintln!("flux-start: {rank}: flux-broker {}", words.join(" "));
-        }
-        command
-    };
     let list = (0..size).map(|_| Broker::default()).collect();
-    let mut brokers = Brokers { session, list, server, control, kill_at: None, code: 0, command: &command };
+    let mut brokers = Brokers { session, list, server, control, kill_at: None, code: 0, command };
     let started = if session.start_leader_only { 1 } else { size };
     for rank in 0..started {
         if let Err(error) = brokers.start(rank) {
@@ -179,13 +187,23 @@ fn run_in(
     Ok(ExitCode::from(brokers.code))
 }
 
+fn temporary() -> PathBuf {
+    std::env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map_or_else(|| "/tmp".into(), PathBuf::from)
+}
+
+fn private_dirs() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
 /// A directory of our own in `TMPDIR`.
 fn make_dir() -> Result<PathBuf, CmdError> {
-    let tmp = std::env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map_or_else(|| "/tmp".into(), PathBuf::from);
+    let tmp = temporary();
     for _ in 0..100 {
         let random = flux_sys::random::u64().map_err(|error| CmdError::about("random numbers", error))?;
         let dir = tmp.join(format!("flux-{:06x}", random & 0xff_ffff));
-        match fs::DirBuilder::new().mode(0o700).create(&dir) {
+        match private_dirs().create(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
             Err(error) => return Err(CmdError::about(dir.display(), error)),
