@@ -12,6 +12,7 @@ stat -c '%U:%G %a %n' /usr/libexec/flux/flux-imp /usr/libexec/flux/flux-imp-pam 
 flux keygen --ca; useradd -m alice; unit; echo unit $?
 as alice flux run true 2>&1 | tail -1
 as alice flux keygen --sign --certify /usr/libexec/flux/flux-imp; as alice flux run id -un
+as alice flux run printenv FLUX_PMI_LIBRARY_PATH
 as alice flux run grep ^0:: /proc/self/cgroup | sed 's/.*flux-try-[0-9]*//; s/imp-shell-f[^-]*/imp-shell-ID/'
 as alice flux queue stop 2>&1 | grep -o 'Request.*'
 id=$(as alice flux submit sh -c 'sleep 1; echo lived'); as alice flux job wait-event -t 10 $id start >/dev/null
@@ -21,7 +22,7 @@ printf '#!/bin/sh\nid -un >/tmp/prolog; echo $FLUX_JOB_USERID >>/tmp/prolog' >/e
 printf '[job-manager.prolog]\nper-rank = true\n' >/etc/flux/system/conf.d/prolog.toml; as flux flux config reload
 as alice flux run true; sed "s/^$(id -u alice)$/of alice/" /tmp/prolog; as flux flux admin system-scripts | head -5
 as flux flux shutdown --quiet; dpkg -P flux-imp-pam flux >/tmp/log 2>&1 || cat /tmp/log
-ls -d /usr/libexec/flux /etc/flux /var/lib/flux-imp 2>/dev/null; getent passwd flux | cut -d: -f1,6,7
+ls -d /usr/libexec/flux /usr/lib/flux /etc/flux /var/lib/flux-imp 2>/dev/null; getent passwd flux | cut -d: -f1,6,7
 "#;
 
 const PRINTS: &str = "\
@@ -34,6 +35,7 @@ unit 0
 flux-run: ERROR: only instance owner can use sign-type=none
 Saved /home/alice/.flux/curve/sig and /home/alice/.flux/curve/sig.pub
 alice
+/usr/lib/flux/libpmi.so
 /flux.service/flux-jobs/imp-shell-ID-0
 Request requires owner credentials
 lived
@@ -98,7 +100,10 @@ fn installed_as_they_are_they_serve_a_user() {
     }
     let root = env!("CARGO_MANIFEST_DIR");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(&cargo).args(["build", "--quiet", "-p", "flux-imp-pam"]).current_dir(root).status();
+    let built = Command::new(&cargo)
+        .args(["build", "--quiet", "-p", "flux-imp-pam", "-p", "flux-pmi"])
+        .current_dir(root)
+        .status();
     assert!(built.expect("cargo is there").success());
     let flux = env!("CARGO_BIN_EXE_flux");
     let pam = std::path::Path::new(flux).with_file_name("flux-imp-pam");
@@ -108,6 +113,7 @@ fn installed_as_they_are_they_serve_a_user() {
         .arg(site.path())
         .args(["--with", flux, flux])
         .arg(&pam)
+        .arg(pam.with_file_name("libpmi.so"))
         .current_dir(root)
         .output()
         .expect("cargo is there");

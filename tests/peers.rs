@@ -86,6 +86,34 @@ fn sixteen_ranks_of_mpich_find_each_other_over_a_deep_tree() {
     assert_eq!(got, want, "{}", text(&out.stderr));
 }
 
+/// Open MPI loads a PMI library: ours, which the shell finds beside the program.
+#[test]
+fn open_mpi_runs_on_four_brokers_and_aborts_as_a_whole() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--quiet", "-p", "flux-pmi"]).current_dir(root).status();
+    assert!(built.expect("cargo is there").success());
+    let tmp = tempfile::tempdir().unwrap();
+    let (source, hello) = (tmp.path().join("hello.c"), tmp.path().join("hello"));
+    fs::write(&source, HELLO).unwrap();
+    let out = Command::new("mpicc.openmpi").arg(&source).arg("-o").arg(&hello).output();
+    let out = out.expect("mpicc.openmpi is there: ./test installs it");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let hello = hello.display();
+    let many = format!("$F run -N4 --tasks-per-node=2 -o cpu-affinity=off {hello}");
+    let script = format!("{many}; $F run -N2 -n2 {hello} abort >/dev/null 2>&1; echo $?");
+    let out = run(&[EXE, "start", "-s4", "-Stbon.topo=kary:1", &script]);
+    let want: Vec<String> = (0..8).map(|rank| format!("{rank} of 8: 28")).collect();
+    let mut got = sorted(&out);
+    got.retain(|line| line.contains(" of "));
+    assert_eq!(got, want, "{}", text(&out.stderr));
+    assert!(
+        text(&out.stdout).lines().any(|line| line.parse().is_ok_and(|code: i32| code != 0)),
+        "{}",
+        text(&out.stdout)
+    );
+}
+
 #[test]
 fn hydra_starts_an_instance_that_runs_mpi_programs_itself() {
     let tmp = tempfile::tempdir().unwrap();

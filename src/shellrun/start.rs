@@ -40,6 +40,18 @@ struct Ends {
 /// The number under which a task finds its PMI connection.
 const PMI_FD: i32 = 3;
 
+/// Where programs that load a PMI library look for one (Open MPI).
+const PMI_LIBRARY: &str = "FLUX_PMI_LIBRARY_PATH";
+
+/// Ours (`src/pmi`), if it is installed: beside this program, or in the `lib/flux` that belongs to its directory.
+fn pmi_library() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    let beside = program.parent()?;
+    let places = ["libpmi.so", "../lib/flux/libpmi.so", "../../lib/flux/libpmi.so"].map(|place| beside.join(place));
+    let found = places.into_iter().find_map(|place| place.canonicalize().ok())?;
+    found.into_os_string().into_string().ok()
+}
+
 impl Starter<'_> {
     pub(crate) fn start(&mut self, task: &plan::Task) -> Result<Task, StartFailure> {
         let failed = |why: String, code: i32| StartFailure {
@@ -61,6 +73,10 @@ impl Starter<'_> {
         if let Some(pmi) = &ends.pmi {
             spawn = spawn.fd(pmi.as_fd(), PMI_FD);
             spawn = spawn.envs(environment::pmi(PMI_FD, task.rank, self.plan.map.ntasks()));
+            let is_set = self.plan.env.contains_key(PMI_LIBRARY) || task.changes.contains_key(PMI_LIBRARY);
+            if let Some(path) = pmi_library().filter(|_| !is_set) {
+                spawn = spawn.env(PMI_LIBRARY, path);
+            }
         }
         match (task.pty, self.plan.own_groups) {
             (true, _) => spawn = spawn.session(Session::NewSessionWithTerminal),

@@ -1,4 +1,4 @@
-//! Debian packages: `flux`, and `flux-imp-pam`, the one part that is linked dynamically.
+//! Debian packages: `flux` with `libpmi.so` beside it, and `flux-imp-pam`, the one program that is linked dynamically.
 
 use crate::run::{cargo, output, root, run, target};
 use crate::{Outcome, dist};
@@ -29,7 +29,7 @@ const FILES: &[(&str, &str)] = &[
 /// What runs around jobs, if the instance is configured so.
 const KINDS: [&str; 3] = ["prolog", "epilog", "housekeeping"];
 
-/// Builds `target/dist/*.deb`. For a try, `--to DIRECTORY`, and `--with FLUX IMP PAM`: of programs that are there, and not compressed.
+/// Builds `target/dist/*.deb`. For a try, `--to DIRECTORY`, and `--with FLUX IMP PAM PMI`: of files that are there, and not compressed.
 pub(crate) fn main(args: &[String]) -> Outcome {
     let (out, rest) = match args {
         [to, out, rest @ ..] if to == "--to" => (PathBuf::from(out), rest),
@@ -37,8 +37,8 @@ pub(crate) fn main(args: &[String]) -> Outcome {
     };
     let (programs, compression) = match rest {
         [] => (build()?, "-Zxz"),
-        [with, flux, imp, pam] if with == "--with" => ([flux, imp, pam].map(PathBuf::from), "-Znone"),
-        _ => return Err("usage: cargo xtask deb [--to DIRECTORY] [--with FLUX IMP PAM]".to_owned()),
+        [with, flux, imp, pam, pmi] if with == "--with" => ([flux, imp, pam, pmi].map(PathBuf::from), "-Znone"),
+        _ => return Err("usage: cargo xtask deb [--to DIRECTORY] [--with FLUX IMP PAM PMI]".to_owned()),
     };
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     let (good, arch) = output(Command::new("dpkg").arg("--print-architecture"))?;
@@ -55,14 +55,14 @@ pub(crate) fn main(args: &[String]) -> Outcome {
     fs::remove_dir_all(&trees).map_err(|error| format!("{}: {error}", trees.display()))
 }
 
-/// The one program, the IMP alone as a small static one, and its part for PAM.
-fn build() -> Result<[PathBuf; 3], String> {
+/// The one program, the IMP alone as a small static one, its part for PAM, and the library for programs that load one.
+fn build() -> Result<[PathBuf; 4], String> {
     let flux = dist::build()?;
     let imp = ["rustc", "--release", "--locked", "-p", "flux-imp", "--bin", "flux-imp", "--"];
     run(cargo().args(imp).args(["-C", "target-feature=+crt-static"]))?;
-    run(cargo().args(["build", "--release", "--locked", "-p", "flux-imp-pam"]))?;
+    run(cargo().args(["build", "--release", "--locked", "-p", "flux-imp-pam", "-p", "flux-pmi"]))?;
     let release = target().join("release");
-    Ok([flux, release.join("flux-imp"), release.join("flux-imp-pam")])
+    Ok([flux, release.join("flux-imp"), release.join("flux-imp-pam"), release.join("libpmi.so")])
 }
 
 /// A tree to be packed.
@@ -114,7 +114,7 @@ impl Package {
     }
 }
 
-fn flux(trees: &Path, [program, imp, _]: &[PathBuf; 3], arch: &str) -> Result<Package, String> {
+fn flux(trees: &Path, [program, imp, _, pmi]: &[PathBuf; 4], arch: &str) -> Result<Package, String> {
     let package = Package::new(
         trees,
         "flux",
@@ -130,6 +130,7 @@ fn flux(trees: &Path, [program, imp, _]: &[PathBuf; 3], arch: &str) -> Result<Pa
     }
     // It gets its rights when the package is configured (packaging/deb/postinst).
     package.copy(imp, &format!("{LIBEXEC}/flux-imp"), 0o755)?;
+    package.copy(pmi, "usr/lib/flux/libpmi.so", 0o644)?;
     for (from, to) in CONFIGURATION.iter().chain(FILES) {
         package.copy(&root().join(from), to, 0o644)?;
     }

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-shellrun", &["types", "wire", "client", "shell", "sys", "topo"]),
     ("flux-ionquery", &["fluxion"]),
     ("flux-sys", &[]),
+    ("flux-pmi", &[]),
     ("flux-topo", &["types", "sys"]),
     ("flux-client", &["types", "wire", "service", "sys"]),
     ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell", "sign", "dump"]),
