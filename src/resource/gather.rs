@@ -139,6 +139,9 @@ impl Resource {
         if let Err(error) = self.set.append(&late) {
             return cx.log(LogLevel::Err, format!("resources of ranks {}: {error}", late.ranks()));
         }
+        let drained = self.drains_of_late.of(&late.ranks().subtract(&self.excluded));
+        self.drains.put_back(drained.into_iter().filter(|(_, drained)| drained.is_some()).collect());
+        self.drains_of_late.undrain(&late.ranks());
         cx.log(LogLevel::Info, format!("the instance has grown by ranks {}", late.ranks()));
         let define = self.event(cx, "resource-define", json!({"method": self.method.name()}));
         self.commit(cx, &[define], true, Waiting::Ignored);

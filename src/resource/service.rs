@@ -67,6 +67,8 @@ pub struct Resource {
     pub(crate) gather_until: Option<Mono>,
     /// What came after the resources were settled, and when it is added.
     pub(crate) late: ResourceSet,
+    /// Drains of the last run of ranks whose resources are not known yet.
+    pub(crate) drains_of_late: Drains,
     pub(crate) grow_at: Option<Mono>,
     /// Of several brokers: those that are there.
     pub(crate) members: Idset,
@@ -233,6 +235,7 @@ impl Resource {
             stored: None,
             gather_until: None,
             late: ResourceSet::new(),
+            drains_of_late: Drains::default(),
             grow_at: None,
             members: Idset::new(),
             torpid: Idset::new(),
@@ -289,16 +292,20 @@ impl Resource {
             let context = Value::Object(entry.context.clone().unwrap_or_default());
             let Ok(context) = serde_json::from_value::<DrainContext>(context) else { continue };
             let Ok(ranks) = Idset::parse(&context.idset) else { continue };
-            let ranks = ranks.intersect(&self.set.ranks());
             if planted(Plant::DrainsForgotten) {
                 continue;
             }
-            match entry.name.as_str() {
-                "drain" => {
-                    self.drains.drain(&ranks, entry.timestamp, context.reason.as_deref(), context.overwrite);
+            let known = self.set.ranks();
+            for (drains, ranks) in [
+                (&mut self.drains, ranks.intersect(&known)),
+                // Their brokers may come later.
+                (&mut self.drains_of_late, ranks.subtract(&known).intersect(&Idset::below(self.size))),
+            ] {
+                match entry.name.as_str() {
+                    "drain" => drains.drain(&ranks, entry.timestamp, context.reason.as_deref(), context.overwrite),
+                    "undrain" => drains.undrain(&ranks),
+                    _ => {}
                 }
-                "undrain" => self.drains.undrain(&ranks),
-                _ => {}
             }
         }
     }

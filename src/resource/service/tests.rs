@@ -113,6 +113,24 @@ fn drains_outlive_a_restart_and_exclusion_ends_them() {
 }
 
 #[test]
+fn a_drain_waits_for_a_node_that_comes_later() {
+    let mut bench = Bench::new(json!({}), None);
+    bench.service.size = 6;
+    let old = "{\"timestamp\":5.0,\"name\":\"drain\",\"context\":{\"idset\":\"1,4-5\",\"reason\":\"disk\",\"overwrite\":0}}\n\
+               {\"timestamp\":6.0,\"name\":\"undrain\",\"context\":{\"idset\":\"5\"}}\n";
+    bench.run(|service, cx| service.replay(cx, old));
+    let drained = json!({"timestamp": 5.0, "reason": "disk"});
+    assert_eq!(bench.status()["drain"], json!({"1": drained}));
+    for rank in [4, 5] {
+        let node = Node::new(&format!("n{rank}"), Idset::below(2), Idset::new());
+        bench.service.late.insert(rank, node).unwrap();
+    }
+    bench.service.grow_at = Some(bench.now.mono);
+    bench.run(|service, cx| service.grow(cx));
+    assert_eq!(bench.status()["drain"], json!({"1,4": drained}));
+}
+
+#[test]
 fn bad_targets_are_refused_with_a_reason() {
     let mut bench = Bench::new(json!({}), None);
     bench.request("resource.drain", 1, json!({"targets": "1", "reason": "disk"}));
