@@ -6,6 +6,9 @@ use std::time::Duration;
 pub const GROUPS_LEFT_MAX: usize = 1024;
 /// Small blocks that the event loop keeps for its next allocations.
 pub const SPARE_MEMORY_BYTES: usize = 4 << 20;
+/// Freed memory that the broker keeps when it has nothing to do, and how often it looks.
+pub const SPARE_HEAP_BYTES: usize = 16 << 20;
+pub const TIDY_PERIOD: Duration = Duration::from_secs(5);
 /// Clients connected at once. Guests together have half of these, so that the owner always gets in.
 pub const CONNECTIONS_MAX: usize = 16 * 1024;
 /// Clients of one guest connected at once.

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::connection::{Connection, Dropped};
 use crate::limits::{
     ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FAREWELL_MS, EXIT_FLUSH_MS, GUEST_CONNECTIONS_MAX,
-    LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, STORE_BYTES_MAX, TURN_BYTES_MAX,
+    LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, SPARE_HEAP_BYTES, STORE_BYTES_MAX, TIDY_PERIOD, TURN_BYTES_MAX,
 };
 use crate::listener::Listener;
 use crate::node::{ConnId, Input, NodeLike, Output};
@@ -58,6 +58,8 @@ pub struct Reactor {
     outlets: Outlets,
     chunk: Vec<u8>,
     exit: Option<i32>,
+    /// When memory is next given back, if nothing else is to be done.
+    tidy_at: Mono,
 }
 
 impl Reactor {
@@ -89,6 +91,7 @@ impl Reactor {
             outlets: Outlets::default(),
             chunk: vec![0; READ_CHUNK_BYTES],
             exit: None,
+            tidy_at: Mono::default(),
         })
     }
 
@@ -138,7 +141,19 @@ impl Reactor {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
+            if events.is_empty() {
+                self.return_memory();
+            }
             self.gather(node, &events);
+        }
+    }
+
+    /// Nothing has come in: what the last rush has left is given back, now and then.
+    fn return_memory(&mut self) {
+        let now = self.clock.now().mono;
+        if now >= self.tidy_at {
+            flux_sys::process::return_memory(SPARE_HEAP_BYTES);
+            self.tidy_at = now.after(TIDY_PERIOD);
         }
     }
 

@@ -319,6 +319,19 @@ pub fn tune_allocator() {
     }
 }
 
+/// Gives the kernel back what the C library keeps of memory that was freed, if it is more than `spare` bytes. This looks at each freed
+/// block: for moments in which nothing else is to be done. Answers whether it was as much.
+pub fn return_memory(spare: usize) -> bool {
+    // SAFETY: reads the allocator's own counters, under its lock.
+    let free = unsafe { libc::mallinfo2() }.fordblks;
+    if free <= spare {
+        return false;
+    }
+    // SAFETY: takes an integer only.
+    unsafe { libc::malloc_trim(0) };
+    true
+}
+
 /// Lets the kernel take the program's own pages back: those that only the start needed never return, the others are read from memory
 /// that is shared anyway.
 pub fn forget_code() {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::job::Job;
+use super::record::entry;
 use super::{JobExec, Pending};
 
 /// The barrier that all shells of a job enter when they are ready to start tasks.
@@ -108,7 +109,18 @@ impl JobExec {
     fn exits_late(&mut self, cx: &mut Cx<'_>, id: JobId, shell: usize, status: i32, note: &str) {
         let Some(job) = self.jobs.get(&id).filter(|job| job.killing.is_none()) else { return };
         if job.parts[shell].status.is_some() && !job.all_ended() {
+            self.say_fatal(cx, id, shell, &format!("task-exit: {note}"));
             self.raise(cx, id, 0, "exec", note, Some(if status == 0 { 1 << 8 } else { status }));
+        }
+    }
+
+    /// A line in the job's output as its shell would have written it.
+    fn say_fatal(&mut self, cx: &Cx<'_>, id: JobId, shell: usize, message: &str) {
+        const EMERG: u8 = 0;
+        let context = json!({"rank": shell, "level": EMERG, "message": message});
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.lines.output.push_str(&entry(cx.now.wall.timestamp(), "log", Some(context)));
+            self.dirty.insert(id);
         }
     }
 
