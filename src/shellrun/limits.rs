@@ -22,6 +22,8 @@ pub(crate) const COALESCE: Duration = Duration::from_millis(20);
 pub(crate) const BLOBS_AHEAD: usize = 8;
 /// Barriers that a shell remembers having left, for shells that were away then.
 pub(crate) const BARRIERS_KEPT: usize = 4;
+/// Requests for the table of all processes that wait.
+pub(crate) const TABLE_WAITERS_MAX: usize = 64;
 /// Levels that directories may nest that are brought into or out of storage.
 pub(crate) const STAGE_DEPTH_MAX: usize = 128;
 /// Bytes of a list of what is to be brought.

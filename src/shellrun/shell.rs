@@ -92,6 +92,8 @@ pub(crate) struct Shell {
     /// Barriers that this shell is in (tasks may be in one of theirs before all shells have started theirs), and the last
     /// that it has left, as it tells of them.
     barriers: Vec<Value>,
+    /// Who waits for the table of all tasks.
+    pub table_waiters: Vec<flux_client::Message>,
     passed: VecDeque<Value>,
     abandoned: bool,
     /// How long a broker may be away before a finished shell ends without it.
@@ -132,6 +134,7 @@ impl Shell {
             first_exit: None,
             pmi_barriers: 0,
             barriers: Vec::new(),
+            table_waiters: Vec::new(),
             passed: VecDeque::new(),
             abandoned: false,
             absent_max,
@@ -341,6 +344,8 @@ impl Shell {
                 let _ = self.feed(command.get("data").unwrap_or(&Value::Null));
             }
             Some("barrier") => self.released(command),
+            Some("table") => self.tell(json!({"type": "table", "data": self.table()})),
+            Some("tables") => self.tables(command.get("data").unwrap_or(&Value::Null)),
             Some("resend") => {
                 self.journal.ack(number("acked").and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0));
                 self.journal.rewind();

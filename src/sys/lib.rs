@@ -20,6 +20,7 @@ pub mod ids;
 pub mod interface;
 pub mod limits;
 pub mod lock;
+pub mod mpir;
 pub mod namespace;
 pub mod process;
 pub mod random;

@@ -153,6 +153,8 @@ pub(super) mod map {
 }
 
 pub(super) mod hostpids {
+    use flux_sys::mpir::Task;
+
     use super::*;
 
     pub(in crate::job) fn command() -> Command {
@@ -201,6 +203,12 @@ pub(super) mod hostpids {
 
     /// Rank, host and process id of every task, by rank.
     fn table(flux: &mut Handle, id: JobId, timeout: Option<Duration>) -> Result<Vec<(u32, String, u64)>, CmdError> {
+        let rows = tasks(flux, id, timeout)?.into_iter().map(|(rank, task)| (rank, task.host, task.pid as u64));
+        Ok(rows.collect())
+    }
+
+    /// Every task, by rank.
+    pub(crate) fn tasks(flux: &mut Handle, id: JobId, timeout: Option<Duration>) -> Result<Vec<(u32, Task)>, CmdError> {
         let events =
             exec_event(flux, id, &["shell.init", "shell.start"], timeout).map_err(|fault| match fault.errno {
                 Errno::ETIMEDOUT => CmdError::new("hostpids: timeout waiting for shell.start event"),
@@ -217,9 +225,11 @@ pub(super) mod hostpids {
         let hosts = strings(&answer["hosts"]).ok_or_else(absent)?;
         let ranks = numbers(&answer["taskids"]).or_else(|| numbers(&answer["ids"])).ok_or_else(absent)?;
         let pids = numbers(&answer["pids"]).ok_or_else(absent)?;
-        let rows = ranks.into_iter().zip(hosts).zip(pids);
-        let mut rows: Vec<_> = rows.map(|((rank, host), pid)| (rank as u32, host, pid)).collect();
-        rows.sort();
+        let programs = strings(&answer["executables"]).ok_or_else(absent)?;
+        let rows = ranks.into_iter().zip(hosts).zip(pids).zip(programs);
+        let task = |(((rank, host), pid), program)| (rank as u32, Task { host, program, pid: pid as i32 });
+        let mut rows: Vec<(u32, Task)> = rows.map(task).collect();
+        rows.sort_by_key(|(rank, _)| *rank);
         Ok(rows)
     }
 
@@ -267,13 +277,16 @@ pub(super) mod hostpids {
         Some(())
     }
 
-    /// Numbers, plain or as flux-core packs them: each run is a difference to the last one, and how many follow it.
+    /// Numbers as flux-core packs them: each is the difference to the last one, and may come with how many follow it.
     fn numbers(value: &Value) -> Option<Vec<u64>> {
         let mut out: Vec<u64> = Vec::new();
         let mut last = 0_i64;
         for item in value.as_array()? {
             match item {
-                Value::Number(number) => out.push(number.as_u64()?),
+                Value::Number(number) => {
+                    last = last.checked_add(number.as_i64()?)?;
+                    out.push(u64::try_from(last).ok()?);
+                }
                 Value::Array(run) => {
                     let field = |at: usize| run.get(at).and_then(Value::as_i64);
                     let (step, more) = (field(0)?, field(1)?);
@@ -302,7 +315,7 @@ pub(super) mod hostpids {
 
         #[test]
         fn tables_are_read_plain_and_packed() {
-            assert_eq!(numbers(&json!([3, 4])), Some(vec![3, 4]));
+            assert_eq!(numbers(&json!([3, 4, -2])), Some(vec![3, 7, 5]));
             assert_eq!(numbers(&json!([[0, 2], [5, -1]])), Some(vec![0, 1, 2, 7, 7]));
             assert_eq!(numbers(&json!(["x"])), None);
             assert_eq!(numbers(&json!([[0, i64::MAX]])), None);

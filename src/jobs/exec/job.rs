@@ -157,6 +157,8 @@ pub(super) struct Job {
     pub syncing: bool,
     /// When its shells hear that what they printed is stored: they print no more until then.
     pub ack_at: Option<Mono>,
+    /// Its first shell waits for what the others say of their tasks.
+    pub tables: Option<super::tables::Tables>,
     pub namespace_made: bool,
 }
 

@@ -142,6 +142,7 @@ impl JobExec {
             end_told: false,
             syncing: false,
             ack_at: None,
+            tables: None,
             namespace_made: false,
         })
     }
@@ -338,6 +339,8 @@ impl JobExec {
                 let status = event.get("wait_status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok());
                 self.raise(cx, id, severity.unwrap_or(0), text("etype").unwrap_or("exec"), &note, status);
             }
+            (Some("tables"), _) if shell == 0 => self.ask_tables(cx, id),
+            (Some("table"), _) => self.take_table(cx, id, shell, event.get("data").unwrap_or(&Value::Null)),
             (Some("finish"), _) => {
                 let status = event.get("status").and_then(Value::as_i64).and_then(|s| i32::try_from(s).ok());
                 job.parts[shell].last = Some(seq);
@@ -478,6 +481,7 @@ impl JobExec {
         if !killed {
             self.announce(cx, id);
         }
+        self.tables_complete(cx, id);
         self.check_end(cx, id);
     }
 

@@ -18,6 +18,7 @@ mod reattach;
 mod record;
 mod recover;
 mod relay;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use flux_client::{Errno, Fault, Handle, Incoming, Rank, Target, Ticket};
+use flux_sys::mpir;
 use flux_sys::signal::SignalQueue;
 use flux_types::JobId;
 use serde_json::{Value, json};
 
+use super::super::taskmap::hostpids;
 use super::pty::Pty;
 use super::session::{Effect, Log, Options, Session, watch_request};
 use super::status::{StatusLine, When};
@@ -19,6 +21,7 @@ use crate::limits::{STDIN_CHUNK_BYTES, STDIN_OUTSTANDING_MAX, STDIN_PAUSE};
 /// Passed on to the job; SIGINT is judged here, SIGTSTP only after it.
 const FORWARDED: &[i32] = &[15, 1, 14, 10, 12];
 const SIGINT: i32 = 2;
+const SIGCONT: i32 = 18;
 const SIGTSTP: i32 = 20;
 const SIGWINCH: i32 = 28;
 
@@ -51,6 +54,7 @@ pub(super) struct Driver<'f> {
     /// What the shell had no room for, and when it is sent again.
     stdin_again: Option<(Duration, Piece)>,
     pty: Option<Pty>,
+    emulates_debugger: bool,
     out: Vec<u8>,
     err: Vec<u8>,
 }
@@ -76,6 +80,7 @@ pub(crate) fn attach(flux: &mut Handle, id: JobId, name: &str, options: Options,
         stdin_under_way: 0,
         stdin_again: None,
         pty: None,
+        emulates_debugger: options.debug_emulate,
         out: Vec::new(),
         err: Vec::new(),
     };
@@ -221,11 +226,23 @@ impl Driver<'_> {
                     self.suspend = Some(SignalQueue::new(&[SIGTSTP])?);
                 }
                 Effect::CatchSuspend(true) => {}
+                Effect::Debug => self.tell_debugger()?,
                 Effect::CatchSuspend(false) => {
                     self.suspend = None;
                     flux_sys::signal::unblock(&[SIGTSTP])?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A task that stopped for the debugger goes on with SIGCONT, which `--debug-emulate` sends in its place.
+    fn tell_debugger(&mut self) -> Result<(), CmdError> {
+        let tasks = hostpids::tasks(self.flux, self.id, None)?;
+        mpir::publish(&tasks.into_iter().map(|(_, task)| task).collect::<Vec<_>>());
+        if self.emulates_debugger {
+            let body = json!({"id": self.id, "signum": SIGCONT});
+            self.send("job-manager.kill", Target::Any, body, false, Pending::Order("kill"))?;
         }
         Ok(())
     }

@@ -44,13 +44,18 @@ pub(super) fn command() -> Command {
         .arg(flag("unbuffered", Some('u'), "Disable buffering of stdin"))
         .arg(option("stdin-ranks", Some('i'), "RANKS", "Send standard input to only RANKS (default: all)"))
         .arg(tail.default_missing_value("10").help("Output only the last NUM lines of job output (default 10)"))
-        .arg(flag("debug", None, "Enable parallel debugger to attach to a running job").hide(true))
+        .arg(flag("debug", None, "Enable parallel debugger to attach to a running job"))
+        .arg(flag("debug-emulate", None, "Be the debugger, for tests").hide(true))
         .arg(optional_word("id", "The job"))
 }
 
 pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let Some(name) = text(matches, "id") else { return Err(CmdError::usage("attach: a job id is missing")) };
     let id = job_id(name)?;
+    if matches.get_flag("debug") || matches.get_flag("debug-emulate") {
+        flux_sys::mpir::set_being_debugged();
+    }
+    let debug = flux_sys::mpir::is_being_debugged();
     let options = Options {
         show_events: matches.get_flag("show-events"),
         show_exec: matches.get_flag("show-exec"),
@@ -61,13 +66,15 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         read_only: matches.get_flag("read-only"),
         stdin_ranks: stdin_ranks(text(matches, "stdin-ranks"))?,
         tail: tail(text(matches, "tail"))?,
+        debug,
+        debug_emulate: matches.get_flag("debug-emulate"),
     };
     if matches.contains_id("stdin-ranks") && options.read_only {
         return Err(CmdError::new("Do not use --stdin-ranks with --read-only"));
     }
     let when = status_line(matches.get_flag("show-status"), options.show_events);
     let mut flux = cx.open()?;
-    if matches.get_flag("debug") {
+    if debug {
         may_be_debugged(&mut flux, id, name, cx)?;
     }
     let code = attach(&mut flux, id, name, options, when)?;

@@ -62,6 +62,8 @@ pub(crate) enum Effect {
     Cancel,
     /// Catches SIGTSTP from now on, or no more.
     CatchSuspend(bool),
+    /// The tasks run: a debugger is told where.
+    Debug,
 }
 
 /// The options of `flux job attach`.
@@ -77,6 +79,8 @@ pub(crate) struct Options {
     /// `None`: all.
     pub(crate) stdin_ranks: Option<Idset>,
     pub(crate) tail: Option<usize>,
+    pub(crate) debug: bool,
+    pub(crate) debug_emulate: bool,
 }
 
 /// Where the job's shell is reached.
@@ -252,7 +256,10 @@ impl Session {
     fn on_exec(&mut self, entry: Entry, out: &mut Vec<Effect>) {
         match entry.name.as_str() {
             "shell.init" => self.on_shell_init(&entry, out),
-            "shell.start" => self.close_other_stdin(&entry, out),
+            "shell.start" => {
+                out.extend(self.options.debug.then_some(Effect::Debug));
+                self.close_other_stdin(&entry, out);
+            }
             "log" => self.on_exec_log(&entry, out),
             "complete" => self.start_output(out),
             _ => {}
