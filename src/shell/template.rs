@@ -21,6 +21,15 @@ pub struct Tags<'a> {
 
 /// Replaces the tags that are known; unknown ones stay.
 pub fn render(template: &str, tags: &Tags<'_>) -> String {
+    render_some(template, tags, |_| true)
+}
+
+/// As [`render`], but for tags that are not the same for all nodes and tasks, which stay.
+pub fn render_for_job(template: &str, tags: &Tags<'_>) -> String {
+    render_some(template, tags, |tag| scope(tag) == Scope::Job)
+}
+
+fn render_some(template: &str, tags: &Tags<'_>, wanted: fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(at) = rest.find("{{") {
@@ -29,7 +38,7 @@ pub fn render(template: &str, tags: &Tags<'_>) -> String {
         out.push_str(before);
         let (tag, after) = (&tagged[..len + 2], &tagged[len + 2..]);
         let name = tag[2..len].trim();
-        match value(name, tags) {
+        match value(name, tags).filter(|_| wanted(tag)) {
             Some(text) => out.push_str(&text),
             None => out.push_str(tag),
         }

@@ -9,7 +9,7 @@ use flux_shell::journal::Journal;
 use flux_shell::limits::LINES_APART_MAX;
 use flux_shell::output::{self, Stream};
 use flux_shell::plan::Input;
-use flux_shell::template::render;
+use flux_shell::template::render_for_job;
 use flux_shell::{Bundle, Plan, ShellError, entry, exits, pmi};
 use flux_types::IdsetFormat;
 use serde_json::{Value, json};
@@ -187,11 +187,15 @@ impl Shell {
         flux_types::Idset::below(self.plan.map.ntasks() as u32).encode(IdsetFormat::RANGE_BRACKETS)
     }
 
+    /// The first shell speaks for all.
     fn tell_redirects(&mut self) {
-        let ranks = self.plan.ranks().encode(IdsetFormat::RANGE_BRACKETS);
+        if self.bundle.shell_rank > 0 {
+            return;
+        }
+        let ranks = self.all_ranks();
         for stream in Stream::BOTH {
             let output::Sink::File { template, .. } = &self.plan.output.route(stream).sink else { continue };
-            let path = render(template, &self.plan.tags(&self.bundle, None));
+            let path = render_for_job(template, &self.plan.tags(&self.bundle, None));
             let line = output::redirect(self.timestamp(), stream.name(), &ranks, &path);
             self.tell(json!({"type": "output", "entry": line}));
         }

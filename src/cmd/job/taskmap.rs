@@ -134,7 +134,7 @@ pub(super) mod map {
         match map {
             Some(Ok(map)) => Ok(map),
             Some(Err(error)) => Err(CmdError::about("failed to get taskmap from shell.start event", error)),
-            None => Err(CmdError::new("Unable to get job taskmap: the job has no shell.start event")),
+            None => Err(CmdError::new("No taskmap found for job")),
         }
     }
 
