@@ -189,7 +189,10 @@ impl Site {
                 (begin, before) = (Instant::now(), count);
             }
             if begin.elapsed() > PATIENCE {
-                return Err(format!("jobs are still active:\n{active}\n{}", self.broker_log()));
+                let (_, nodes) = self.output(&["resource", "status"])?;
+                let first = active.split_whitespace().next().unwrap_or("");
+                let (_, why) = self.output(&["explain", first])?;
+                return Err(format!("jobs are still active:\n{active}\n{why}\n{nodes}\n{}", self.broker_log()));
             }
             std::thread::sleep(Duration::from_millis(50));
             self.revive(None)?;

@@ -26,7 +26,7 @@ const LOGS_MAX: u64 = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Good,
-    /// Exits with its number modulo 3, plus 1.
+    /// Exits with its number modulo 3, plus 2: 1 is what a job has that lost its node before it ran.
     Bad,
     Slow,
     /// After the first good job of its round.
@@ -60,7 +60,7 @@ const KINDS: [Kind; 10] = [
 impl Kind {
     fn script(self) -> &'static str {
         match self {
-            Kind::Bad => "exit $((FLUX_JOB_CC % 3 + 1))",
+            Kind::Bad => "exit $((FLUX_JOB_CC % 3 + 2))",
             Kind::Slow | Kind::Raced => "sleep 0.$((FLUX_JOB_CC % 10))",
             Kind::Signaled => "kill -9 $$",
             Kind::TooLong => "sleep 300",
@@ -84,7 +84,7 @@ impl Kind {
             Kind::Good | Kind::Slow | Kind::Dependent | Kind::Held | Kind::Wide | Kind::Raced => {
                 ("COMPLETED", "0".to_owned())
             }
-            Kind::Bad => ("FAILED", (number % 3 + 1).to_string()),
+            Kind::Bad => ("FAILED", (number % 3 + 2).to_string()),
             Kind::Signaled => ("FAILED", "137".to_owned()),
             Kind::Canceled => ("CANCELED", "-128".to_owned()),
             Kind::TooLong => ("TIMEOUT", String::new()),
