@@ -185,10 +185,11 @@ fn hello(handle: &mut Handle, bundle: &Bundle, journal: &Journal) -> Result<Tick
     handle.queue("job-exec.shell-hello", Target::Rank(Rank(bundle.rank)), body, true)
 }
 
-/// `{"id","shell_rank","events":[[seq,{...}],...]}`, put together as text: events are JSON already.
+/// `{"id","shell_rank","acked","events":[[seq,{...}],...]}`, put together as text: events are JSON already.
 fn events(bundle: &Bundle, journal: &mut Journal) -> Payload {
     use std::fmt::Write;
-    let mut text = format!("{{\"id\":{},\"shell_rank\":{},\"events\":[", bundle.id.0, bundle.shell_rank);
+    let (id, shell_rank, acked) = (bundle.id.0, bundle.shell_rank, journal.acked());
+    let mut text = format!("{{\"id\":{id},\"shell_rank\":{shell_rank},\"acked\":{acked},\"events\":[");
     for (at, numbered) in journal.batch().into_iter().enumerate() {
         let comma = if at > 0 { "," } else { "" };
         let _ = write!(text, "{comma}[{},{}]", numbered.seq, numbered.event);

@@ -353,7 +353,7 @@ impl World {
         {
             let sent = shell.sent;
             let events: Vec<&(u64, Value)> = shell.events.iter().filter(|(seq, _)| *seq > sent).collect();
-            let body = json!({"id": shell.job.0, "shell_rank": shell.rank, "events": events});
+            let body = json!({"id": shell.job.0, "shell_rank": shell.rank, "acked": shell.acked, "events": events});
             let host = shell.host;
             let topic = "job-exec.shell-events";
             let mut message = Message::request(topic, Target::Rank(Rank(host as u32)), 0, body.into());

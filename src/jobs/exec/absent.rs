@@ -9,7 +9,7 @@ use flux_wire::{Errno, Message, Rank, Target};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{JobExec, Pending, RETRY_PAUSE};
+use super::{HELLO_WAIT, JobExec, Pending, RETRY_PAUSE};
 use crate::body::WireId;
 use crate::kvs;
 
@@ -50,13 +50,16 @@ impl JobExec {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let part = &mut job.parts[shell];
         let rank = part.rank;
-        if fault.errno != Errno::EHOSTUNREACH {
+        // The service of the node is being reloaded; the shell waits for it, too.
+        let is_reloaded = fault.errno == Errno::ENOSYS && part.started;
+        if fault.errno != Errno::EHOSTUNREACH && !is_reloaded {
             let note = format!("lost contact with the node of rank {rank}: {fault}");
             return self.shell_lost(cx, id, shell, None, &note);
         }
         let away = now.since(*part.away_since.get_or_insert(now));
         let restarts = cx.node.statedir.is_some() && cx.node.attr("broker.boot-method") == Some("config");
         let patience = match part.started {
+            true if is_reloaded => HELLO_WAIT,
             true if restarts => grace,
             false if job.reattach => NODE_WAIT,
             _ => Duration::ZERO,

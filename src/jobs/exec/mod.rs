@@ -97,6 +97,8 @@ pub struct JobExec {
     relays: BTreeMap<relay::RelayKey, Relay>,
     relays_made: u64,
     recovery: recover::Recovery,
+    /// Until then shells may say hello of which this instance of the service knows nothing yet.
+    known_by: Option<Mono>,
     stopping: bool,
     /// This is rank 0.
     leads: bool,
@@ -170,6 +172,7 @@ impl Service for JobExec {
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.config = Config::read(cx.node.config_at("exec"))?;
+        self.known_by = Some(cx.now.mono.after(HELLO_WAIT));
         self.begin_recovery(cx);
         self.leads = cx.node.rank.is_root();
         if self.leads {
@@ -181,6 +184,12 @@ impl Service for JobExec {
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopping = true;
         self.kill_leavings(cx, |_| true);
+        self.part(cx);
+    }
+
+    /// What was heard of jobs is in the store, or cannot be brought there.
+    fn is_idle(&self) -> bool {
+        !self.committing && self.dirty.is_empty() || self.retry_at.is_some()
     }
 
     /// Rank 0 must be ready for its manager to say which jobs go on; the others get no work while old shells may be unwanted.

@@ -1,6 +1,7 @@
 //! A node: starting a shell, and standing between it and the leader (ADR 1).
 
 use std::fmt;
+use std::time::Duration;
 
 use flux_service::{
     Completion, Cx, Fault, FileOp, LogLevel, Mono, Outcome, Plant, ProcessEvent, ProcessOp, SpawnSpec, Tag, planted,
@@ -56,7 +57,17 @@ struct Events {
     shell_rank: u32,
     /// Pairs of number and event, as the leader takes them.
     events: Vec<Value>,
+    /// The shell keeps those above this number. One of an earlier version does not say.
+    #[serde(default = "keeps_none")]
+    acked: u64,
 }
+
+fn keeps_none() -> u64 {
+    u64::MAX
+}
+
+/// How long a shell that has lost its connection may take to come again, where no lock tells whether it lives.
+const SHELL_BACK_WAIT: Duration = Duration::from_secs(5);
 
 /// A shell of this node.
 #[derive(Debug, Default)]
@@ -79,6 +90,8 @@ pub(super) struct Shell {
     pub commands: Vec<Value>,
     /// Events up to this number are the leader's.
     pub taken: u64,
+    /// Up to this number they were passed on to it.
+    pub passed: u64,
     /// Its process, if this broker started it.
     pub process: Option<Tag>,
     /// Its last event was passed on.
@@ -112,12 +125,17 @@ impl JobExec {
         if let Some(shell) = self.shells.get_mut(&id).filter(|_| !planted(Plant::SecondShell)) {
             shell.leader = Some(request.clone());
             shell.taken = body.taken;
+            shell.passed = body.taken;
             shell.claim = Claim::Settled;
             self.attach(cx, id);
             return Ok(());
         }
         // What it told was stored: it ran, whatever a power cut has left of its directory.
         if body.taken > 0 || body.reattach && !self.recovery.unstarted.remove(&id) {
+            if self.may_say_hello(cx) {
+                self.expect_shell(cx, &body, request);
+                return Ok(());
+            }
             let note = "this node has no record of the job: its shell cannot have survived";
             cx.respond(request, json!({"type": "lost", "status": null, "note": note}));
             cx.end_stream(request);
@@ -150,6 +168,29 @@ impl JobExec {
             None => self.spawn(cx, id, spec),
         }
         Ok(())
+    }
+
+    /// Without directories, a service that was reloaded learns of shells as they come.
+    fn may_say_hello(&self, cx: &Cx<'_>) -> bool {
+        cx.node.statedir.is_none() && self.known_by.is_some_and(|by| cx.now.mono < by)
+    }
+
+    fn expect_shell(&mut self, cx: &Cx<'_>, body: &Launch, request: &Message) {
+        let home = Home { id: body.id.id(), shell_rank: body.shell_rank, userid: body.userid };
+        let guest = body.userid != cx.node.owner;
+        let shell = Shell {
+            id: home.id,
+            userid: body.userid,
+            shell_rank: body.shell_rank,
+            dir: guest.then(|| format!("{}/jobs/{home}", cx.node.rundir)),
+            guest,
+            leader: Some(request.clone()),
+            taken: body.taken,
+            passed: body.taken,
+            hello_by: self.known_by,
+            ..Shell::default()
+        };
+        self.shells.insert(shell.id, shell);
     }
 
     /// The directory of a job was made, or not.
@@ -243,6 +284,7 @@ impl JobExec {
         let Some(shell) = self.shells.get_mut(&id) else { return };
         let (Some(hello), Some(leader)) = (&shell.hello, &shell.leader) else { return };
         shell.greeted = true;
+        shell.passed = shell.taken;
         shell.hello_by = None;
         shell.awaited_since = None;
         if shell.process.is_none() {
@@ -263,6 +305,9 @@ impl JobExec {
         if !request.is_streaming() {
             return Err(Errno::EPROTO.into());
         }
+        if !self.shells.contains_key(&body.id.id()) && self.may_say_hello(cx) {
+            return Err(Fault::new(Errno::EAGAIN, "the leader has not said yet which jobs go on"));
+        }
         let shell = self.shell_of(request, body.id.id(), body.shell_rank)?;
         shell.hello = Some(request.clone());
         shell.greeted = false;
@@ -272,11 +317,19 @@ impl JobExec {
     }
 
     pub(super) fn shell_events(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
-        let body: Events = request.decode()?;
+        let mut body: Events = request.decode()?;
         let id = body.id.id();
         let shell = self.shell_of(request, id, body.shell_rank)?;
         // Without a leader they are dropped: the shell keeps them, and is asked again.
         let Some(leader) = &shell.leader else { return Ok(()) };
+        // What was sent to an earlier leader is sent again to this one: until then, what follows it must not be taken. What the shell
+        // does not keep any more is not waited for.
+        body.events.retain(|pair| {
+            let seq = pair.get(0).and_then(Value::as_u64).unwrap_or(0);
+            let is_next = seq <= shell.passed + 1 || body.acked > shell.passed;
+            shell.passed = if is_next { shell.passed.max(seq) } else { shell.passed };
+            is_next
+        });
         let is_last = |pair: &Value| pair.pointer("/1/type").is_some_and(|kind| kind == "finish");
         shell.finished |= body.events.iter().any(is_last);
         let mut answer = Map::with_capacity(2);
@@ -378,7 +431,8 @@ impl JobExec {
                 shell.hello = None;
                 shell.greeted = false;
                 if shell.process.is_none() && shell.remains.is_none() {
-                    shell.hello_by = Some(now);
+                    // Without a lock to ask, it is given a moment to come again.
+                    shell.hello_by = Some(if shell.dir.is_some() { now } else { now.after(SHELL_BACK_WAIT) });
                     shell.awaited_since = Some(now);
                 }
             }

@@ -1,8 +1,9 @@
-//! The leader after a restart: what the KVS knows of a job whose shells may still run.
+//! The leader after a restart: what the KVS knows of a job whose shells may still run. And the service that is unloaded while
+//! jobs run: the next one goes on with them, as after a restart of the broker.
 
 use flux_service::{Cx, Fault};
 use flux_types::{JobId, eventlog};
-use flux_wire::Message;
+use flux_wire::{Errno, Message};
 use serde_json::json;
 
 use super::job::Phase;
@@ -10,6 +11,23 @@ use super::{JobExec, Pending};
 use crate::kvs;
 
 impl JobExec {
+    /// The service ends: what was heard of jobs goes into the store, shells come again until there is another service, and
+    /// leaders ask again.
+    pub(super) fn part(&mut self, cx: &mut Cx<'_>) {
+        let running = self.jobs.values().filter(|job| matches!(job.phase, Phase::Launching | Phase::Running));
+        self.dirty.extend(running.map(|job| job.id));
+        self.commit_lines(cx);
+        let gone = Fault::new(Errno::ENOSYS, "job-exec is being unloaded");
+        for shell in self.shells.values_mut() {
+            for stream in [shell.hello.take(), shell.leader.take()].into_iter().flatten() {
+                cx.respond_error(&stream, &gone);
+            }
+        }
+        for relay in std::mem::take(&mut self.relays).values() {
+            cx.respond_error(relay.request(), &gone);
+        }
+    }
+
     pub(super) fn look(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.make_namespace(cx, id);
         let Some(job) = self.jobs.get_mut(&id) else { return };

@@ -60,7 +60,7 @@ impl JobExec {
             return;
         }
         self.retry_at = None;
-        let recoverable = cx.node.statedir.is_some();
+        let recoverable = cx.node.statedir.is_some() || self.stopping;
         let mut commit = Commit { jobs: Vec::new(), begun: cx.now.mono, taken: Vec::new() };
         let (mut ops, mut ends) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.dirty) {
@@ -85,7 +85,7 @@ impl JobExec {
             if !told {
                 self.tell_end(cx, id, status);
             }
-            if recoverable {
+            if cx.node.statedir.is_some() {
                 self.syncs_at.get_or_insert(cx.now.mono.after(SYNC_WAIT));
             }
         }

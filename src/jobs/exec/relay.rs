@@ -49,6 +49,12 @@ pub(super) struct Relay {
     flush_at: Option<Mono>,
 }
 
+impl Relay {
+    pub(super) fn request(&self) -> &Message {
+        &self.request
+    }
+}
+
 #[derive(Deserialize)]
 struct Many {
     id: WireId,

@@ -296,8 +296,13 @@ impl World {
     }
 
     fn tell(&mut self, first: u64, events: &[Value]) {
+        self.tell_keeping(0, first, events);
+    }
+
+    /// The shell does not keep events up to `acked` any more.
+    fn tell_keeping(&mut self, acked: u64, first: u64, events: &[Value]) {
         let events: Vec<Value> = events.iter().enumerate().map(|(n, event)| json!([first + n as u64, event])).collect();
-        let body = json!({"id": ID, "shell_rank": 0, "events": events});
+        let body = json!({"id": ID, "shell_rank": 0, "acked": acked, "events": events});
         self.request("job-exec.shell-events", Flags::NORESPONSE, body);
     }
 
@@ -387,6 +392,29 @@ fn events_that_come_twice_count_once() {
     world.tell(1, &[output("a"), output("b"), output("c")]);
     world.tell(7, &[output("gap")]);
     assert_eq!(world.names("output"), ["a", "b", "c"]);
+}
+
+/// Goal: what a shell has sent to a leader that is gone is not passed over. Method: to the next leader comes first what it
+/// sent after that, then all that it keeps; or it does not keep it, as the power was lost before the disk had it.
+#[test]
+fn what_follows_events_that_an_earlier_leader_had_waits_for_them() {
+    for is_kept in [true, false] {
+        let mut world = World::new(true);
+        world.start(false, Value::Null, 0.0);
+        world.hello();
+        world.tell(1, &[output("a"), output("b")]);
+        world.files.insert("/run/jobs/fNH.0.1000/lock".into(), vec![]);
+        world.locked = true;
+        let mut world = world.restart();
+        world.start(true, Value::Null, 0.0);
+        world.hello();
+        world.tell_keeping(if is_kept { 2 } else { 3 }, 4, &[output("d"), output("e")]);
+        let missing = ["a", "b"].into_iter().chain(["d", "e"].into_iter().filter(|_| !is_kept));
+        assert_eq!(world.names("output"), missing.collect::<Vec<_>>());
+        world.tell_keeping(2, 3, &[output("c"), output("d"), output("e"), output("f")]);
+        let want: &[&str] = if is_kept { &["a", "b", "c", "d", "e", "f"] } else { &["a", "b", "d", "e", "f"] };
+        assert_eq!(world.names("output"), want);
+    }
 }
 
 #[test]
