@@ -13,7 +13,9 @@ fuzz_target!(|input: (Vec<u8>, u16)| {
     let blob = match (stored.form, &stored.payload) {
         (form::Form::Plain, _) => Some(stored.object.to_vec()),
         (form::Form::Packed, _) => form::unpacked(&stored.object, bytes.len()),
-        (form::Form::Signed, payload) => form::rebuilt(&stored.object, 20, &payload.as_ref().expect("its payload").blob),
+        (form::Form::Signed, payload) => {
+            form::rebuilt(&stored.object, 20, &payload.as_ref().expect("its payload").blob)
+        }
     };
     assert_eq!(blob.as_deref(), Some(&bytes[..]));
     let damaged = form::unpacked(&bytes, claimed.into());

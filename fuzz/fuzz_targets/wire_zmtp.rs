@@ -1,8 +1,8 @@
 //! What a peer of the overlay sends (ZMTP 3.1), with and without CURVE, in pieces.
 #![no_main]
-use libfuzzer_sys::fuzz_target;
 use flux_wire::crypto::KeyPair;
 use flux_wire::zmtp::{Allowed, Connection, Security, SocketType};
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (bool, Vec<Vec<u8>>)| {
     let (curve, pieces) = input;
