@@ -129,7 +129,7 @@ mod tests {
         let end = json!({"id": -1, "events": []});
         let cases: &[(&[Value], Option<&str>)] = &[
             (&[end.clone(), told(1, &["alloc"], Some("0-1")), told(2, &["alloc"], Some("2"))], None),
-            (&[end.clone(), told(1, &["alloc"], Some("0-1")), told(2, &["alloc"], Some("1-2"))], Some("job 1 has it")),
+            (&[end.clone(), told(1, &["alloc"], Some("0-1")), told(2, &["alloc"], Some("1-2"))], Some("job ƒ2 has it")),
             (
                 &[
                     end.clone(),
@@ -139,7 +139,7 @@ mod tests {
                 ],
                 None,
             ),
-            (&[told(1, &["alloc"], Some("0")), told(2, &["alloc"], Some("0")), end.clone()], Some("job 1 has it")),
+            (&[told(1, &["alloc"], Some("0")), told(2, &["alloc"], Some("0")), end.clone()], Some("job ƒ2 has it")),
             (&[told(1, &["alloc", "free"], None), told(2, &["alloc"], Some("0")), end.clone()], None),
             (&[end.clone(), told(1, &["alloc"], None)], Some("cannot be read")),
             (&[end, told(1, &["alloc"], Some("4"))], Some("not there")),
