@@ -106,6 +106,11 @@ impl Package {
         symlink(to, self.place(path)?).map_err(|error| format!("{path}: {error}"))
     }
 
+    /// A name that stays what it is when its path is resolved.
+    fn hard_link(&self, path: &str, to: &str) -> Outcome {
+        fs::hard_link(self.tree.join(to), self.place(path)?).map_err(|error| format!("{path}: {error}"))
+    }
+
     /// All files are root's, whoever builds.
     fn build(&self, file: &Path, compression: &str) -> Outcome {
         // Directories as a package has them, whatever our umask is.
@@ -124,7 +129,7 @@ fn flux(trees: &Path, [program, imp, _, pmi]: &[PathBuf; 4], arch: &str) -> Resu
          who signed them.\n",
     )?;
     package.copy(program, "usr/bin/flux", 0o755)?;
-    package.link("usr/bin/resource-query", "flux")?;
+    package.hard_link("usr/bin/resource-query", "usr/bin/flux")?;
     for name in ["flux-broker", "flux-shell"] {
         package.link(&format!("{LIBEXEC}/{name}"), "../../bin/flux")?;
     }

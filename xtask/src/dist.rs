@@ -32,7 +32,12 @@ pub(crate) fn build() -> Result<PathBuf, String> {
     for name in NAMES {
         let link = dist.join(name);
         let _ = fs::remove_file(&link); // It may not exist yet.
-        symlink("flux", &link).map_err(|error| format!("{}: {error}", link.display()))?;
+        // Scripts that replay command files resolve the path they are given: a name that is a link must stay what it is.
+        let made = match *name {
+            "resource-query" => fs::hard_link(&program, &link),
+            _ => symlink("flux", &link),
+        };
+        made.map_err(|error| format!("{}: {error}", link.display()))?;
     }
     documents(&program)?;
     Ok(program.strip_prefix(root()).map(|path| root().join(path)).unwrap_or(program))
