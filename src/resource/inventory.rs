@@ -3,7 +3,9 @@
 use std::fmt;
 
 use flux_types::{Hostlist, Idset, ResourceSet, resource_set};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::limits::FAKE_COUNT_MAX;
 
 /// How the set was obtained, in RFC 44's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,35 @@ pub(crate) fn from_config(entries: &Value) -> Result<ResourceSet, InventoryError
     Ok(set)
 }
 
+/// Reads `[fake-resources]` (flux-config-fake-resources(5)): nodes that are not there, for tests of what schedules and lists them.
+///
+/// # Errors
+/// The key that makes no sense.
+pub(crate) fn from_fake(table: &Value) -> Result<ResourceSet, String> {
+    const KEYS: [&str; 4] = ["nnodes", "cores-per-node", "gpus-per-node", "host-prefix"];
+    let table = table.as_object().ok_or("fake-resources is no table")?;
+    if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(format!("fake-resources.{key} is not supported (one of {})", KEYS.join(", ")));
+    }
+    let number = |key: &str, default: Option<u64>, least: u64| {
+        let given = table.get(key).map_or(default, Value::as_u64);
+        let fits = |given: &u64| (least..=u64::from(FAKE_COUNT_MAX)).contains(given);
+        given
+            .filter(fits)
+            .ok_or_else(|| format!("fake-resources.{key} must be a number from {least} to {FAKE_COUNT_MAX}"))
+    };
+    let (nodes, cores) = (number("nnodes", None, 1)?, number("cores-per-node", Some(64), 1)?);
+    let gpus = number("gpus-per-node", Some(0), 0)?;
+    let prefix = table.get("host-prefix").map_or(Some("fake"), Value::as_str);
+    let prefix = prefix.ok_or("fake-resources.host-prefix must be a string")?;
+    let ids = |count: u64| if count == 1 { "0".to_owned() } else { format!("0-{}", count - 1) };
+    let mut entry = json!({"hosts": format!("{prefix}[{}]", ids(nodes)), "cores": ids(cores)});
+    if gpus > 0 {
+        entry["gpus"] = ids(gpus).into();
+    }
+    from_config(&json!([entry])).map_err(|error| error.to_string())
+}
+
 fn bad(entry: usize, key: &'static str, why: impl fmt::Display) -> InventoryError {
     InventoryError::Bad { entry, key, why: why.to_string() }
 }
@@ -146,6 +177,22 @@ mod tests {
         assert_eq!((set.nnodes(), set.ncores(), set.ngpus()), (4, 32, 4));
         assert_eq!(set.properties()["batch"].to_string(), "0-2");
         assert_eq!(set.nodelist().unwrap().to_string(), "test[1-4]");
+    }
+
+    #[test]
+    fn fake_nodes_are_made_up_as_they_are_asked_for() {
+        let set =
+            from_fake(&json!({"nnodes": 3, "cores-per-node": 2, "gpus-per-node": 1, "host-prefix": "x"})).unwrap();
+        assert_eq!(set.dumps(), "rank[0-2]/core[0-1],gpu0");
+        assert_eq!(from_fake(&json!({"nnodes": 1})).unwrap().dumps(), "rank0/core[0-63]");
+        for (table, key) in [
+            (json!({}), "nnodes"),
+            (json!({"nnodes": 0}), "nnodes"),
+            (json!({"nnodes": 1, "cores-per-node": 1u64 << 40}), "cores-per-node"),
+            (json!({"nnodes": 1, "amend-r": "x"}), "amend-r"),
+        ] {
+            assert!(from_fake(&table).unwrap_err().contains(key), "{table}");
+        }
     }
 
     #[test]

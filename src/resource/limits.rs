@@ -10,3 +10,5 @@ pub const REASON_MAX: usize = 4096;
 pub const PENDING_MAX: usize = 4 << 20;
 /// Vertices of a parent's graph; a larger one is not taken over.
 pub const GRAPH_VERTICES_MAX: usize = 1_000_000;
+/// Nodes, and cores or GPUs of a node, that `[fake-resources]` may make up.
+pub(crate) const FAKE_COUNT_MAX: u32 = 1 << 17;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::conf::Conf;
 use crate::drain::{DrainContext, Drained, Drains, Overwrite};
-use crate::inventory::{Inventory, Method, from_config};
+use crate::inventory::{Inventory, Method, from_config, from_fake};
 use crate::limits::{JOURNAL_MAX, REASON_MAX, WATCHERS_MAX};
 use crate::log::{EventLog, entry_value};
 use crate::targets::{nodelist, parse_targets};
@@ -78,6 +78,8 @@ pub struct Resource {
     pub(crate) set: ResourceSet,
     pub(crate) method: Method,
     pub(crate) online: Idset,
+    /// The nodes are made up: they are there.
+    is_fake: bool,
     /// What jobs run on.
     pub(crate) claims: Claims,
     pub(crate) excluded: Idset,
@@ -125,7 +127,11 @@ impl Service for Resource {
         if self.size > 1 {
             self.follow_members(cx);
         }
-        if let Some(entries) = cx.node.config_at("resource.config") {
+        if let Some(table) = cx.node.config_at("fake-resources") {
+            let set = from_fake(table).map_err(|text| Fault::new(Errno::EINVAL, text))?;
+            self.is_fake = true;
+            self.inventory_known(cx, Inventory::new(set, Method::Kvs));
+        } else if let Some(entries) = cx.node.config_at("resource.config") {
             let set = from_config(entries).map_err(|error| Fault::new(Errno::EINVAL, error.to_string()))?;
             self.inventory_known(cx, Inventory::new(set, Method::Configuration));
         } else if let Some(path) = cx.node.config_at("resource.path").and_then(Value::as_str) {
@@ -241,6 +247,7 @@ impl Resource {
             torpid: Idset::new(),
             size,
             online: Idset::new(),
+            is_fake: false,
             excluded: Idset::new(),
             drains: Drains::default(),
             claims: Claims::default(),
@@ -277,7 +284,11 @@ impl Resource {
         self.commit(cx, &[restart, define], true, Waiting::Ignored);
         self.compare_all(cx);
         let me = Idset::range(cx.node.rank.0, cx.node.rank.0);
-        let here = if self.size > 1 { self.members.clone() } else { me };
+        let here = match self.size {
+            _ if self.is_fake => all,
+            1 => me,
+            _ => self.members.clone(),
+        };
         self.went_online(cx, &here);
         self.ready = true;
         self.begin_acquire(cx);
