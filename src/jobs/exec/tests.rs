@@ -92,6 +92,15 @@ impl World {
         next
     }
 
+    /// The shell lives on, and the manager says that the job goes on.
+    fn restart_under_the_shell(mut self) -> World {
+        self.files.insert("/run/jobs/fNH.0.1000/lock".into(), vec![]);
+        self.locked = true;
+        let mut next = self.restart();
+        next.start(true, Value::Null, 0.0);
+        next
+    }
+
     fn with(&mut self, run: impl FnOnce(&mut JobExec, &mut Cx<'_>)) {
         let mut cx = Cx { now: self.now, node: &self.node, rng: &mut self.rng, out: &mut self.out };
         run(&mut self.exec, &mut cx);
@@ -403,10 +412,7 @@ fn what_follows_events_that_an_earlier_leader_had_waits_for_them() {
         world.start(false, Value::Null, 0.0);
         world.hello();
         world.tell(1, &[output("a"), output("b")]);
-        world.files.insert("/run/jobs/fNH.0.1000/lock".into(), vec![]);
-        world.locked = true;
-        let mut world = world.restart();
-        world.start(true, Value::Null, 0.0);
+        let mut world = world.restart_under_the_shell();
         world.hello();
         world.tell_keeping(if is_kept { 2 } else { 3 }, 4, &[output("d"), output("e")]);
         let missing = ["a", "b"].into_iter().chain(["d", "e"].into_iter().filter(|_| !is_kept));
@@ -446,10 +452,7 @@ fn a_restarted_leader_goes_on_where_the_store_is() {
     world.start(false, Value::Null, 0.0);
     world.hello();
     world.tell(1, &[output("a"), output("b")]);
-    world.files.insert("/run/jobs/fNH.0.1000/lock".into(), vec![]);
-    world.locked = true;
-    let mut world = world.restart();
-    world.start(true, Value::Null, 0.0);
+    let mut world = world.restart_under_the_shell();
     assert_eq!(world.said(), [""; 0], "nothing is said before the shell is there");
     world.hello();
     assert_eq!(world.shell, [json!({"acked": 2})]);

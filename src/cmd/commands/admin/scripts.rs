@@ -1,6 +1,7 @@
 //! Scripts that run as root on a job's nodes: those of packages, then those of the site.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -186,7 +187,6 @@ fn run_one(words: &[impl AsRef<std::ffi::OsStr>], stop: Option<&[&str]>) -> Resu
     };
     let mut is_stopped = false;
     loop {
-        use std::os::fd::AsFd;
         flux_sys::fd::poll(&[(child.as_fd(), false), (signals.as_fd(), false)], None).map_err(failed)?;
         while let Some(received) = signals.next().map_err(failed)? {
             is_stopped = true;
