@@ -30,6 +30,10 @@ pub fn common(bundle: &Bundle, spec: &Jobspec, tags: &Tags<'_>) -> BTreeMap<Stri
     set("FLUX_JOB_TMPDIR", tags.tmpdir.to_owned());
     set("FLUX_KVS_NAMESPACE", format!("job-{}", bundle.id.0));
     set("FLUX_URI", bundle.uri.clone());
+    // Open MPI names the files of its shared memory by host and local rank, which another job or broker of the host has, too.
+    if spec.shell_option("mpi").and_then(Value::as_str) != Some("none") {
+        set("OMPI_MCA_btl_vader_backing_directory", tags.tmpdir.to_owned());
+    }
     // `flux submit --env=VAR={{tag}}` leaves the expansion to us.
     if let Some(templates) = spec.shell_option("env-expand").and_then(Value::as_object) {
         for (name, template) in templates.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {

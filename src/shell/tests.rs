@@ -138,6 +138,7 @@ fn tasks_get_the_environment_of_the_manual() {
         ("FLUX_JOB_TMPDIR", "/run/flux/jobtmp-1-ƒNH"),
         ("FLUX_KVS_NAMESPACE", "job-1234"),
         ("FLUX_URI", "local:///run/x"),
+        ("OMPI_MCA_btl_vader_backing_directory", "/run/flux/jobtmp-1-ƒNH"),
         ("WHERE", "n1"),
     ];
     let got: Vec<(&str, &str)> = plan.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
