@@ -106,6 +106,7 @@ fn rows() -> Result<(), String> {
 }
 
 fn main() -> ExitCode {
+    flux_wire::crypto::init();
     match rows() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

@@ -80,6 +80,22 @@ impl Shared {
         box_::seal_precomputed(plain, &box_::Nonce(nonce), &self.0)
     }
 
+    /// Seals all but the first `SEAL_LEN` bytes where they are, and puts the seal there.
+    ///
+    /// # Panics
+    /// If there are not as many bytes as that.
+    pub(crate) fn seal_in_place(&self, bytes: &mut [u8], nonce: [u8; NONCE_LEN]) {
+        let (seal, plain) = bytes.split_at_mut(SEAL_LEN);
+        seal.copy_from_slice(&box_::seal_detached_precomputed(plain, &box_::Nonce(nonce), &self.0).0);
+    }
+
+    /// Opens what was sealed, where it is; `None` as for `open`, and the bytes are then of no use.
+    pub(crate) fn open_in_place<'a>(&self, sealed: &'a mut [u8], nonce: [u8; NONCE_LEN]) -> Option<&'a [u8]> {
+        let (seal, text) = sealed.split_first_chunk_mut::<SEAL_LEN>()?;
+        box_::open_detached_precomputed(text, &box_::Tag(*seal), &box_::Nonce(nonce), &self.0).ok()?;
+        Some(text)
+    }
+
     /// `None`: not made with this key and nonce, or changed on the way.
     pub(crate) fn open(&self, sealed: &[u8], nonce: [u8; NONCE_LEN]) -> Option<Vec<u8>> {
         box_::open_precomputed(sealed, &box_::Nonce(nonce), &self.0).ok()

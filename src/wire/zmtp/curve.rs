@@ -5,7 +5,7 @@
 use super::error::ZmtpError;
 use super::frame::{self, Frame};
 use super::{Allowed, Security, metadata};
-use crate::crypto::{KEY_LEN, KeyPair, NONCE_LEN, PublicKey, Shared, derive, seal_for_self};
+use crate::crypto::{KEY_LEN, KeyPair, NONCE_LEN, PublicKey, SEAL_LEN, Shared, derive, seal_for_self};
 
 const HELLO: &[u8] = b"\x05HELLO";
 const WELCOME: &[u8] = b"\x07WELCOME";
@@ -230,30 +230,34 @@ impl Session {
         Session { shared, is_server, sent: 2, received: 0 }
     }
 
+    /// Appends a frame with the part, which is sealed where it then lies.
     pub(super) fn put(&mut self, out: &mut Vec<u8>, part: &[u8], more: bool, command: bool) {
         self.sent += 1;
-        let mut plain = Vec::with_capacity(part.len() + 1);
-        plain.push(if more { MORE } else { 0 } | if command { COMMAND } else { 0 });
-        plain.extend_from_slice(part);
-        let sealed = self.shared.seal(&plain, short_nonce(prefix(self.is_server), self.sent));
-        let mut body = Vec::with_capacity(MESSAGE.len() + 8 + sealed.len());
-        body.extend_from_slice(MESSAGE);
-        body.extend_from_slice(&self.sent.to_be_bytes());
-        body.extend_from_slice(&sealed);
-        frame::put(out, &body, false, false);
+        frame::put_head(out, MESSAGE.len() + 8 + SEAL_LEN + 1 + part.len(), false, false);
+        out.extend_from_slice(MESSAGE);
+        out.extend_from_slice(&self.sent.to_be_bytes());
+        let from = out.len();
+        out.extend_from_slice(&[0; SEAL_LEN]);
+        out.push(if more { MORE } else { 0 } | if command { COMMAND } else { 0 });
+        out.extend_from_slice(part);
+        self.shared.seal_in_place(&mut out[from..], short_nonce(prefix(self.is_server), self.sent));
     }
 
-    pub(super) fn open(&mut self, body: &[u8]) -> Result<Frame, ZmtpError> {
-        let (nonce, sealed) = sealed_part(body, MESSAGE)?;
+    /// What is in a frame, which is opened where it lies.
+    pub(super) fn open(&mut self, body: &mut [u8]) -> Result<Frame, ZmtpError> {
+        let (nonce, _) = sealed_part(body, MESSAGE)?;
         if nonce <= self.received {
             return Err(ZmtpError::Replayed);
         }
         self.received = nonce;
-        let plain = self.shared.open(sealed, short_nonce(prefix(!self.is_server), nonce));
-        let mut plain = plain.ok_or(ZmtpError::BadSeal { command: "MESSAGE" })?;
-        let Some(&flags) = plain.first() else { return Err(ZmtpError::unexpected(body)) };
-        plain.remove(0);
-        Ok(Frame { body: plain, more: flags & MORE != 0, command: flags & COMMAND != 0 })
+        let sealed = &mut body[MESSAGE.len() + 8..];
+        let plain = self.shared.open_in_place(sealed, short_nonce(prefix(!self.is_server), nonce));
+        match plain.ok_or(ZmtpError::BadSeal { command: "MESSAGE" })?.split_first() {
+            Some((flags, plain)) => {
+                Ok(Frame { body: plain.to_vec(), more: flags & MORE != 0, command: flags & COMMAND != 0 })
+            }
+            None => Err(ZmtpError::unexpected(body)),
+        }
     }
 }
 

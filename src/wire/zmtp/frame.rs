@@ -14,6 +14,20 @@ pub(super) struct Frame {
     pub(super) command: bool,
 }
 
+/// A frame where its bytes came.
+#[derive(Debug)]
+pub(super) struct Raw<'a> {
+    pub(super) body: &'a mut [u8],
+    pub(super) more: bool,
+    pub(super) command: bool,
+}
+
+impl Raw<'_> {
+    pub(super) fn to_frame(&self) -> Frame {
+        Frame { body: self.body.to_vec(), more: self.more, command: self.command }
+    }
+}
+
 /// Bytes that came and are not frames yet.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
@@ -45,7 +59,7 @@ impl Frames {
     }
 
     /// The next whole frame.
-    pub(super) fn next(&mut self, handshake: bool) -> Result<Option<Frame>, ZmtpError> {
+    pub(super) fn next(&mut self, handshake: bool) -> Result<Option<Raw<'_>>, ZmtpError> {
         let rest = &self.buf[self.start..];
         let Some((&flags, rest)) = rest.split_first() else { return Ok(None) };
         if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
@@ -63,22 +77,26 @@ impl Frames {
             return Err(ZmtpError::TooLong { len });
         }
         let from = self.start + head;
-        let Some(body) = self.buf.get(from..from + len as usize) else { return Ok(None) };
-        let frame = Frame { body: body.to_vec(), more: flags & MORE != 0, command: flags & COMMAND != 0 };
+        let Some(body) = self.buf.get_mut(from..from + len as usize) else { return Ok(None) };
         self.start = from + len as usize;
-        Ok(Some(frame))
+        Ok(Some(Raw { body, more: flags & MORE != 0, command: flags & COMMAND != 0 }))
     }
 }
 
 /// Appends a frame.
 pub(super) fn put(out: &mut Vec<u8>, body: &[u8], more: bool, command: bool) {
+    put_head(out, body.len(), more, command);
+    out.extend_from_slice(body);
+}
+
+/// Appends what comes before a body of `len` bytes.
+pub(super) fn put_head(out: &mut Vec<u8>, len: usize, more: bool, command: bool) {
     let flags = if more { MORE } else { 0 } | if command { COMMAND } else { 0 };
-    match u8::try_from(body.len()) {
+    match u8::try_from(len) {
         Ok(len) => out.extend_from_slice(&[flags, len]),
         Err(_) => {
             out.push(flags | LONG);
-            out.extend_from_slice(&(body.len() as u64).to_be_bytes());
+            out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(body);
 }

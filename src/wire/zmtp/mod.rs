@@ -157,12 +157,20 @@ impl Connection {
         }
         loop {
             let handshake = !self.is_ready();
-            let Some(frame) = self.input.next(handshake)? else { return Ok(()) };
+            let Some(raw) = self.input.next(handshake)? else { return Ok(()) };
             if handshake {
+                let frame = raw.to_frame();
                 self.handshake(&frame, take)?;
-            } else {
-                self.frame(frame, take)?;
+                continue;
             }
+            let frame = match &mut self.phase {
+                Phase::Secure(session) => match error_reason(raw.body) {
+                    Some(reason) if raw.command => return Err(ZmtpError::Refused { reason }),
+                    _ => session.open(raw.body)?,
+                },
+                _ => raw.to_frame(),
+            };
+            self.frame(frame, take)?;
         }
     }
 
@@ -224,14 +232,7 @@ impl Connection {
         Ok(())
     }
 
-    fn frame(&mut self, frame: Frame, take: &mut impl FnMut(Event)) -> Result<(), ZmtpError> {
-        let Frame { body, more, command } = match &mut self.phase {
-            Phase::Secure(session) => match error_reason(&frame.body) {
-                Some(reason) if frame.command => return Err(ZmtpError::Refused { reason }),
-                _ => session.open(&frame.body)?,
-            },
-            _ => frame,
-        };
+    fn frame(&mut self, Frame { body, more, command }: Frame, take: &mut impl FnMut(Event)) -> Result<(), ZmtpError> {
         if command {
             self.command(&body);
             return Ok(());
