@@ -124,6 +124,54 @@ fn hydra_starts_an_instance_that_runs_mpi_programs_itself() {
     assert_eq!(out.status.code(), Some(3));
 }
 
+/// What PALS leaves on each node for the processes of an application (version 5): here, of as many as are asked for, on one node.
+fn application_information(host: &str, processes: u32) -> Vec<u8> {
+    let mut bytes = vec![0; 160];
+    bytes[0] = 5;
+    let process = |local: u32| [local, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+    let processes: Vec<Vec<u8>> = (0..processes).map(process).collect();
+    let mut node = vec![0; 68];
+    node[4..4 + host.len()].copy_from_slice(host.as_bytes());
+    for (at, entries) in [(64, processes), (88, vec![node])] {
+        let words = [entries[0].len(), bytes.len(), entries.len()];
+        for (word, at) in words.into_iter().zip([at, at + 8, at + 16]) {
+            bytes[at..at + 8].copy_from_slice(&(word as u64).to_ne_bytes());
+        }
+        bytes.extend(entries.concat());
+    }
+    bytes
+}
+
+#[test]
+fn an_instance_starts_in_the_environment_of_pals() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("libpals_apinfo");
+    fs::write(&path, application_information(&said("hostname", &[]), 3)).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let words = [
+        "getattr size",
+        "getattr broker.boot-method",
+        "getattr broker.mapping",
+        "overlay status --summary",
+        "run -N3 hostname",
+    ];
+    let script = words.map(|word| format!("$F {word}")).join("; ") + "; env | grep -c -e PALS_ -e PMI_; exit 3";
+    let start = |rank: u32| {
+        let mut broker = minute(&[EXE, "start", "-Stbon.topo=kary:1", &script]);
+        broker.env("PALS_RANKID", rank.to_string()).env("PALS_APINFO", &path).env("PALS_APID", "a1");
+        broker.env("PMI_CONTROL_PORT", format!("{port},{port}")).env("PMI_SHARED_SECRET", "16945943893152566943");
+        broker.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let brokers = [2, 1, 0].map(start);
+    let mut outs = brokers.map(|broker| broker.wait_with_output().unwrap());
+    let root = &mut outs[2];
+    let host = said("hostname", &[]);
+    let want = format!("3\npals\n[[0,1,3,1]]\nfull\n{host}\n{host}\n{host}\n0\n");
+    assert_eq!(text(&root.stdout), want, "{}", text(&root.stderr));
+    assert_eq!(root.status.code(), Some(3));
+    assert!(outs[..2].iter().all(|out| out.status.success() && out.stdout.is_empty()));
+}
+
 /// A Slurm of one node, and the key that its parts prove to each other.
 struct Slurm {
     tmp: tempfile::TempDir,

@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod dirs;
 mod hosts;
+mod pals;
 mod parent;
 mod place;
 

@@ -79,3 +79,8 @@ pub const PEER_OUTPUT_BYTES_MAX: usize = 1 << 30;
 /// The first pause before the parent broker is tried again; it doubles up to [`CONNECT_PAUSE_MS_MAX`].
 pub const CONNECT_PAUSE_MS: u64 = 20;
 pub const CONNECT_PAUSE_MS_MAX: u64 = 5_000;
+/// How long brokers under PALS wait for all of them to come to the rendezvous, how long one may take to say what it brings, and
+/// when it tries again.
+pub const MEETING_MAX: Duration = Duration::from_secs(300);
+pub const MEETING_HELLO: Duration = Duration::from_secs(2);
+pub const MEETING_RETRY: Duration = Duration::from_millis(50);

@@ -1,5 +1,6 @@
 //! Which rank this broker has, of how many, and how it reaches the others.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -12,6 +13,7 @@ use flux_wire::crypto::{KEY_LEN, KeyPair, PublicKey};
 use serde_json::Value;
 
 use super::hosts::{self, HostsError};
+use super::pals::{self, Application, PalsError};
 use crate::{Door, PeersSetup};
 
 /// Why the brokers did not find one another.
@@ -19,6 +21,7 @@ use crate::{Door, PeersSetup};
 pub(super) enum PlaceError {
     Pmi(PmiError),
     Hosts(HostsError),
+    Pals(PalsError),
     Tree(TreeError),
     /// What another broker says of itself is malformed.
     Card {
@@ -41,6 +44,7 @@ pub(super) enum PlaceError {
     },
     NoTable,
     NoPmi,
+    NoPals,
 }
 
 impl fmt::Display for PlaceError {
@@ -48,15 +52,17 @@ impl fmt::Display for PlaceError {
         match self {
             Self::Pmi(error) => error.fmt(f),
             Self::Hosts(error) => error.fmt(f),
+            Self::Pals(error) => error.fmt(f),
             Self::Tree(error) => error.fmt(f),
             Self::Card { rank, text } => write!(f, "rank {rank} says of itself {text:?}, which is malformed"),
             Self::Listen { address, error } => write!(f, "could not listen at {address}: {error}"),
             Self::Hint { hint, why } => write!(f, "tbon.interface-hint={hint}: {why}"),
             Self::Method { name } => {
-                write!(f, "broker.boot-method={name}: use config ([bootstrap]), simple (PMI-1) or single")
+                write!(f, "broker.boot-method={name}: use config ([bootstrap]), simple (PMI-1), pals or single")
             }
             Self::NoTable => f.write_str("broker.boot-method=config: the configuration has no [bootstrap]"),
             Self::NoPmi => f.write_str("broker.boot-method=simple: PMI_FD not found in environ"),
+            Self::NoPals => f.write_str("broker.boot-method=pals: PALS_RANKID or PALS_APINFO not found in environ"),
             Self::Random(error) => write!(f, "could not draw a key: {error}"),
         }
     }
@@ -65,6 +71,12 @@ impl fmt::Display for PlaceError {
 impl From<PmiError> for PlaceError {
     fn from(error: PmiError) -> PlaceError {
         PlaceError::Pmi(error)
+    }
+}
+
+impl From<PalsError> for PlaceError {
+    fn from(error: PalsError) -> PlaceError {
+        PlaceError::Pals(error)
     }
 }
 
@@ -100,19 +112,25 @@ impl Place {
         }
         let method = attrs.get("broker.boot-method").map(str::to_owned);
         match method.as_deref() {
-            None | Some("config" | "simple") => {}
+            None | Some("config" | "simple" | "pals") => {}
             Some("single") => return Ok(Place::single()),
             Some(other) => return Err(PlaceError::Method { name: other.to_owned() }),
         }
-        match config.get("bootstrap").filter(|_| method.as_deref() != Some("simple")) {
+        match config.get("bootstrap").filter(|_| matches!(method.as_deref(), None | Some("config"))) {
             Some(table) => return hosts::place(table, attrs, hostname).map_err(PlaceError::Hosts),
             None if method.as_deref() == Some("config") => return Err(PlaceError::NoTable),
             None => {}
         }
+        if method.as_deref() == Some("pals") {
+            return by_pals(Application::from_env(env)?.ok_or(PlaceError::NoPals)?, attrs, hostname);
+        }
         let is_job = env("FLUX_JOB_ID").is_some();
-        match Group::from_env(env)? {
+        match Group::from_env(&env)? {
             None if method.is_some() => Err(PlaceError::NoPmi),
-            None => Ok(Place::single()),
+            None => match Application::from_env(env)? {
+                Some(application) => by_pals(application, attrs, hostname),
+                None => Ok(Place::single()),
+            },
             Some(group) if group.size == 1 => {
                 // Other launchers know nothing that a broker on its own needs.
                 if is_job {
@@ -170,47 +188,96 @@ impl Card {
 
 fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, PlaceError> {
     let Group { rank, size, .. } = group;
-    let tree = Tree::named(attrs.get("tbon.topo").unwrap_or("kary:32"), size)?;
+    let joining = Joining::begin(rank, size, attrs, hostname)?;
     let mut client = group.connect()?;
     note_level(&mut client, attrs);
-    let own = new_key()?;
-    let has_children = !tree.children(rank).is_empty();
-    let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"), hostname)).transpose()?;
-    let address = listener.as_ref().map_or(String::new(), |(_, address)| address.to_string());
-    let card = Card { host: hostname.to_owned(), key: own.public, address: address.clone() };
-    client.put(&key_of(rank), &card.encode())?;
+    client.put(&key_of(rank), &joining.card.encode())?;
     client.barrier()?;
-    let parent = match tree.parent(rank) {
-        Some(parent) => {
-            let card = look_up(&mut client, parent)?;
-            attrs.set("tbon.parent-endpoint", format!("tcp://{}", card.address));
-            Some((card.address, card.key))
-        }
-        None => None,
-    };
-    if rank == 0 {
-        let cards: Vec<Card> = (0..size).map(|rank| look_up(&mut client, rank)).collect::<Result<_, _>>()?;
-        let mut hosts = Hostlist::new();
-        for (rank, card) in cards.iter().enumerate() {
-            let bad = || PlaceError::Card { rank: rank as u32, text: card.encode() };
-            hosts.push(&card.host).map_err(|_| bad())?;
-        }
-        attrs.set("hostlist", hosts.to_string());
-        if let Some(mapping) = mapping(&mut client, size) {
-            attrs.set("broker.mapping", mapping);
-        }
-    }
-    let mut allowed = std::collections::BTreeSet::new();
-    for child in tree.children(rank) {
-        allowed.insert(look_up(&mut client, *child)?.key);
+    let wants = joining.wants().into_iter();
+    let cards = wants.map(|rank| Ok((rank, client.get(&key_of(rank))?))).collect::<Result<_, PlaceError>>()?;
+    if let Some(mapping) = mapping(&mut client, size).filter(|_| rank == 0) {
+        attrs.set("broker.mapping", mapping);
     }
     client.finalize()?;
     attrs.set("broker.boot-method", "simple");
-    if has_children {
-        attrs.set("tbon.endpoint", format!("tcp://{address}"));
+    joining.end(&cards, attrs)
+}
+
+fn by_pals(application: Application, attrs: &mut Attrs, hostname: &str) -> Result<Place, PlaceError> {
+    attrs.set("broker.boot-method", "pals");
+    let (rank, size) = (application.rank, application.size());
+    if size == 1 {
+        return Ok(Place::single());
     }
-    let listener = listener.map(|(socket, _)| Door::Tcp(socket));
-    Ok(Place { rank, tree, peers: Some(PeersSetup::new(own, allowed, listener, parent)) })
+    let joining = Joining::begin(rank, size, attrs, hostname)?;
+    let cards = pals::meet(&application, &joining.card.encode(), &joining.wants())?;
+    if let Some(mapping) = application.mapping().ok().filter(|_| rank == 0) {
+        attrs.set("broker.mapping", mapping.to_value().to_string());
+    }
+    joining.end(&cards, attrs)
+}
+
+/// A broker that finds the others by an exchange of cards.
+struct Joining {
+    rank: u32,
+    tree: Tree,
+    own: KeyPair,
+    listener: Option<TcpListener>,
+    card: Card,
+}
+
+impl Joining {
+    fn begin(rank: u32, size: u32, attrs: &Attrs, hostname: &str) -> Result<Joining, PlaceError> {
+        let tree = Tree::named(attrs.get("tbon.topo").unwrap_or("kary:32"), size)?;
+        let own = new_key()?;
+        let has_children = !tree.children(rank).is_empty();
+        let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"), hostname)).transpose()?;
+        let address = listener.as_ref().map_or(String::new(), |(_, address)| address.to_string());
+        let card = Card { host: hostname.to_owned(), key: own.public, address };
+        Ok(Joining { rank, tree, own, listener: listener.map(|(socket, _)| socket), card })
+    }
+
+    /// The ranks whose cards it needs: rank 0 names the hosts of all, the others know their neighbours.
+    fn wants(&self) -> Vec<u32> {
+        match self.rank {
+            0 => (0..self.tree.size()).collect(),
+            rank => self.tree.parent(rank).into_iter().chain(self.tree.children(rank).iter().copied()).collect(),
+        }
+    }
+
+    fn end(self, cards: &BTreeMap<u32, String>, attrs: &mut Attrs) -> Result<Place, PlaceError> {
+        let card = |rank: u32| {
+            let text = cards.get(&rank).map_or("", String::as_str);
+            Card::decode(text).ok_or_else(|| PlaceError::Card { rank, text: text.to_owned() })
+        };
+        let parent = match self.tree.parent(self.rank) {
+            Some(parent) => {
+                let card = card(parent)?;
+                attrs.set("tbon.parent-endpoint", format!("tcp://{}", card.address));
+                Some((card.address, card.key))
+            }
+            None => {
+                let mut hosts = Hostlist::new();
+                for rank in 0..self.tree.size() {
+                    let card = card(rank)?;
+                    hosts.push(&card.host).map_err(|_| PlaceError::Card { rank, text: card.encode() })?;
+                }
+                attrs.set("hostlist", hosts.to_string());
+                None
+            }
+        };
+        let children = self.tree.children(self.rank).iter();
+        let allowed = children.map(|child| Ok(card(*child)?.key)).collect::<Result<BTreeSet<_>, PlaceError>>()?;
+        if self.listener.is_some() {
+            attrs.set("tbon.endpoint", format!("tcp://{}", self.card.address));
+        }
+        let listener = self.listener.map(Door::Tcp);
+        Ok(Place {
+            rank: self.rank,
+            tree: self.tree,
+            peers: Some(PeersSetup::new(self.own, allowed, listener, parent)),
+        })
+    }
 }
 
 /// Which brokers share a node, as the server says (RFC 13); `None` if it says nothing.
@@ -224,11 +291,6 @@ fn mapping(client: &mut Client, size: u32) -> Option<String> {
 
 fn key_of(rank: u32) -> String {
     format!("flux.broker.{rank}")
-}
-
-fn look_up(client: &mut Client, rank: u32) -> Result<Card, PlaceError> {
-    let text = client.get(&key_of(rank))?;
-    Card::decode(&text).ok_or(PlaceError::Card { rank, text })
 }
 
 fn new_key() -> Result<KeyPair, PlaceError> {
