@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use flux_service::{
-    AnyService, Completion, Cx, Effect, FileOp, LogLevel, Mono, NodeInfo, Now, ProcessOp, Rng, StoreOp, Tag,
+    AnyService, Completion, Cx, Effect, Errand, FileOp, LogLevel, Mono, NodeInfo, Now, ProcessOp, Rng, StoreOp, Tag,
 };
 use flux_wire::{Cred, Message, Rank, RouteId, role};
 use serde_json::Value;
@@ -105,6 +105,12 @@ pub enum Output {
         owner: Owner,
         tag: Tag,
         op: FileOp,
+    },
+    /// To be run beside the loop.
+    Compute {
+        owner: Owner,
+        tag: Tag,
+        errand: Errand,
     },
     Stderr {
         line: String,
@@ -357,6 +363,7 @@ impl Node {
             Effect::Store { tag, op } => self.outputs.push(Output::Store { owner, tag, op }),
             Effect::Process { tag, op } => self.outputs.push(Output::Process { owner, tag, op }),
             Effect::File { tag, op } => self.outputs.push(Output::File { owner, tag, op }),
+            Effect::Compute { tag, errand } => self.outputs.push(Output::Compute { owner, tag, errand }),
             Effect::Log { level, text } => {
                 let name = self.slots.get(&owner).map_or("broker", |slot| slot.service.name());
                 self.log(level, name, &text);

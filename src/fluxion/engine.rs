@@ -10,7 +10,7 @@ use crate::reader::Reader;
 use crate::traverser::{Equals, Hold, JobHold, JobTable, MatchOp, Matched, Release, Take};
 use crate::writer::Writer;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct EngineConfig {
     /// Slots side by side are alternatives.
     pub is_flexible: bool,
     /// A policy in Lua, which goes before `policy`.
-    pub script: Option<Rc<Script>>,
+    pub script: Option<Arc<Script>>,
 }
 
 impl Default for EngineConfig {
@@ -44,7 +44,7 @@ pub struct Engine {
     pub graph: Graph,
     pub jobs: JobTable,
     pub(crate) policy: MatchPolicy,
-    pub(crate) script: Option<Rc<Script>>,
+    pub(crate) script: Option<Arc<Script>>,
     pub(crate) subsystems: Vec<Subsystem>,
     pub(crate) prune: PruneTypes,
     pub(crate) is_flexible: bool,

@@ -61,6 +61,9 @@ impl std::error::Error for JobspecError {}
 pub enum MatchError {
     /// Not now; perhaps later.
     Busy,
+    /// Not now, nor as planned before the time of the graph is over: earlier only if something ends before it must. Told by
+    /// operations that look into the future.
+    Beyond,
     /// Never on this graph.
     Unsatisfiable,
     /// The request itself is wrong.
@@ -76,7 +79,7 @@ impl MatchError {
     /// The Linux errno sent to the caller: 16 is EBUSY, 19 is ENODEV.
     pub const fn errno(&self) -> i32 {
         match self {
-            Self::Busy => 16,
+            Self::Busy | Self::Beyond => 16,
             Self::Unsatisfiable => 19,
             Self::Invalid(_) => 22,
             Self::NotFound(_) => 2,
@@ -89,7 +92,7 @@ impl MatchError {
 impl fmt::Display for MatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy => f.write_str("resources are busy"),
+            Self::Busy | Self::Beyond => f.write_str("resources are busy"),
             Self::Unsatisfiable => f.write_str("unsatisfiable request"),
             Self::Invalid(what) | Self::NotFound(what) => f.write_str(what),
             Self::Exists(job) => write!(f, "job {job} holds resources already"),

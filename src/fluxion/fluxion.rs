@@ -18,7 +18,7 @@ use flux_service::stopwatch;
 use flux_types::ResourceSet;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub(crate) use counts::{Counts, Outcomes};
 
@@ -135,7 +135,7 @@ impl Fluxion {
         };
         let script = match &config.match_script {
             None => None,
-            Some((path, text)) => Some(Rc::new(Script::load(path, text).map_err(GraphError::Malformed)?)),
+            Some((path, text)) => Some(Arc::new(Script::load(path, text).map_err(GraphError::Malformed)?)),
         };
         let engine_config = EngineConfig {
             policy: match script {

@@ -44,10 +44,16 @@ pub const SCRIPT_MEMORY_MAX: usize = 16 << 20;
 pub const SCRIPT_INSTRUCTIONS_MAX: u64 = 100_000;
 /// The highest score of a match policy in Lua; the lowest is 0.
 pub const SCRIPT_SCORE_MAX: f64 = 1e9;
-/// Seconds after which the scheduler lets others have their turn, once a match has ended.
+/// Seconds after which a turn of matching in the loop ends, once a match has ended; what is left is done in a thread.
+pub const TURN_IN_LOOP_SECONDS_MAX: f64 = 0.001;
+/// The same in the thread: then what was decided is told.
 pub const TURN_SECONDS_MAX: f64 = 0.02;
-/// Seconds for which the scheduler pauses at most after a long turn.
-pub const PAUSE_SECONDS_MAX: f64 = 0.5;
+/// The same when somebody waits for the graph.
+pub const HURRIED_SECONDS_MIN: f64 = 0.001;
+/// Vertices of a graph that is searched in the loop: a search of more may take longer than a turn there.
+pub const VERTEX_IN_LOOP_COUNT_MAX: usize = 5_000;
+/// Messages that wait while the graph is lent; more make the loop wait for it.
+pub const PARKED_COUNT_MAX: usize = 100_000;
 /// Jobs a queue policy holds pending.
 pub const PENDING_COUNT_MAX: usize = 4_000_000;
 

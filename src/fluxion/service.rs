@@ -1,47 +1,35 @@
 //! Fluxion as three modules over one graph, as flux-sched has them: `sched-fluxion-resource` keeps the graph,
 //! `sched-fluxion-qmanager` is the scheduler with its queues, `sched-fluxion-feasibility` answers what could ever run.
 //!
-//! They share the graph itself rather than messages about it (ADR 10): a match is a call, not a round trip.
+//! They share the graph itself rather than messages about it (ADR 10): a match is a call, not a round trip. Matching that
+//! may take long is done in a thread, and what the modules are asked meanwhile waits for the graph to come back.
 
 mod config;
 mod decide;
 mod feasibility;
 mod graph;
 mod matching;
+mod parking;
 mod queues;
 #[cfg(test)]
 mod random_tests;
 mod requests;
+mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod turn;
 
-use crate::fluxion::Fluxion;
 use flux_service::{AnyService, Cx, Fault};
 use flux_wire::Errno;
 use serde_json::Value;
-use std::cell::{RefCell, RefMut};
-use std::rc::Rc;
 
 use config::QmanagerConfig;
 use feasibility::FluxionFeasibility;
 use graph::FluxionResource;
+use parking::{Parking, Sharing};
 use queues::FluxionQmanager;
-
-/// The graph; nothing as long as `sched-fluxion-resource` has no resources.
-#[derive(Clone, Default)]
-struct Shared(Rc<RefCell<Option<Fluxion>>>);
-
-impl Shared {
-    fn slot(&self) -> RefMut<'_, Option<Fluxion>> {
-        self.0.borrow_mut()
-    }
-
-    fn graph(&self) -> Result<RefMut<'_, Fluxion>, Fault> {
-        RefMut::filter_map(self.0.borrow_mut(), Option::as_mut)
-            .map_err(|_| Fault::new(Errno::EAGAIN, "the resources are not known yet"))
-    }
-}
+use shared::Shared;
 
 /// The modules of one node. All that one of these makes share a graph.
 #[derive(Default)]
@@ -58,9 +46,9 @@ impl FluxionModules {
     pub fn make(&self, name: &str) -> Option<Box<dyn AnyService>> {
         let shared = self.shared.clone();
         Some(match name {
-            "sched-fluxion-resource" => Box::new(FluxionResource::new(shared)),
-            "sched-fluxion-feasibility" => Box::new(FluxionFeasibility::new(shared)),
-            "sched-fluxion-qmanager" => Box::new(FluxionQmanager::new(shared)),
+            "sched-fluxion-resource" => Box::new(Parking::new(FluxionResource::new(shared))),
+            "sched-fluxion-feasibility" => Box::new(Parking::new(FluxionFeasibility::new(shared))),
+            "sched-fluxion-qmanager" => Box::new(Parking::new(FluxionQmanager::new(shared))),
             _ => return None,
         })
     }

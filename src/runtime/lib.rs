@@ -5,6 +5,7 @@
 mod access;
 mod boot;
 mod clock;
+mod compute;
 mod connection;
 mod file;
 pub mod limits;

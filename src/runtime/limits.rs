@@ -84,3 +84,5 @@ pub const CONNECT_PAUSE_MS_MAX: u64 = 5_000;
 pub const MEETING_MAX: Duration = Duration::from_secs(300);
 pub const MEETING_HELLO: Duration = Duration::from_secs(2);
 pub const MEETING_RETRY: Duration = Duration::from_millis(50);
+/// The stack of the thread that runs errands, as large as that of a main thread.
+pub const COMPUTE_STACK_BYTES: usize = 8 << 20;

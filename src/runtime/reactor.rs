@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use crate::access::Access;
 use crate::clock::Clock;
+use crate::compute::Computer;
 use crate::connection::{Connection, Dropped};
 use crate::limits::{
     ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FAREWELL_MS, EXIT_FLUSH_MS, GUEST_CONNECTIONS_MAX,
@@ -44,6 +45,7 @@ pub struct Reactor {
     /// The instance owner's user id.
     owner: u32,
     store: StoreHandle,
+    computer: Computer,
     processes: Processes,
     /// `None` in an instance of one broker.
     peers: Option<Peers>,
@@ -72,7 +74,8 @@ impl Reactor {
         let signals = take_over_signals()?;
         let fd = signals.as_fd().as_raw_fd();
         poll.registry().register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE)?;
-        store.wake_with(Arc::new(Waker::new(poll.registry(), WAKER)?));
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        store.wake_with(waker.clone());
         Ok(Reactor {
             clock: Clock::new(),
             poll,
@@ -80,6 +83,7 @@ impl Reactor {
             listener: None,
             owner,
             store,
+            computer: Computer::new(waker),
             processes: Processes::new(),
             peers: None,
             tokens: Tokens::new(),
@@ -235,6 +239,7 @@ impl Reactor {
                 let completion = crate::file::perform(&op);
                 self.inbox.push_back(Input::Completion { owner, tag, completion });
             }
+            Output::Compute { owner, tag, errand } => self.computer.submit(owner, tag, errand),
             Output::Stderr { line } => stderr::line(&line),
             Output::LogFile { line } => self.outlets.file(&line),
             Output::Syslog { level, line } => self.outlets.syslog(level, &line),
@@ -250,7 +255,7 @@ impl Reactor {
         for event in events {
             match event.token() {
                 SIGNALS => self.take_signals(),
-                WAKER => (), // The store is asked below in any case.
+                WAKER => (), // The store and the computer are asked below in any case.
                 LISTENER => accept = true,
                 token => match self.connections.get_mut(&token) {
                     Some(connection) => {
@@ -264,6 +269,7 @@ impl Reactor {
             }
         }
         self.store.drain(&mut self.inbox);
+        self.computer.drain(&mut self.inbox);
         if accept {
             self.accept(mono, &Access::new(self.owner, node.config()));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flux_wire::{Cred, Errno, Flags, Message, Payload, Rank, RouteId, Target, Topic};
 use serde_json::Value;
 
-use crate::{Effect, Fault, FileOp, LogLevel, Now, ProcessOp, Rng, StoreOp};
+use crate::{Effect, Errand, Fault, FileOp, LogLevel, Now, ProcessOp, Rng, StoreOp};
 
 /// Names a request or operation that a service waits for; also the matchtag of its requests. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,6 +162,12 @@ impl Cx<'_> {
     pub fn file(&mut self, op: FileOp) -> Tag {
         let tag = self.out.next_tag();
         self.out.effects.push(Effect::File { tag, op });
+        tag
+    }
+
+    pub fn compute(&mut self, errand: Errand) -> Tag {
+        let tag = self.out.next_tag();
+        self.out.effects.push(Effect::Compute { tag, errand });
         tag
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flux_wire::{Errno, Message};
 use serde_json::Value;
 
-use crate::{Fault, Tag};
+use crate::{Errand, Fault, Tag};
 
 /// The runtime performs these in order; tests compare them. Order is promised per destination, not across effects.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,11 @@ pub enum Effect {
     File {
         tag: Tag,
         op: FileOp,
+    },
+    /// To be run beside the loop, one at a time; answered by [`Completion::Done`].
+    Compute {
+        tag: Tag,
+        errand: Errand,
     },
     /// A line for the instance's log (`flux dmesg`).
     Log {
@@ -205,7 +210,7 @@ pub enum Completion {
     },
     Process(ProcessEvent),
     File(Arc<[u8]>),
-    /// The file operation succeeded and has no value.
+    /// The file operation succeeded and has no value, or an errand was run.
     Done,
     Names(Vec<String>),
     Locked(bool),

@@ -17,6 +17,7 @@ mod plant;
 mod rng;
 mod stopwatch;
 mod txn;
+mod work;
 
 pub use check::enforced;
 #[cfg(feature = "weaken")]
@@ -36,3 +37,4 @@ pub use plant::{Plant, planted};
 pub use rng::Rng;
 pub use stopwatch::{set_stopwatch, stopwatch};
 pub use txn::{Change, Durability, Transaction, TxnOp};
+pub use work::{Errand, Work};

@@ -8,10 +8,9 @@ mod api;
 mod files;
 mod value;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use flux_shell::{Bundle, Plan};
 use flux_types::{Idset, glob};
@@ -59,11 +58,25 @@ impl State {
     }
 }
 
+/// The state, as the functions share it that scripts call. One thread uses it, but Lua wants functions that any thread could.
+#[derive(Clone)]
+struct Shared(Arc<RwLock<State>>);
+
+impl Shared {
+    fn borrow(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn borrow_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The scripts of a shell, once they have been read.
 pub(crate) struct Scripts {
     /// Keeps the functions alive.
     _lua: Lua,
-    state: Rc<RefCell<State>>,
+    state: Shared,
 }
 
 fn option<'a>(bundle: &'a Bundle, name: &str) -> Option<&'a str> {
@@ -81,7 +94,7 @@ pub(crate) fn wanted(bundle: &Bundle) -> bool {
 /// What the log says, and why the job cannot start.
 pub(crate) fn load(bundle: &mut Bundle, plan: &Plan) -> Result<Scripts, (Vec<(u8, String)>, String)> {
     let lua = Lua::new();
-    let state = Rc::new(RefCell::new(first_state(bundle, plan)));
+    let state = Shared(Arc::new(RwLock::new(first_state(bundle, plan))));
     let (initrc, userrc) = (option(bundle, "initrc"), option(bundle, "userrc"));
     let sources_user = initrc.is_some() || Path::new(SYSTEM).exists();
     let outcome = api::install(&lua, &state).and_then(|()| {

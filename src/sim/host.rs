@@ -87,6 +87,9 @@ fn config(scenario: &Scenario) -> Value {
     if scenario.guests {
         config["access"] = json!({"allow-guest-user": true});
     }
+    if scenario.in_thread {
+        config["sched-fluxion-qmanager"] = json!({"match-in-loop-vertices": 0});
+    }
     if scenario.perilogs {
         let each = json!({"command": ["site"], "per-rank": true});
         config["job-manager"] = json!({"prolog": each, "epilog": each, "housekeeping": {"command": ["site"]}});
@@ -263,6 +266,12 @@ impl World {
                 let locked = |path: &str| self.shells.values().any(|shell| shell.holds(at, path));
                 let completion = self.hosts[at].disk.file(&op, locked);
                 self.complete(at, life, owner, tag, completion);
+            }
+            Output::Compute { owner, tag, errand } => {
+                errand.run();
+                let when = self.now + between_us(&mut self.rng, 1, 30_000);
+                let input = Input::Completion { owner, tag, completion: Completion::Done };
+                self.at(when, Action::Arrive { host: at, life, input });
             }
             Output::LogFile { .. } | Output::Syslog { .. } | Output::Notify { .. } => {}
             Output::Stderr { line } => self.trace.say(self.now, || format!("rank {at}: {line}")),

@@ -99,6 +99,8 @@ pub struct Scenario {
     pub perilogs: bool,
     /// Links speak ZMTP, byte by byte.
     pub zmtp: bool,
+    /// Fluxion matches in a thread, while the broker goes on.
+    pub in_thread: bool,
     /// Invariants are checked at every turn.
     pub is_judged: bool,
     /// One message in so many is held up on its way; 0: none.
@@ -141,6 +143,7 @@ impl Scenario {
             guests: percent(rng, 30),
             perilogs: percent(rng, 20),
             zmtp: percent(rng, 15),
+            in_thread: seed.is_multiple_of(2),
         }
     }
 
@@ -160,6 +163,7 @@ impl Scenario {
             guests: false,
             perilogs: false,
             zmtp: false,
+            in_thread: false,
             is_judged: false,
             delay_one_in: 0,
         }

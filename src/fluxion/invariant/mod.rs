@@ -86,7 +86,7 @@ impl World {
                     self.running.insert(id, r);
                 }
             }
-            Err(MatchError::Busy | MatchError::Unsatisfiable | MatchError::Invalid(_)) => {}
+            Err(MatchError::Busy | MatchError::Beyond | MatchError::Unsatisfiable | MatchError::Invalid(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -9,8 +9,8 @@ use crate::graph::{Graph, VertexId};
 use crate::intern::Subsystem;
 use crate::limits::{SCRIPT_INSTRUCTIONS_MAX, SCRIPT_MEMORY_MAX, SCRIPT_SCORE_MAX};
 use mlua::{HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often the number of instructions is looked at.
 const HOOK_PERIOD: u32 = 1000;
@@ -23,9 +23,9 @@ pub struct Script {
     lua: Lua,
     score: mlua::Function,
     policy: MatchPolicy,
-    instructions: Rc<Cell<u64>>,
+    instructions: Arc<AtomicU64>,
     /// What went wrong first since it was last asked.
-    trouble: RefCell<Option<String>>,
+    trouble: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for Script {
@@ -59,7 +59,7 @@ impl Script {
 
     fn run(name: &str, text: &str) -> mlua::Result<Script> {
         let lua = Lua::new_with(StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8, LuaOptions::default())?;
-        let instructions = Rc::default();
+        let instructions = Arc::default();
         confine(&lua, &instructions)?;
         let chunk = lua.load(text).set_name(format!("@{name}")).set_mode(mlua::chunk::ChunkMode::Text);
         let (score, policy) = match chunk.eval()? {
@@ -71,7 +71,7 @@ impl Script {
             _ => return Err(mlua::Error::runtime("it returns neither a function nor a table with one")),
         };
         let name = name.to_owned();
-        Ok(Script { name, lua, score, policy, instructions, trouble: RefCell::new(None) })
+        Ok(Script { name, lua, score, policy, instructions, trouble: Mutex::new(None) })
     }
 
     pub(crate) fn policy(&self) -> MatchPolicy {
@@ -80,12 +80,12 @@ impl Script {
 
     /// What went wrong since this was last asked; resources that a script fails at are not used.
     pub(crate) fn take_trouble(&self) -> Option<String> {
-        self.trouble.borrow_mut().take()
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The score of a vertex, at least 1; 0 if neither it nor anything below it is to be used.
     pub(crate) fn score(&self, graph: &Graph, at: VertexId, dominant: Subsystem, time: Option<(i64, i64)>) -> i64 {
-        self.instructions.set(0);
+        self.instructions.store(0, Relaxed);
         let run = || -> mlua::Result<i64> {
             let value: Value = self.score.call(self.facts(graph, at, dominant, time)?)?;
             let number = match value {
@@ -99,7 +99,8 @@ impl Script {
             Ok((number.clamp(0.0, SCRIPT_SCORE_MAX) * SCORE_UNIT) as i64 + 1)
         };
         run().unwrap_or_else(|error| {
-            self.trouble.borrow_mut().get_or_insert_with(|| format!("{}: {}", self.name, told(&error)));
+            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            trouble.get_or_insert_with(|| format!("{}: {}", self.name, told(&error)));
             0
         })
     }
@@ -158,12 +159,11 @@ fn composed(table: Option<&Table>) -> mlua::Result<MatchPolicy> {
     Ok(MatchPolicy { is_scripted: true, is_live, ..policy })
 }
 
-fn confine(lua: &Lua, instructions: &Rc<Cell<u64>>) -> mlua::Result<()> {
+fn confine(lua: &Lua, instructions: &Arc<AtomicU64>) -> mlua::Result<()> {
     lua.set_memory_limit(SCRIPT_MEMORY_MAX)?;
-    let counter = Rc::clone(instructions);
+    let counter = Arc::clone(instructions);
     lua.set_hook(HookTriggers { every_nth_instruction: Some(HOOK_PERIOD), ..HookTriggers::default() }, move |_, _| {
-        counter.set(counter.get() + u64::from(HOOK_PERIOD));
-        match counter.get() > SCRIPT_INSTRUCTIONS_MAX {
+        match counter.fetch_add(u64::from(HOOK_PERIOD), Relaxed) >= SCRIPT_INSTRUCTIONS_MAX {
             true => Err(mlua::Error::runtime("the score takes too long")),
             false => Ok(VmState::Continue),
         }

@@ -6,7 +6,6 @@ use crate::error::MatchError;
 use crate::fluxion::{Allocation, Fluxion};
 use crate::limits::FRESH_PER_CYCLE_MAX;
 use crate::traverser::MatchOp;
-use flux_service::stopwatch;
 
 /// How a job came to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +52,13 @@ impl Queue {
     /// Looks at the first jobs in the queue: gives resources to those that fit now and makes reservations for those the
     /// policy protects. Reservations are made anew in every cycle.
     pub fn cycle(&mut self, fluxion: &mut Fluxion, now: i64) -> Cycle {
-        self.cycle_within(fluxion, now, f64::INFINITY)
+        let cycle = self.cycle_until(fluxion, now, &|| false);
+        self.settle();
+        cycle
     }
 
-    /// As `cycle`, but stops after the first match that ends later than after so many seconds (of the stopwatch); the next
-    /// call goes on there.
-    pub fn cycle_within(&mut self, fluxion: &mut Fluxion, now: i64, seconds: f64) -> Cycle {
-        let began = stopwatch();
+    /// As `cycle`, but stops after the first match at whose end `is_over` says so; the next call goes on there.
+    pub fn cycle_until(&mut self, fluxion: &mut Fluxion, now: i64, is_over: &dyn Fn() -> bool) -> Cycle {
         let mut cycle = Cycle::default();
         let mut at = self.stopped_at.take().unwrap_or_else(|| self.begin_cycle(fluxion));
         while let Some((place, id)) = at.next {
@@ -75,7 +74,7 @@ impl Queue {
             if !self.look_at(id, fluxion, now, &mut at, &mut cycle) {
                 break;
             }
-            if at.next.is_some() && stopwatch() - began > seconds {
+            if at.next.is_some() && is_over() {
                 self.stopped_at = Some(at);
                 cycle.has_more = true;
                 return cycle;
@@ -101,7 +100,7 @@ impl Queue {
         let op = if may_reserve { MatchOp::AllocateOrElseReserve } else { MatchOp::Allocate };
         let jobspec = self.jobs[&id].jobspec.clone();
         let mut answer = fluxion.match_jobspec(op, id, &jobspec, now);
-        if !may_reserve && answer == Err(MatchError::Busy) {
+        if answer == Err(MatchError::Busy) {
             // It must not be one that waits for ever. What is down does not count as never.
             answer = Err(self.can_ever(fluxion, id, now));
         }
@@ -114,11 +113,15 @@ impl Queue {
                 at.has_started = true;
                 self.start(id, allocation, at.reservations, cycle);
             }
-            Err(MatchError::Busy) => {
-                if may_reserve {
+            Err(error @ (MatchError::Busy | MatchError::Beyond)) => {
+                // What runs without a limit has no end that a reservation could begin at: it begins some time.
+                let is_blocked = may_reserve && error == MatchError::Busy;
+                if is_blocked {
                     at.looked_at -= 1; // It stands in nobody's way.
+                } else {
+                    at.reservations += usize::from(may_reserve);
                 }
-                self.wait(id, may_reserve, cycle);
+                self.wait(id, is_blocked, cycle);
                 if self.config.policy == QueuePolicy::Fcfs {
                     self.hold_up(fluxion, id, now, cycle);
                     return false;
@@ -148,20 +151,21 @@ impl Queue {
             (false, 0) => Selection::Immediate,
             (false, _) => Selection::Backfill,
         };
-        self.take_out(id);
+        let job = self.take(id);
+        self.started.extend(job.map(|job| (id, job)));
         cycle.decisions.push(Decision::Start { id, allocation: Box::new(allocation), selection });
     }
 
-    fn wait(&mut self, id: u64, could_reserve: bool, cycle: &mut Cycle) {
+    fn wait(&mut self, id: u64, is_blocked: bool, cycle: &mut Cycle) {
         let job = self.job(id);
         let had_estimate = matches!(job.why, Why::Reserved { .. });
-        job.why = if could_reserve { Why::Blocked } else { Why::Busy };
+        job.why = if is_blocked { Why::Blocked } else { Why::Busy };
         job.was_reserved = false;
         let place = job.place;
         if had_estimate {
             cycle.decisions.push(Decision::Estimate { id, at: None });
         }
-        if could_reserve {
+        if is_blocked {
             // Neither now nor later: only a change of the resources can help.
             self.order.remove(&(place, id));
             self.blocked.insert(id);

@@ -48,6 +48,8 @@ pub struct Queue {
     /// Jobs that wait for resources to come up.
     pub(super) blocked: BTreeSet<u64>,
     pub(super) reserved: BTreeSet<u64>,
+    /// Jobs that were started and may still be put back.
+    pub(super) started: BTreeMap<u64, Pending>,
     /// Jobs of which nobody has looked whether they can ever start.
     pub(super) fresh: BTreeSet<u64>,
     /// The last request of which that was found to be so.
@@ -83,6 +85,7 @@ impl Queue {
             order: BTreeSet::new(),
             blocked: BTreeSet::new(),
             reserved: BTreeSet::new(),
+            started: BTreeMap::new(),
             fresh: BTreeSet::new(),
             satisfiable: None,
             is_due: false,
@@ -164,14 +167,33 @@ impl Queue {
 
     /// As `remove`, by the queue itself: that is no reason to look again.
     pub(super) fn take_out(&mut self, id: u64) -> bool {
-        let Some(job) = self.jobs.remove(&id) else { return false };
+        self.take(id).is_some()
+    }
+
+    pub(super) fn take(&mut self, id: u64) -> Option<Pending> {
+        let job = self.jobs.remove(&id)?;
         self.order.remove(&(job.place, id));
         self.blocked.remove(&id);
         self.fresh.remove(&id);
         if self.order.is_empty() {
             self.stopped_at = None;
         }
+        Some(job)
+    }
+
+    /// A job that a cycle has started cannot start after all: it has its place again. False if it is none of those since
+    /// the last [`Queue::settle`].
+    pub fn put_back(&mut self, id: u64) -> bool {
+        let Some(job) = self.started.remove(&id) else { return false };
+        self.order.insert((job.place, id));
+        self.jobs.insert(id, Pending { why: Why::NotLookedAt, ..job });
+        self.is_due = true;
         true
+    }
+
+    /// What was started stays started.
+    pub fn settle(&mut self) {
+        self.started.clear();
     }
 
     /// Resources were given back, or time has passed: there may be room.

@@ -99,7 +99,8 @@ fn what_never_fits_is_rejected_and_what_is_down_is_waited_for() {
     }
     let cycle = queue.cycle(&mut fluxion, 0);
     assert_eq!(started(&cycle), [(3, Selection::Immediate)]);
-    assert_eq!((queue.why(1), queue.why(2)), (Some(Why::Blocked), Some(Why::Blocked)));
+    assert!(cycle.decisions.contains(&Decision::Reject { id: 1, error: MatchError::Unsatisfiable }), "{cycle:?}");
+    assert_eq!(queue.why(2), Some(Why::Blocked));
     fluxion.set_up(&flux_types::Idset::parse("3").expect("an idset"));
     queue.notice_status();
     let cycle = queue.cycle(&mut fluxion, 0);
@@ -212,7 +213,7 @@ fn what_comes_behind_others_is_refused_at_once_too() {
 #[test]
 fn a_cycle_that_stops_after_every_match_decides_the_same() {
     for policy in [QueuePolicy::Fcfs, QueuePolicy::Easy, QueuePolicy::Hybrid, QueuePolicy::Conservative] {
-        let mut said = [0.0f64, f64::NEG_INFINITY].map(|seconds| {
+        let mut said = [false, true].map(|is_over| {
             let mut fluxion = cluster();
             let mut queue = Queue::new(QueueConfig { queue_depth: 6, ..QueueConfig::new(policy) });
             let (mut decisions, mut stops) = (Vec::new(), 0);
@@ -227,12 +228,11 @@ fn a_cycle_that_stops_after_every_match_decides_the_same() {
                     queue.notice_room();
                 }
                 while queue.is_due() {
-                    // The stopwatch of tests stands still: less than no time is always over.
-                    decisions.extend(queue.cycle_within(&mut fluxion, 0, seconds).decisions);
+                    decisions.extend(queue.cycle_until(&mut fluxion, 0, &|| is_over).decisions);
                     stops += u32::from(queue.is_stopped());
                 }
             }
-            assert_eq!(stops > 0, seconds < 0.0, "{policy:?}");
+            assert_eq!(stops > 0, is_over, "{policy:?}");
             decisions
         });
         for decisions in &mut said {
@@ -244,4 +244,35 @@ fn a_cycle_that_stops_after_every_match_decides_the_same() {
         }
         assert_eq!(said[0], said[1], "{policy:?}");
     }
+}
+
+#[test]
+fn who_waits_for_jobs_without_a_limit_starts_when_they_end() {
+    for policy in ["fcfs", "easy", "hybrid", "conservative"] {
+        let (mut fluxion, mut queue) = (cluster(), queue(policy));
+        for id in 1..=6 {
+            queue.submit(id, 16, id, &nodes(3, 0)).expect("room in the queue");
+        }
+        for id in 1..=6 {
+            let cycle = queue.cycle(&mut fluxion, id as i64);
+            assert_eq!(started(&cycle).len(), 1, "{policy}: {cycle:?}");
+            assert_eq!(queue.order().count() as u64, 6 - id, "{policy}: none is blocked, as nothing is down");
+            assert!(id == 6 || queue.why(6) != Some(Why::Blocked), "{policy}");
+            fluxion.cancel(id).expect("it ran");
+            queue.notice_room();
+        }
+    }
+}
+
+#[test]
+fn who_would_begin_after_the_end_of_the_instance_begins_earlier_if_it_can() {
+    let (mut fluxion, mut queue) = (cluster(), queue("easy"));
+    fluxion.set_expiration(100, 0);
+    queue.submit(1, 16, 1, &nodes(4, 100)).expect("room in the queue");
+    queue.submit(2, 16, 2, &nodes(4, 10)).expect("room in the queue");
+    assert_eq!(started(&queue.cycle(&mut fluxion, 0)), [(1, Selection::Immediate)]);
+    assert_eq!(queue.why(2), Some(Why::Busy));
+    fluxion.cancel(1).expect("it ran");
+    queue.notice_room();
+    assert_eq!(started(&queue.cycle(&mut fluxion, 50)).len(), 1);
 }

@@ -57,7 +57,8 @@ impl<H: Host> Session<'_, H> {
             self.error(&format!("job {job}: {error}"))?;
         }
         let text = self.text_of(writer);
-        let is_answered = matches!(&result, Ok(_) | Err(MatchError::Busy | MatchError::Unsatisfiable));
+        let is_answered =
+            matches!(&result, Ok(_) | Err(MatchError::Busy | MatchError::Beyond | MatchError::Unsatisfiable));
         let is_blank = self.options.match_format == Format::Rlite && is_answered && text == Ok(String::new());
         match text {
             Ok(text) => self.streams.results.write_all(text.as_bytes())?,

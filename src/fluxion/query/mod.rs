@@ -18,7 +18,7 @@ use crate::traverser::Equals;
 use crate::writer::{Format, Writer};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What the tool needs of the world.
 pub trait Host {
@@ -101,7 +101,7 @@ fn load<H: Host>(options: &Options, host: &mut H) -> Result<Engine, String> {
     let (policy, script) = match options.match_policy.as_str() {
         path if is_script(path) => {
             let text = host.read(path).map_err(|error| format!("can't read {path}: {error}"))?;
-            (MatchPolicy::FIRST, Some(Rc::new(Script::load(path, &text)?)))
+            (MatchPolicy::FIRST, Some(Arc::new(Script::load(path, &text)?)))
         }
         name => (parse_policy(name)?, None),
     };

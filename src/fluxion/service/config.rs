@@ -2,6 +2,7 @@
 
 use super::refused;
 use crate::fluxion::FluxionConfig;
+use crate::limits::VERTEX_IN_LOOP_COUNT_MAX;
 use crate::policy::QueueConfig;
 use crate::reader::Reader;
 use crate::writer::Format;
@@ -110,6 +111,8 @@ pub(super) fn resource_params(map: &Map<String, Value>) -> Value {
 pub(super) struct QmanagerConfig {
     default: QueueConfig,
     named: BTreeMap<String, QueueConfig>,
+    /// Vertices of a graph that is searched in the broker's loop; larger ones are searched in a thread.
+    pub(super) in_loop_max: usize,
     /// As it was said, for `params`.
     table: Map<String, Value>,
 }
@@ -124,6 +127,7 @@ const QMANAGER_KEYS: &[&str] = &[
     "policy-params-per-queue",
     "vqueue-parents",
     "queue-order",
+    "match-in-loop-vertices",
 ];
 
 impl QmanagerConfig {
@@ -167,6 +171,7 @@ impl QmanagerConfig {
         Ok(QmanagerConfig {
             default: QueueConfig::from_table(&Value::Object(table.clone()))?,
             named: named.collect::<Result<_, String>>()?,
+            in_loop_max: count(table, "match-in-loop-vertices")?.unwrap_or(VERTEX_IN_LOOP_COUNT_MAX),
             table: table.clone(),
         })
     }
@@ -182,6 +187,14 @@ impl QmanagerConfig {
         self.table.iter().for_each(|(key, value)| params[key] = value.clone());
         params
     }
+}
+
+/// A number, or a text with one, as words of `flux module load` are.
+fn count(table: &Map<String, Value>, key: &str) -> Result<Option<usize>, String> {
+    let Some(value) = table.get(key) else { return Ok(None) };
+    let number =
+        value.as_u64().or_else(|| value.as_str()?.parse().ok()).and_then(|number| usize::try_from(number).ok());
+    number.map(Some).ok_or_else(|| format!("{key} must be a number"))
 }
 
 /// `NAME:VALUE NAME:VALUE`.

@@ -2,16 +2,16 @@
 
 use super::queues::FluxionQmanager;
 use super::seconds;
+use super::turn::{Taken, Turn};
 use crate::error::MatchError;
 use crate::fluxion::Allocation;
-use crate::limits::{PAUSE_SECONDS_MAX, TURN_SECONDS_MAX};
+use crate::limits::TURN_IN_LOOP_SECONDS_MAX;
 use crate::policy::{Decision, Queue, QueuePolicy, Selection, Why};
 use flux_sched::{Grant, annotate, deny};
-use flux_service::{Cx, stopwatch};
+use flux_service::{Cx, Work, stopwatch};
 use flux_types::{JobId, JobIdForm, ResourceSet};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// How often what was done in a queue.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,38 +42,80 @@ pub(super) fn why_body(queue: &str, why: Why) -> Value {
 }
 
 impl FluxionQmanager {
-    /// Runs the queues that are due, in turns: after a while, whatever is left waits until others have had as long.
+    /// Runs the queues that are due: in the loop for a moment, and what is left, or what may take longer, in a thread.
     pub(super) fn schedule(&mut self, cx: &mut Cx<'_>) {
-        if self.backlog.is_some_and(|at| cx.now.mono < at) {
+        // Those that have waited come first.
+        self.is_postponed = self.shared.is_awaited();
+        if self.is_postponed {
             return;
         }
-        let (now, began) = (seconds(cx), stopwatch());
+        let (now, began, in_loop_max) = (seconds(cx), stopwatch(), self.in_loop_max());
         let due = |(name, queue): (&String, &Queue)| queue.is_due().then(|| name.clone());
         let mut names: Vec<String> = self.queues.iter().filter_map(due).collect();
-        // The queue whose turn was cut short goes on.
-        let first = names.iter().position(|name| self.turn.as_ref() == Some(name)).unwrap_or(0);
-        names.rotate_left(first);
-        (self.turn, self.backlog) = (None, None);
+        // The queue whose cycle was cut short goes on, else the one after it is next.
+        if let Some((last, is_stopped)) = self.turn.take() {
+            let first =
+                names.iter().position(|name| if is_stopped { *name >= last } else { *name > last }).unwrap_or(0);
+            names.rotate_left(first);
+        }
         for name in names {
-            let mut decisions = Vec::new();
-            let mut is_over = false;
+            let mut taken = Taken { is_over: true, ..Taken::default() };
             {
                 let (Ok(mut fluxion), Some(queue)) = (self.shared.graph(), self.queues.get_mut(&name)) else { return };
-                while queue.is_due() && !is_over {
-                    self.cycles += u64::from(!queue.is_stopped());
-                    let left = TURN_SECONDS_MAX - (stopwatch() - began);
-                    decisions.extend(queue.cycle_within(&mut fluxion, now, left).decisions);
-                    is_over = stopwatch() - began > TURN_SECONDS_MAX;
+                if fluxion.engine().graph.vertex_count() <= in_loop_max {
+                    let is_over = || stopwatch() - began > TURN_IN_LOOP_SECONDS_MAX;
+                    taken = Taken::of(queue, &mut fluxion, now, &is_over);
+                    queue.settle();
                 }
             }
-            decisions.into_iter().for_each(|decision| self.decided(cx, decision));
-            if is_over {
-                self.turn = Some(name);
-                let took = Duration::from_secs_f64((stopwatch() - began).clamp(0.0, PAUSE_SECONDS_MAX));
-                self.backlog = Some(cx.now.mono.after(2 * took)); // It began at `now`, and others have as long as it took.
+            self.cycles += taken.cycles;
+            taken.decisions.into_iter().for_each(|decision| self.decided(cx, decision));
+            if taken.is_over {
+                self.lend(cx, name, now);
                 break;
             }
         }
+        self.queues.retain(|_, queue| !queue.is_empty());
+    }
+
+    /// Goes on with a queue in a thread, if there is something left to do.
+    fn lend(&mut self, cx: &mut Cx<'_>, name: String, now: i64) {
+        let Some(queue) = self.queues.remove(&name) else { return };
+        self.turn = Some((name.clone(), queue.is_stopped()));
+        if !queue.is_due() {
+            self.queues.insert(name, queue);
+            return;
+        }
+        let errand = self.shared.lend(|fluxion, hurry| {
+            let turn = Turn { fluxion: Some(fluxion), name, queue, now, hurry, taken: Taken::default() };
+            Work::new(move || turn.run())
+        });
+        errand.into_iter().for_each(|errand| _ = cx.compute(errand));
+    }
+
+    /// A turn in a thread has ended: what it decided is told, but for jobs on what went down meanwhile.
+    pub(super) fn turn_ended(&mut self, cx: &mut Cx<'_>) {
+        let Some((Turn { name, mut queue, taken, .. }, lost)) = self.shared.take_ended() else { return };
+        let is_lost = |allocation: &Allocation| {
+            let ranks = ResourceSet::from_value(&allocation.r).map(|set| set.ranks()).unwrap_or_default();
+            !lost.is_empty() && !ranks.intersect(&lost).is_empty()
+        };
+        self.cycles += taken.cycles;
+        let (taken_back, decisions): (Vec<Decision>, Vec<Decision>) = taken
+            .decisions
+            .into_iter()
+            .partition(|decision| matches!(decision, Decision::Start { allocation, .. } if is_lost(allocation)));
+        for decision in taken_back {
+            let Decision::Start { id, .. } = decision else { continue };
+            if let Ok(mut fluxion) = self.shared.graph() {
+                _ = fluxion.cancel(id);
+            }
+            queue.put_back(id);
+        }
+        queue.settle();
+        self.turn = Some((name.clone(), queue.is_stopped()));
+        self.queues.insert(name, queue);
+        decisions.into_iter().for_each(|decision| self.decided(cx, decision));
         self.queues.retain(|_, queue| !queue.is_empty());
     }
 
@@ -121,7 +163,11 @@ impl FluxionQmanager {
         let counts = self.counts.get(name).copied().unwrap_or_default();
         let encode = |id: u64| JobId(id).encode(JobIdForm::F58Plain);
         let queue = self.queues.get(name);
-        let pending: Vec<String> = queue.into_iter().flat_map(Queue::order).map(encode).collect();
+        let pending: Vec<String> = match queue {
+            Some(queue) => queue.order().map(encode).collect(),
+            // It is in a turn.
+            None => self.messages.iter().filter(|(_, (_, of))| of == name).map(|(id, _)| encode(*id)).collect(),
+        };
         let blocked: Vec<String> = queue.into_iter().flat_map(Queue::blocked).map(encode).collect();
         let running: Vec<String> =
             self.running.iter().filter(|(_, of)| *of == name).map(|(id, _)| encode(*id)).collect();

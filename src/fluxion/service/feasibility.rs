@@ -1,6 +1,6 @@
 //! `sched-fluxion-feasibility`: whether a job could ever run, apart from the loop that runs jobs.
 
-use super::{Shared, refused, seconds};
+use super::{Shared, Sharing, refused, seconds};
 use crate::error::MatchError;
 use flux_service::{Cx, Fault, Handler, Outcome, Service};
 use flux_wire::{Errno, Message};
@@ -21,6 +21,14 @@ impl Service for FluxionFeasibility {
 
     fn start(&mut self, _cx: &mut Cx<'_>) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+impl Sharing for FluxionFeasibility {
+    const REPLIES_WAIT: bool = false;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 

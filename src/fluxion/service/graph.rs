@@ -1,7 +1,7 @@
 //! `sched-fluxion-resource`: the graph, filled by the resource service (RFC 28) or from a file.
 
 use super::config::{merged, resource_config};
-use super::{Shared, refused, seconds};
+use super::{Shared, Sharing, refused, seconds};
 use crate::fluxion::{Fluxion, FluxionConfig};
 use crate::limits::NOTIFY_COUNT_MAX;
 use crate::matcher::{Script, is_script};
@@ -80,11 +80,11 @@ impl Service for FluxionResource {
         for (request, _) in std::mem::take(&mut self.notified) {
             cx.end_stream(&request);
         }
-        *self.shared.slot() = None;
+        self.shared.set(None);
     }
 
     fn is_ready(&self) -> bool {
-        self.shared.slot().is_some()
+        self.shared.is_there()
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
@@ -144,6 +144,15 @@ impl Service for FluxionResource {
 
     fn check(&self) {
         assert!(self.notified.len() <= NOTIFY_COUNT_MAX);
+    }
+}
+
+impl Sharing for FluxionResource {
+    /// What goes down must be known before a turn under way is told of.
+    const REPLIES_WAIT: bool = false;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 
@@ -207,13 +216,15 @@ impl FluxionResource {
         self.up.extend_from(&acquired.up);
         self.up = self.up.subtract(&acquired.down);
         self.expiration = acquired.expiration.or(self.expiration);
-        if let Some(fluxion) = self.shared.slot().as_mut() {
-            fluxion.set_up(&acquired.up);
-            fluxion.set_down(&acquired.down);
-            if let Some(expiration) = acquired.expiration {
-                fluxion.set_expiration(expiration as i64, seconds(cx));
+        let (up, down, expiration, now) =
+            (acquired.up.clone(), acquired.down.clone(), acquired.expiration, seconds(cx));
+        self.shared.change(&acquired.up, &acquired.down, move |fluxion| {
+            fluxion.set_up(&up);
+            fluxion.set_down(&down);
+            if let Some(expiration) = expiration {
+                fluxion.set_expiration(expiration as i64, now);
             }
-        }
+        });
         let mut body = Map::new();
         for (key, ranks) in [("up", &acquired.up), ("down", &acquired.down)] {
             if !ranks.is_empty() {
@@ -231,7 +242,7 @@ impl FluxionResource {
     fn loaded(&mut self, cx: &mut Cx<'_>, mut fluxion: Fluxion, acquired: Acquired, load_time: f64) {
         fluxion.set_down(&fluxion.ranks().subtract(&acquired.up));
         fluxion.counts_from(seconds(cx), load_time);
-        *self.shared.slot() = Some(fluxion);
+        self.shared.set(Some(fluxion));
         (self.resources, self.up) = (acquired.resources, acquired.up);
         for (request, _) in &self.notified {
             cx.respond(request, self.whole());

@@ -1,9 +1,9 @@
 //! `sched-fluxion-qmanager`: the scheduler (RFC 27) with its queues.
 
 use super::config::merged;
-use super::{QmanagerConfig, Shared, number, refused, seconds};
+use super::{QmanagerConfig, Shared, Sharing, number, refused, seconds};
 use crate::jobspec::Jobspec;
-use crate::limits::PENDING_COUNT_MAX;
+use crate::limits::{PENDING_COUNT_MAX, VERTEX_IN_LOOP_COUNT_MAX};
 use crate::policy::Queue;
 use flux_sched::{AllocBody, Handshake, Heard, IdBody, PrioritizeBody, cancelled, deny};
 use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
@@ -35,9 +35,10 @@ pub(super) struct FluxionQmanager {
     /// What the graph's module tells.
     notify: Option<Tag>,
     retry: Option<Mono>,
-    /// The queue whose turn was cut short, and when to go on.
-    pub(super) turn: Option<String>,
-    pub(super) backlog: Option<Mono>,
+    /// The queue that had the last turn that was cut short, or was in a thread; and whether it is in the midst of a cycle.
+    pub(super) turn: Option<(String, bool)>,
+    /// A turn was not begun, as the other modules have waited for the graph.
+    pub(super) is_postponed: bool,
     pub(super) handshake: Handshake,
     /// Jobs that run although nobody knows on what: they are not given anything back.
     lost: BTreeSet<u64>,
@@ -101,6 +102,7 @@ impl Service for FluxionQmanager {
     }
 
     fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
+        self.is_postponed = false;
         if self.handshake.is_ready() && !self.stopped {
             self.schedule(cx);
         }
@@ -111,11 +113,10 @@ impl Service for FluxionQmanager {
     }
 
     fn next_timer(&self) -> Option<Mono> {
-        self.retry.into_iter().chain(self.backlog).min()
+        self.retry
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
-        self.backlog.take_if(|at| *at <= cx.now.mono); // The end of this turn goes on with it.
         if self.retry.take_if(|at| *at <= cx.now.mono).is_some() {
             self.follow(cx);
         }
@@ -127,7 +128,26 @@ impl Service for FluxionQmanager {
 
     fn check(&self) {
         let waiting: usize = self.queues.values().map(Queue::len).sum();
+        if self.shared.is_lent() || self.shared.has_ended() {
+            return; // A queue is away.
+        }
         assert_eq!(waiting, self.messages.len(), "every job that waits has a request and a queue");
+    }
+}
+
+impl Sharing for FluxionQmanager {
+    const REPLIES_WAIT: bool = true;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        self.turn_ended(cx);
+    }
+
+    fn is_unsettled(&self) -> bool {
+        self.shared.has_ended() || self.is_postponed
     }
 }
 
@@ -145,7 +165,7 @@ impl FluxionQmanager {
             notify: None,
             retry: None,
             turn: None,
-            backlog: None,
+            is_postponed: false,
             handshake: Handshake::default(),
             lost: BTreeSet::new(),
             ranks: Idset::new(),
@@ -370,6 +390,11 @@ impl FluxionQmanager {
         self.counts.clear();
         cx.respond_empty(message);
         Ok(())
+    }
+
+    /// Vertices of a graph that is searched in the loop.
+    pub(super) fn in_loop_max(&self) -> usize {
+        self.config.as_ref().map_or(VERTEX_IN_LOOP_COUNT_MAX, |config| config.in_loop_max)
     }
 
     pub(super) fn config_of(&self, queue: &str) -> crate::policy::QueueConfig {

@@ -1,10 +1,9 @@
 //! Goal: whatever happens to the modules, no core is in two jobs at once, and none is given out that is down.
-//! Method: jobs of overlapping queues, each with a policy of its own; random submits, cancels, releases, losses of nodes and restarts; the oracle reads the answers and counts cores.
+//! Method: jobs of overlapping queues, each with a policy of its own; random submits, cancels, releases, losses of nodes and restarts, also while a turn of matching is under way in a thread; the oracle reads the answers and counts cores.
 
-use super::tests::{Bench, jobspec, r};
-use super::{FluxionQmanager, FluxionResource, Shared};
+use super::tests::{Bench, jobspec, modules, r};
 use crate::invariant::{Rng, SEED_COUNT};
-use flux_service::{Effect, Service, Tag};
+use flux_service::{AnyService, Effect, Tag};
 use flux_types::Idset;
 use flux_wire::{Body, Message};
 use serde_json::{Value, json};
@@ -45,7 +44,8 @@ impl World {
         let mut policy = || json!({"queue-policy": rng.pick(POLICIES)});
         let queues = json!({"left": policy(), "right": policy(), "all": policy()});
         let config = json!({"queues": {"left": {}, "right": {}, "all": {}},
-            "sched-fluxion-qmanager": {"queue-policy": rng.pick(POLICIES), "queues": queues},
+            "sched-fluxion-qmanager": {"queue-policy": rng.pick(POLICIES), "queues": queues,
+                "match-in-loop-vertices": rng.pick(&[0, 5_000])},
             "sched-fluxion-resource": {"match-policy": rng.pick(MATCH_POLICIES)}});
         let (bench, _) = Bench::new(config, &[]);
         let (waiting, queues, running, owners, down) = Default::default();
@@ -53,6 +53,11 @@ impl World {
     }
 
     fn step(&mut self, rng: &mut Rng) {
+        // While a turn is under way in the thread, other things happen.
+        if !self.bench.errands.is_empty() && rng.below(2) == 0 {
+            let effects = self.bench.compute();
+            return self.absorb(effects);
+        }
         let effects = match rng.below(100) {
             0..40 => self.submit(rng),
             40..60 => self.free(rng),
@@ -158,15 +163,17 @@ impl World {
             }
         };
         let (tag, reply) = (Tag(self.bench.acquire.matchtag()), self.bench.acquire.response(body.into()));
-        self.bench.on_graph(|graph, cx| Service::on_reply(graph, cx, tag, &reply))
+        self.bench.on_graph(|graph, cx| AnyService::on_reply(graph, cx, tag, &reply))
     }
 
     /// Both modules go and come back; the job manager asks again for what waits.
     fn restart(&mut self) -> Vec<Effect> {
-        self.bench.on_sched(Service::stop);
-        self.bench.on_graph(Service::stop);
-        let shared = Shared::default();
-        (self.bench.graph, self.bench.sched) = (FluxionResource::new(shared.clone()), FluxionQmanager::new(shared));
+        // Jobs that a turn under way has started do start.
+        let effects = self.bench.on_sched(|sched, cx| sched.stop(cx));
+        self.absorb(effects);
+        self.bench.on_graph(|graph, cx| graph.stop(cx));
+        self.bench.errands.clear();
+        (self.bench.graph, self.bench.sched) = modules();
         self.waiting.clear();
         self.down.clear();
         let left = self.running.iter().filter(|(_, (_, freed))| freed.is_empty());

@@ -3,7 +3,7 @@
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flux_service::{Effect, NodeInfo, Now, Outbox, Rng, Service, Tag};
+use flux_service::{Completion, Effect, Errand, NodeInfo, Now, Outbox, Rng, Tag};
 use flux_wire::{Body, Cred, Message, Target};
 use serde_json::json;
 use std::sync::Arc;
@@ -12,10 +12,12 @@ use std::sync::Arc;
 const OUTSIDE: u32 = 5_000;
 
 pub(super) struct Bench {
-    pub(super) graph: FluxionResource,
-    pub(super) sched: FluxionQmanager,
+    pub(super) graph: Parking<FluxionResource>,
+    pub(super) sched: Parking<FluxionQmanager>,
     outs: [Outbox; 2],
     node: NodeInfo,
+    /// What a thread is to do.
+    pub(super) errands: Vec<(Tag, Errand)>,
     /// Since the epoch, and since the start.
     pub(super) seconds: u64,
     /// What the resource service was asked.
@@ -39,13 +41,36 @@ fn node(config: Value) -> NodeInfo {
     NodeInfo { hostname: "n0".into(), config: Arc::new(config), ..NodeInfo::sample() }
 }
 
+/// The two that share a graph.
+pub(super) fn modules() -> (Parking<FluxionResource>, Parking<FluxionQmanager>) {
+    let shared = Shared::default();
+    (Parking::new(FluxionResource::new(shared.clone())), Parking::new(FluxionQmanager::new(shared)))
+}
+
+/// The body of an answer.
+fn answer_of(effect: &Effect) -> Option<Value> {
+    match effect {
+        Effect::Send(Message { body: Body::Response { errnum: 0, .. }, payload, .. }) if !payload.is_none() => {
+            Some((*payload.value().unwrap()).clone())
+        }
+        _ => None,
+    }
+}
+
 impl Bench {
     /// Modules over two nodes that have shaken hands; `running` are the jobs they are told of, with their R.
     pub(super) fn new(config: Value, running: &[(u64, Value)]) -> (Bench, Vec<Effect>) {
-        let shared = Shared::default();
-        let (graph, sched) = (FluxionResource::new(shared.clone()), FluxionQmanager::new(shared));
+        let (graph, sched) = modules();
         let acquire = Message::request("none", Target::Any, 0, json!({}).into());
-        let mut bench = Bench { graph, sched, outs: Default::default(), node: node(config), seconds: 0, acquire };
+        let mut bench = Bench {
+            graph,
+            sched,
+            outs: Default::default(),
+            node: node(config),
+            errands: Vec::new(),
+            seconds: 0,
+            acquire,
+        };
         let raised = bench.shake_hands(running);
         (bench, raised)
     }
@@ -53,13 +78,13 @@ impl Bench {
     /// Starts both modules, which are new, and plays what they hear at first.
     pub(super) fn shake_hands(&mut self, running: &[(u64, Value)]) -> Vec<Effect> {
         let bench = self;
-        let acquire = sent(&bench.on_graph(|graph, cx| Service::start(graph, cx).unwrap()), "resource.acquire");
+        let acquire = sent(&bench.on_graph(|graph, cx| AnyService::start(graph, cx).unwrap()), "resource.acquire");
         bench.acquire = acquire.clone();
-        let effects = bench.on_sched(|sched, cx| Service::start(sched, cx).unwrap());
+        let effects = bench.on_sched(|sched, cx| AnyService::start(sched, cx).unwrap());
         assert_eq!(effects, [], "the notify request went to the graph's module");
         let body = json!({"resources": r("0-1", "n[0-1]"), "up": "0-1"});
         let reply = acquire.response(body.into());
-        let hello = bench.on_graph(|graph, cx| Service::on_reply(graph, cx, Tag(acquire.matchtag()), &reply));
+        let hello = bench.on_graph(|graph, cx| AnyService::on_reply(graph, cx, Tag(acquire.matchtag()), &reply));
         let hello = sent(&hello, "job-manager.sched-hello");
         let mut raised = Vec::new();
         for (id, r) in running {
@@ -67,10 +92,10 @@ impl Bench {
             raised.extend(bench.reply(&lookup, json!({"val": {"data": STANDARD.encode(r.to_string())}})));
         }
         let end = hello.error_response(Errno::ENODATA, "");
-        let effects = bench.on_sched(|sched, cx| Service::on_reply(sched, cx, Tag(hello.matchtag()), &end));
+        let effects = bench.on_sched(|sched, cx| AnyService::on_reply(sched, cx, Tag(hello.matchtag()), &end));
         let ready = sent(&effects, "job-manager.sched-ready");
         bench.reply(&ready, json!({"count": 0}));
-        assert!(Service::is_ready(&bench.sched) && Service::is_ready(&bench.graph));
+        assert!(AnyService::is_ready(&bench.sched) && AnyService::is_ready(&bench.graph));
         raised
     }
 
@@ -79,21 +104,21 @@ impl Bench {
         Now { mono: flux_service::Mono(time), wall: flux_service::Wall(time) }
     }
 
-    pub(super) fn on_graph(&mut self, f: impl FnOnce(&mut FluxionResource, &mut Cx<'_>)) -> Vec<Effect> {
+    pub(super) fn on_graph(&mut self, f: impl FnOnce(&mut Parking<FluxionResource>, &mut Cx<'_>)) -> Vec<Effect> {
         let mut rng = Rng::new(1);
         let mut cx = Cx { now: self.now(), node: &self.node, rng: &mut rng, out: &mut self.outs[0] };
         f(&mut self.graph, &mut cx);
-        Service::check(&self.graph);
+        AnyService::check(&self.graph);
         let effects = std::mem::take(&mut self.outs[0].effects);
         self.deliver(effects)
     }
 
-    pub(super) fn on_sched(&mut self, f: impl FnOnce(&mut FluxionQmanager, &mut Cx<'_>)) -> Vec<Effect> {
+    pub(super) fn on_sched(&mut self, f: impl FnOnce(&mut Parking<FluxionQmanager>, &mut Cx<'_>)) -> Vec<Effect> {
         let mut rng = Rng::new(1);
         let mut cx = Cx { now: self.now(), node: &self.node, rng: &mut rng, out: &mut self.outs[1] };
         f(&mut self.sched, &mut cx);
-        Service::on_batch_end(&mut self.sched, &mut cx);
-        Service::check(&self.sched);
+        AnyService::on_batch_end(&mut self.sched, &mut cx);
+        AnyService::check(&self.sched);
         let effects = std::mem::take(&mut self.outs[1].effects);
         self.deliver(effects)
     }
@@ -106,18 +131,43 @@ impl Bench {
                 Effect::Send(message) if message.topic() == "sched-fluxion-resource.notify" => {
                     rest.extend(match &message.body {
                         Body::Request { .. } => self.on_graph(|graph, cx| _ = graph.dispatch(cx, &message)),
-                        _ => self.on_sched(|sched, cx| Service::on_reply(sched, cx, Tag(message.matchtag()), &message)),
+                        _ => self
+                            .on_sched(|sched, cx| AnyService::on_reply(sched, cx, Tag(message.matchtag()), &message)),
                     });
                 }
+                Effect::Compute { tag, errand } => self.errands.push((tag, errand)),
                 effect => rest.push(effect),
             }
+        }
+        rest.extend(self.on_timers());
+        rest
+    }
+
+    fn on_timers(&mut self) -> Vec<Effect> {
+        let now = self.now().mono;
+        let mut rest = Vec::new();
+        if self.graph.next_timer().is_some_and(|at| at <= now) {
+            rest.extend(self.on_graph(|graph, cx| graph.on_timer(cx)));
+        }
+        if self.sched.next_timer().is_some_and(|at| at <= now) {
+            rest.extend(self.on_sched(|sched, cx| sched.on_timer(cx)));
         }
         rest
     }
 
+    /// The thread has done what it was given.
+    pub(super) fn compute(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (tag, errand) in std::mem::take(&mut self.errands) {
+            errand.run();
+            effects.extend(self.on_sched(|sched, cx| sched.on_completion(cx, tag, Completion::Done)));
+        }
+        effects
+    }
+
     fn reply(&mut self, request: &Message, body: Value) -> Vec<Effect> {
         let reply = request.response(body.into());
-        self.on_sched(|sched, cx| Service::on_reply(sched, cx, Tag(request.matchtag()), &reply))
+        self.on_sched(|sched, cx| AnyService::on_reply(sched, cx, Tag(request.matchtag()), &reply))
     }
 
     pub(super) fn ask(&mut self, topic: &str, body: Value) -> Vec<Effect> {
@@ -135,13 +185,7 @@ impl Bench {
 
     /// Bodies of all answers that a request brings about.
     pub(super) fn request(&mut self, topic: &str, body: Value) -> Vec<Value> {
-        let answer = |effect: Effect| match effect {
-            Effect::Send(Message { body: Body::Response { errnum: 0, .. }, payload, .. }) if !payload.is_none() => {
-                Some((*payload.value().unwrap()).clone())
-            }
-            _ => None,
-        };
-        self.ask(topic, body).into_iter().filter_map(answer).collect()
+        self.ask(topic, body).iter().filter_map(answer_of).collect()
     }
 
     /// The errno a request is refused with.
@@ -163,7 +207,7 @@ impl Bench {
     }
 
     fn holds(&self, id: u64) -> bool {
-        self.sched.shared.graph().expect("resources").job(id).is_some()
+        self.sched.module.shared.graph().expect("resources").job(id).is_some()
     }
 }
 
@@ -185,7 +229,7 @@ fn jobs_start_by_priority_and_what_cannot_be_is_denied() {
     assert_eq!(bench.request("sched-fluxion-qmanager.why", json!({"id": 2}))[0]["reason"], "behind");
     assert_eq!(bench.told("sched.free", json!({"id": 1, "R": r("0", "n0"), "final": true})), [(3, 0)]);
     assert_eq!(bench.told("sched.cancel", json!({"id": 2})), [(2, 3)]);
-    let stats = Service::stats(&bench.sched);
+    let stats = AnyService::stats(&bench.sched);
     let counts = &stats["queues"]["default"]["action_counts"];
     assert_eq!((&counts["running"], &counts["rejected"], &counts["cancelled"]), (&json!(2), &json!(1), &json!(1)));
 }
@@ -279,7 +323,7 @@ fn many_match_until_one_does_not() {
 fn a_scheduler_that_goes_leaves_nothing_behind() {
     let (mut bench, _) = Bench::new(json!({"sched-fluxion-qmanager": {"queue-policy": "easy"}}), &[]);
     assert_eq!((bench.alloc(1, 16, 8).len(), bench.alloc(2, 16, 8).len()), (1, 1));
-    bench.on_sched(Service::stop);
+    bench.on_sched(AnyService::stop);
     assert!(!bench.holds(1) && !bench.holds(2), "the next one is told of what runs");
 }
 
@@ -306,8 +350,29 @@ fn tables_set_queues_apart() {
 fn what_is_in_use_is_refused_rather_than_given_twice() {
     let (mut bench, _) = Bench::new(json!({}), &[]);
     // The graph does not know of this job: a bug, played.
-    bench.sched.handshake.retake(99, &r("0-1", "n[0-1]")).expect("nobody else runs");
+    bench.sched.module.handshake.retake(99, &r("0-1", "n[0-1]")).expect("nobody else runs");
     assert_eq!(bench.alloc(1, 16, 2), [(1, 2)], "denied");
     let (_, raised) = Bench::new(json!({}), &[(7, r("0", "n0")), (8, r("0", "n0"))]);
     assert_eq!(sent(&raised, "job-manager.raise").payload.value().unwrap()["id"], 8);
+}
+
+#[test]
+fn what_is_asked_while_the_graph_is_lent_waits_for_it() {
+    let config = json!({"sched-fluxion-qmanager": {"match-in-loop-vertices": 0}});
+    let (mut bench, _) = Bench::new(config, &[]);
+    assert_eq!(bench.alloc(1, 16, 2), [], "the match is made elsewhere");
+    assert_eq!(bench.alloc(2, 16, 2), []);
+    assert_eq!(bench.request("sched-fluxion-resource.info", json!({"jobid": 1})).len(), 0);
+    assert!(bench.graph.is_ready(), "it is there, though lent");
+    let effects = bench.compute();
+    let told: Vec<Value> = effects.iter().filter_map(answer_of).collect();
+    assert_eq!(told[0]["id"], 1, "{told:?}");
+    assert_eq!(told[1]["status"], "ALLOCATED", "{told:?}");
+    let told: Vec<Value> = bench.compute().iter().filter_map(answer_of).collect();
+    assert_eq!(told[0]["id"], 2, "the job that came meanwhile has the next turn: {told:?}");
+    // A configuration does not wait: the turn ends, and then it holds.
+    assert_eq!(bench.alloc(3, 16, 2), []);
+    let effects = bench.on_sched(|sched, cx| sched.on_config(cx).expect("a good one"));
+    assert!(effects.iter().filter_map(answer_of).any(|body| body["id"] == 3), "{effects:?}");
+    assert!(bench.compute().is_empty(), "its end is no news any more");
 }

@@ -92,7 +92,7 @@ impl Engine {
             return Ok(matched);
         }
         if matched.at >= self.graph_end {
-            return Err(MatchError::Busy);
+            return Err(MatchError::Beyond);
         }
         Ok(Matched { duration: duration.min(self.graph_end - matched.at), ..matched })
     }

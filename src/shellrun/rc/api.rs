@@ -1,20 +1,15 @@
 //! What scripts find: `shell`, `plugin`, `task`, `coprocess`, `source` and `source_if_exists`.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use flux_types::glob;
 use mlua::{Function, Lua, Table, Value as LuaValue, Variadic};
 use serde_json::{Map, Value, json};
 
 use super::value::{from_lua, to_lua};
-use super::{State, files};
+use super::{Shared, files};
 use crate::limits::RC_HANDLERS_MAX;
 use crate::shell::{DEBUG, ERR, NOTICE};
 
 const OUTSIDE: &str = "attempt to access task outside of task context";
-
-type Shared = Rc<RefCell<State>>;
 
 fn wrong(text: impl Into<String>) -> mlua::Error {
     mlua::Error::runtime(text.into())

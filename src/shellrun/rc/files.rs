@@ -1,13 +1,11 @@
 //! Reading the scripts themselves.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use flux_types::glob;
 use mlua::Lua;
 
-use super::State;
+use super::Shared;
 use crate::limits::{RC_FILE_BYTES_MAX, RC_FILES_MAX};
 
 /// In the registry: the paths that were read.
@@ -29,13 +27,13 @@ pub(super) fn told(error: &mlua::Error) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-pub(super) fn was_read(lua: &Lua, state: &Rc<RefCell<State>>, path: &str) -> bool {
+pub(super) fn was_read(lua: &Lua, state: &Shared, path: &str) -> bool {
     let path = Path::new(&state.borrow().cwd).join(path).to_string_lossy().into_owned();
     lua.named_registry_value::<String>(READ).is_ok_and(|all| all.lines().any(|known| known == path))
 }
 
 /// Runs a script. `shell.rcpath` is its directory meanwhile.
-pub(super) fn read(lua: &Lua, state: &Rc<RefCell<State>>, path: &str) -> mlua::Result<()> {
+pub(super) fn read(lua: &Lua, state: &Shared, path: &str) -> mlua::Result<()> {
     let path = &Path::new(&state.borrow().cwd).join(path).to_string_lossy().into_owned();
     let failed = |error: std::io::Error| {
         let why = flux_wire::Errno(error.raw_os_error().unwrap_or(5));
@@ -62,7 +60,7 @@ pub(super) fn read(lua: &Lua, state: &Rc<RefCell<State>>, path: &str) -> mlua::R
 }
 
 /// Runs what a path or a pattern names. What is no pattern must be there, unless it `may_lack`.
-pub(super) fn source(lua: &Lua, state: &Rc<RefCell<State>>, path: &str, may_lack: bool) -> mlua::Result<()> {
+pub(super) fn source(lua: &Lua, state: &Shared, path: &str, may_lack: bool) -> mlua::Result<()> {
     let path = match (path.strip_prefix("~/"), std::env::var("HOME")) {
         (Some(rest), Ok(home)) => format!("{home}/{rest}"),
         _ => Path::new(&state.borrow().cwd).join(path).to_string_lossy().into_owned(),

@@ -3,9 +3,9 @@
 //! A plugin has no way out of its machine: no files, no processes, no clock. Its memory and the instructions of one call are
 //! bounded, as it runs inside the job manager.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flux_service::Mono;
 use flux_types::{JobId, JobState};
@@ -56,8 +56,8 @@ pub(in crate::manager) struct Script {
     handlers: Table,
     /// Topics with handlers; some are patterns.
     topics: Vec<String>,
-    actions: Rc<RefCell<Vec<Action>>>,
-    instructions: Rc<Cell<u64>>,
+    actions: Arc<Mutex<Vec<Action>>>,
+    instructions: Arc<AtomicU64>,
     pub(super) subscribed: BTreeSet<JobId>,
     /// By name: when `timer.NAME` is called.
     pub(super) timers: BTreeMap<String, Mono>,
@@ -98,7 +98,7 @@ impl Script {
         let told = |error: mlua::Error| first_line(&error.to_string());
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8;
         let lua = Lua::new_with(libraries, LuaOptions::default()).map_err(told)?;
-        let (actions, instructions) = (Rc::default(), Rc::default());
+        let (actions, instructions) = (Arc::default(), Arc::default());
         prepare(&lua, &actions, &instructions, conf).map_err(told)?;
         let chunk = lua.load(text).set_name(format!("@{name}")).set_mode(mlua::chunk::ChunkMode::Text);
         let handlers: Table = chunk.eval().map_err(|error| match error {
@@ -132,7 +132,7 @@ impl Script {
     /// Calls the handler of a topic: what it returns, or why it refuses (its second value, or its error); `None` if it has none.
     pub(super) fn call(&self, topic: &str, args: &Value, look: &Look<'_>) -> Option<Result<Value, String>> {
         let key = self.handler(topic)?;
-        self.instructions.set(0);
+        self.instructions.store(0, Relaxed);
         let run = || -> mlua::Result<MultiValue> {
             let function: mlua::Function = self.handlers.get(key)?;
             self.lua.scope(|scope| {
@@ -162,8 +162,12 @@ impl Script {
     }
 
     pub(super) fn take_actions(&self) -> Vec<Action> {
-        std::mem::take(&mut self.actions.borrow_mut())
+        std::mem::take(&mut *locked(&self.actions))
     }
+}
+
+fn locked(actions: &Mutex<Vec<Action>>) -> MutexGuard<'_, Vec<Action>> {
+    actions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lua tells where it was, line by line; the first says what.
@@ -174,15 +178,14 @@ fn first_line(text: &str) -> String {
 
 fn prepare(
     lua: &Lua,
-    actions: &Rc<RefCell<Vec<Action>>>,
-    instructions: &Rc<Cell<u64>>,
+    actions: &Arc<Mutex<Vec<Action>>>,
+    instructions: &Arc<AtomicU64>,
     conf: &Value,
 ) -> mlua::Result<()> {
     lua.set_memory_limit(LUA_MEMORY_MAX)?;
-    let counter = Rc::clone(instructions);
+    let counter = Arc::clone(instructions);
     lua.set_hook(HookTriggers { every_nth_instruction: Some(HOOK_PERIOD), ..HookTriggers::default() }, move |_, _| {
-        counter.set(counter.get() + u64::from(HOOK_PERIOD));
-        match counter.get() > LUA_INSTRUCTIONS_MAX {
+        match counter.fetch_add(u64::from(HOOK_PERIOD), Relaxed) >= LUA_INSTRUCTIONS_MAX {
             true => Err(mlua::Error::runtime("the handler takes too long")),
             false => Ok(VmState::Continue),
         }
@@ -196,13 +199,14 @@ fn prepare(
     math.set("randomseed", LuaValue::Nil)?;
     let flux = lua.create_table()?;
     for name in ACTIONS {
-        let actions = Rc::clone(actions);
+        let actions = Arc::clone(actions);
         let act = lua.create_function(move |_, args: LuaValue| {
             let args = from_lua(args, 0)?;
-            if actions.borrow().len() >= LUA_ACTIONS_MAX {
+            let mut actions = locked(&actions);
+            if actions.len() >= LUA_ACTIONS_MAX {
                 return Err(mlua::Error::runtime(format!("more than {LUA_ACTIONS_MAX} requests in one handler")));
             }
-            actions.borrow_mut().push(Action { name, args });
+            actions.push(Action { name, args });
             Ok(())
         })?;
         flux.set(name, act)?;
