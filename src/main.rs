@@ -17,6 +17,7 @@ enum Role {
     Imp,
     Shell,
     ResourceQuery,
+    Grug2dot,
     Cli,
     Refuse(&'static str),
 }
@@ -35,6 +36,7 @@ fn choose_role(argv0: Option<&OsStr>, ids: Ids) -> Role {
         Some("flux-broker") => Role::Broker,
         Some("flux-shell") => Role::Shell,
         Some("resource-query") => Role::ResourceQuery,
+        Some("grug2dot") => Role::Grug2dot,
         _ => Role::Cli,
     }
 }
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Role::Broker => ExitCode::from(flux_runtime::broker_main(arguments())),
         Role::Shell => flux_shellrun::main(&std::env::args_os().skip(1).collect::<Vec<_>>()),
         Role::ResourceQuery => flux_ionquery::main(std::env::args_os().skip(1)),
+        Role::Grug2dot => flux_ionquery::grug2dot(std::env::args_os().skip(1)),
         Role::Cli => {
             // Listings are as many small values as a broker's jobs.
             flux_sys::alloc::cache(SPARE_MEMORY_BYTES);

@@ -11,6 +11,7 @@ fn names_choose_the_role_of_plain_processes() {
         (Some("./flux-shell"), Role::Shell),
         (Some("flux-imp"), Role::Imp),
         (Some("resource-query"), Role::ResourceQuery),
+        (Some("grug2dot"), Role::Grug2dot),
         (Some("-flux-broker"), Role::Cli),
         (Some(""), Role::Cli),
         (Some("/"), Role::Cli),

@@ -38,7 +38,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match query::parse_options(&words) {
         Ok(options) => options,
         Err(usage) => {
-            eprint!("{}", usage.text);
+            match usage.code {
+                0 => print!("{}", usage.text), // It was asked for.
+                _ => eprint!("{}", usage.text),
+            }
             return ExitCode::from(usage.code);
         }
     };

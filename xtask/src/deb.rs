@@ -129,7 +129,9 @@ fn flux(trees: &Path, [program, imp, _, pmi]: &[PathBuf; 4], arch: &str) -> Resu
          who signed them.\n",
     )?;
     package.copy(program, "usr/bin/flux", 0o755)?;
-    package.hard_link("usr/bin/resource-query", "usr/bin/flux")?;
+    for name in ["resource-query", "grug2dot"] {
+        package.hard_link(&format!("usr/bin/{name}"), "usr/bin/flux")?;
+    }
     for name in ["flux-broker", "flux-shell"] {
         package.link(&format!("{LIBEXEC}/{name}"), "../../bin/flux")?;
     }

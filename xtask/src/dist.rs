@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Names under which the same file plays another role (src/main.rs).
-pub(crate) const NAMES: &[&str] = &["flux-broker", "flux-shell", "flux-imp", "resource-query"];
+pub(crate) const NAMES: &[&str] = &["flux-broker", "flux-shell", "flux-imp", "resource-query", "grug2dot"];
 
 pub(crate) fn main(args: &[String]) -> Outcome {
     let program = build()?;
@@ -34,7 +34,7 @@ pub(crate) fn build() -> Result<PathBuf, String> {
         let _ = fs::remove_file(&link); // It may not exist yet.
         // Scripts that replay command files resolve the path they are given: a name that is a link must stay what it is.
         let made = match *name {
-            "resource-query" => fs::hard_link(&program, &link),
+            "resource-query" | "grug2dot" => fs::hard_link(&program, &link),
             _ => symlink("flux", &link),
         };
         made.map_err(|error| format!("{}: {error}", link.display()))?;
