@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attr;
+mod command;
 mod compose;
 pub mod config;
 mod core;

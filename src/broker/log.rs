@@ -38,8 +38,8 @@ impl LogLine {
         self.text.split(' ').nth(2)?.parse().ok()
     }
 
-    /// What goes to the log file: the line of stderr behind its time, `Nov 21 10:22:59.820389 UTC 2026`.
-    pub fn for_file(&self) -> String {
+    /// What goes to stderr and to the log file: the line behind its time, `Nov 21 10:22:59.820389 UTC 2026`.
+    pub fn timed(&self) -> String {
         const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let time = self.text.split(' ').nth(1).unwrap_or("-");
         let parts = || {
@@ -48,11 +48,11 @@ impl LogLine {
             let (year, month, day) = (date.next()?, date.next()?.parse::<usize>().ok()?, date.next()?);
             Some(format!("{} {day} {clock} UTC {year}", MONTHS.get(month.checked_sub(1)?)?))
         };
-        format!("{} {}", parts().unwrap_or_else(|| time.to_owned()), self.for_stderr())
+        format!("{} {}", parts().unwrap_or_else(|| time.to_owned()), self.plain())
     }
 
-    /// What goes to stderr: `app.severity[rank]: text`.
-    pub fn for_stderr(&self) -> String {
+    /// What says its time otherwise, or not: `app.severity[rank]: text`.
+    pub fn plain(&self) -> String {
         const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
         let mut fields = self.text.splitn(8, ' ');
         let (rank, app) = (fields.nth(2).unwrap_or("?"), fields.next().unwrap_or("?"));
@@ -188,8 +188,8 @@ mod tests {
         let line = LogLine::new(LogLevel::Debug, at, Rank(0), "broker", "21946", "insmod config");
         assert_eq!(line.text, "<56>1 2026-11-21T10:22:59.820389Z 0 broker 21946 - - insmod config");
         assert_eq!(LogLine::from_client(line.text.as_bytes()), line);
-        assert_eq!(line.for_stderr(), "broker.debug[0]: insmod config");
-        assert_eq!(line.for_file(), "Nov 21 10:22:59.820389 UTC 2026 broker.debug[0]: insmod config");
+        assert_eq!(line.plain(), "broker.debug[0]: insmod config");
+        assert_eq!(line.timed(), "Nov 21 10:22:59.820389 UTC 2026 broker.debug[0]: insmod config");
     }
 
     #[test]
@@ -197,8 +197,8 @@ mod tests {
         for bytes in [&b""[..], b"<", b"<999999999999>x", b"\xff\xfe", &[b'a'; 200_000]] {
             let line = LogLine::from_client(bytes);
             assert!(line.text.len() <= LOG_LINE_MAX && line.level <= 7);
-            line.for_stderr();
-            line.for_file();
+            line.plain();
+            line.timed();
         }
     }
 

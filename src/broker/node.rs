@@ -154,6 +154,8 @@ pub struct NodeSetup {
     pub seed: u64,
     /// The environment that child processes start from.
     pub env: Vec<(String, String)>,
+    /// Directories whose `rc1.d` and `rc3.d` hold scripts of the site, to run where no command is named for that.
+    pub rc_dirs: Vec<String>,
     /// The initial program; `None` runs until told to stop.
     pub program: Option<Vec<String>>,
     /// The initial program shares the terminal: signals from the keyboard reach it without the broker.
@@ -211,7 +213,7 @@ impl Node {
         let mut rng = Rng::new(setup.seed);
         let uuid: RouteId = rng.uuid().into();
         let services = std::mem::take(&mut setup.services);
-        crate::core::complete_attrs(&mut setup, &uuid, now)?;
+        let warning = crate::core::complete_attrs(&mut setup, &uuid, now)?;
         let info = NodeInfo {
             rank: setup.rank,
             size: setup.size,
@@ -250,6 +252,9 @@ impl Node {
         for service in services {
             let name = service.name();
             node.load(service).map_err(|fault| format!("{name}: {fault}"))?;
+        }
+        if let Some(text) = warning.filter(|_| node.info.rank.is_root()) {
+            node.log(LogLevel::Err, "broker", &text);
         }
         node.end_turn(now);
         Ok(node)

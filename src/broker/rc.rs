@@ -9,7 +9,33 @@ use crate::state::RunLevel;
 const LOAD_CRONTABS: &str =
     r#"for file in "$1"/*; do test ! -f "$file" || "$0" cron tab "$file" >/dev/null || exit 1; done"#;
 
+/// Runs all programs in `rc1.d` (or `rc3.d`, as its name is) of each directory, and fails if one of them does.
+const RUN_SCRIPTS: &str = r#"code=0
+for dir; do
+    for file in "$dir/$0.d"/*; do
+        if test -f "$file" && test -x "$file"; then
+            echo "running $file"
+            "$file" || { echo "$file failed with exit code $?" >&2; code=1; }
+        fi
+    done
+done
+exit $code"#;
+
 impl Node {
+    /// What the site has run at this point: the command that it names, or scripts.
+    fn rc(&self, name: &str) -> Vec<SpawnSpec> {
+        let attr = format!("broker.{name}_path");
+        if self.attrs.get(&attr).is_some() {
+            return self.site_command(&attr).into_iter().collect();
+        }
+        if self.core.rc_dirs.is_empty() {
+            return Vec::new();
+        }
+        let words = ["/bin/sh", "-c", RUN_SCRIPTS, name].map(str::to_owned).into_iter();
+        let argv = words.chain(self.core.rc_dirs.iter().cloned()).collect();
+        vec![SpawnSpec { argv, ..SpawnSpec::default() }]
+    }
+
     /// A command that the site names, for a shell.
     fn site_command(&self, attr: &str) -> Option<SpawnSpec> {
         let command = self.attrs.get(attr).filter(|command| !command.is_empty())?;
@@ -18,7 +44,7 @@ impl Node {
     }
 
     pub(crate) fn start_rc1(&mut self) {
-        let mut commands: Vec<SpawnSpec> = self.site_command("broker.rc1_path").into_iter().collect();
+        let mut commands = self.rc("rc1");
         let crontabs = self.attrs.get("cron.directory").filter(|path| self.info.rank.is_root() && !path.is_empty());
         if let (Some(path), Some(pid)) = (crontabs, self.attrs.get("broker.pid")) {
             let program = format!("/proc/{pid}/exe");
@@ -29,14 +55,14 @@ impl Node {
         self.next_rc();
     }
 
-    pub(crate) fn start_rc(&mut self, attr: &str) {
-        self.core.state.rc = self.site_command(attr).into_iter().collect();
+    pub(crate) fn start_rc3(&mut self) {
+        self.core.state.rc = self.rc("rc3").into();
         self.next_rc();
     }
 
     fn next_rc(&mut self) {
         match self.core.state.rc.pop_front() {
-            Some(spec) => self.start_program(spec),
+            Some(spec) => self.start_logged(spec),
             None => self.core.state.rc_done = true,
         }
     }
@@ -46,9 +72,14 @@ impl Node {
         if code == 0 || self.attrs.get("broker.recovery-mode").is_some() {
             return self.next_rc();
         }
-        let named = self.attrs.get("broker.exit-norestart").and_then(|text| text.parse().ok());
-        self.core.state.end_with(named.filter(|code| (1..256).contains(code)).unwrap_or(code));
-        self.enter(RunLevel::Shutdown);
+        self.core.state.end_with(self.norestart().unwrap_or(code));
+        self.enter("rc1-fail", RunLevel::Shutdown);
+    }
+
+    /// The exit code that tells systemd not to start the broker again.
+    pub(crate) fn norestart(&self) -> Option<i32> {
+        let code = self.attrs.get("broker.exit-norestart").and_then(|text| text.parse().ok());
+        code.filter(|code| (1..256).contains(code))
     }
 
     fn notifies(&self) -> bool {

@@ -84,6 +84,6 @@ impl Node {
         let argv = ["flux", "dump", "--quiet", "--ignore-failed-read", &to].map(str::to_owned).to_vec();
         self.core.state.rc_done = false;
         let executable = Some("/proc/self/exe".to_owned());
-        self.start_program(SpawnSpec { argv, executable, ..SpawnSpec::default() });
+        self.start_logged(SpawnSpec { argv, executable, ..SpawnSpec::default() });
     }
 }

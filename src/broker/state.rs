@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use flux_service::{Completion, Fault, LogLevel, Mono, Now, ProcessEvent, ProcessOp, SpawnSpec, StdStream, Tag};
+use flux_service::{Fault, LogLevel, Mono, Now, ProcessOp, SpawnSpec, StdStream};
+use flux_types::duration::format_fsd;
 use flux_types::{Hostlist, Idset};
 use flux_wire::{Errno, Message, Payload, Rank, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::command::Command;
 use crate::core::{Waiting, end_streams};
 use crate::limits::WAITERS_MAX;
 use crate::node::{Node, Output};
@@ -21,6 +23,9 @@ type Answer = Result<Option<Payload>, Fault>;
 
 /// How long the services may take to come to rest before the broker goes without them.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often the log says who is there, while a quorum is waited for.
+const ONLINE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where the broker stands, in the order in which it goes through them (flux-broker(1)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,18 +62,20 @@ impl RunLevel {
         }
     }
 
+    /// The event that says that a level before `Run` will not be passed.
+    fn failure(self) -> &'static str {
+        match self {
+            Self::ConfigSync => "sync-fail",
+            Self::Init => "rc1-fail",
+            Self::Quorum => "quorum-fail",
+            _ => "parent-fail",
+        }
+    }
+
     /// The number that `state-machine.monitor` answers: 1 for the first.
     fn number(self) -> u32 {
         self as u32 + 1
     }
-}
-
-/// The command that runs now for a run level.
-struct Command {
-    tag: Tag,
-    argv: Vec<String>,
-    began: Mono,
-    pid: Option<u32>,
 }
 
 /// What the clean-up still has to do; each step waits for the one before.
@@ -78,17 +85,25 @@ enum Step {
 }
 
 pub(crate) struct State {
-    level: RunLevel,
+    pub(crate) level: RunLevel,
     since: Mono,
     program: Option<Vec<String>>,
     interactive: bool,
     /// There was a program: the instance is somebody's session, and ends with it.
     session: bool,
-    command: Option<Command>,
+    pub(crate) command: Option<Command>,
+    /// Commands of this level that have ended, and whether one of them failed.
+    pub(crate) commands: usize,
+    pub(crate) command_failed: bool,
+    /// There was something to wait for when the level began.
+    was_busy: bool,
+    /// Who was missing has been said.
+    warned: bool,
+    online_said: Option<Mono>,
     steps: VecDeque<Step>,
     step_running: bool,
     pushed: Vec<Vec<String>>,
-    exit_code: i32,
+    pub(crate) exit_code: i32,
     pub(crate) rc_done: bool,
     monitors: Vec<Message>,
     waiters: Vec<Message>,
@@ -129,6 +144,11 @@ impl State {
             program,
             interactive,
             command: None,
+            commands: 0,
+            command_failed: false,
+            was_busy: false,
+            warned: false,
+            online_said: None,
             steps: VecDeque::new(),
             step_running: false,
             pushed: Vec::new(),
@@ -187,38 +207,69 @@ impl Node {
     /// Goes on if the present level is over; `true` if it did.
     pub(crate) fn advance_state(&mut self) -> bool {
         let reaped = self.reap_modules(false);
-        let next = match self.core.state.level {
+        let (is_root, state) = (self.info.rank.is_root(), &self.core.state);
+        let next = match state.level {
             // A broker that is not up yet leaves with its parent, too.
-            RunLevel::ConfigSync | RunLevel::Init | RunLevel::Quorum if self.parent_is_leaving() => {
-                Some(RunLevel::Shutdown)
+            level @ (RunLevel::ConfigSync | RunLevel::Init | RunLevel::Quorum) if self.parent_is_leaving() => {
+                Some((level.failure(), RunLevel::Shutdown))
             }
-            RunLevel::LoadBuiltins => Some(RunLevel::Join),
-            RunLevel::Join => (self.info.rank.is_root() || self.links.is_joined()).then_some(RunLevel::ConfigSync),
-            RunLevel::ConfigSync => self.config_is_there().then_some(RunLevel::Init),
-            RunLevel::Init => self.init_is_over().then_some(RunLevel::Quorum),
-            RunLevel::Quorum => self.quorum_is_there().then_some(RunLevel::Run),
-            RunLevel::Run => self.parent_is_leaving().then_some(RunLevel::Cleanup),
+            RunLevel::LoadBuiltins => Some(("builtins-success", RunLevel::Join)),
+            RunLevel::Join if is_root => Some(("parent-none", RunLevel::ConfigSync)),
+            RunLevel::Join => self.links.is_joined().then_some(("parent-ready", RunLevel::ConfigSync)),
+            RunLevel::ConfigSync => {
+                let event = if is_root { "sync-none" } else { "sync-success" };
+                self.config_is_there().then_some((event, RunLevel::Init))
+            }
+            RunLevel::Init => self.init_is_over().then(|| (self.rc_event("rc1"), RunLevel::Quorum)),
+            RunLevel::Quorum => self.quorum_is_there().then(|| self.quorum_reached()),
+            RunLevel::Run => self.parent_is_leaving().then_some(("shutdown", RunLevel::Cleanup)),
             RunLevel::Exit => None,
-            RunLevel::Cleanup => self.cleanup_is_over().then_some(RunLevel::Shutdown),
-            RunLevel::Shutdown => self.shutdown_is_over().then_some(RunLevel::Finalize),
-            RunLevel::Finalize => self.finalize_is_over().then_some(RunLevel::Goodbye),
-            RunLevel::Goodbye => Some(RunLevel::UnloadBuiltins),
-            RunLevel::UnloadBuiltins => Some(RunLevel::Exit),
+            RunLevel::Cleanup => self.cleanup_is_over().then(|| (self.cleanup_event(), RunLevel::Shutdown)),
+            RunLevel::Shutdown => {
+                let event = if state.was_busy { "children-complete" } else { "children-none" };
+                self.shutdown_is_over().then_some((event, RunLevel::Finalize))
+            }
+            RunLevel::Finalize => self.finalize_is_over().then(|| (self.rc_event("rc3"), RunLevel::Goodbye)),
+            RunLevel::Goodbye => Some(("goodbye", RunLevel::UnloadBuiltins)),
+            RunLevel::UnloadBuiltins => Some(("builtins-done", RunLevel::Exit)),
         };
-        if let Some(level) = next {
-            self.enter(level);
+        if let Some((event, level)) = next {
+            self.enter(event, level);
         }
         reaped || next.is_some()
     }
 
-    pub(crate) fn enter(&mut self, level: RunLevel) {
+    /// How rc1 or rc3 went, which are the services' own start and stop unless the attribute names none at all.
+    fn rc_event(&self, name: &str) -> &'static str {
+        let none = self.attrs.get(&format!("broker.{name}_path")) == Some("");
+        match (name, self.core.state.command_failed) {
+            ("rc1", true) => "rc1-ignorefail", // Else it were left at once.
+            ("rc1", false) if none => "rc1-none",
+            ("rc1", false) => "rc1-success",
+            (_, true) => "rc3-fail",
+            (_, false) if none => "rc3-none",
+            (_, false) => "rc3-success",
+        }
+    }
+
+    fn cleanup_event(&self) -> &'static str {
+        match (self.core.state.command_failed, self.core.state.was_busy) {
+            (true, _) => "cleanup-fail",
+            (false, true) => "cleanup-success",
+            (false, false) => "cleanup-none",
+        }
+    }
+
+    /// Goes to `level`, because of what `event` names in the log as flux-core does.
+    pub(crate) fn enter(&mut self, event: &str, level: RunLevel) {
         let state = &mut self.core.state;
-        let text =
-            format!("{}->{} {:.2}s", state.level.name(), level.name(), self.now.mono.since(state.since).as_secs_f64());
+        let span = format_fsd(self.now.mono.since(state.since).as_secs_f64()).unwrap_or_default();
+        let text = format!("{event}: {}->{} {span}", state.level.name(), level.name());
         state.level = level;
         state.since = self.now.mono;
         state.rc_done = false;
         state.warn_at = None;
+        (state.commands, state.command_failed) = (0, false);
         self.log(LogLevel::Info, "broker", &text);
         for request in self.core.state.monitors.clone() {
             let body = self.monitor_body();
@@ -286,15 +337,12 @@ impl Node {
             return;
         }
         self.core.state.warn_at = None;
-        let hosts = |node: &Node, ranks: &Idset| {
-            let all = node.attrs.get("hostlist").and_then(|text| Hostlist::parse(text).ok()).unwrap_or_default();
-            all.select(ranks).to_string()
-        };
         match self.core.state.level {
             RunLevel::Quorum => {
                 let missing = Idset::range(0, self.info.size - 1).subtract(&self.core.state.online);
-                let text = format!("quorum delayed: waiting for {} (rank {missing})", hosts(self, &missing));
+                let text = format!("quorum delayed: waiting for {} (rank {missing})", self.hosts_of(&missing));
                 self.log(LogLevel::Err, "broker", &text);
+                self.core.state.warned = true;
                 self.warn_after("broker.quorum-warn");
             }
             RunLevel::Shutdown => {
@@ -302,7 +350,7 @@ impl Node {
                 let text = format!(
                     "shutdown delayed: waiting for {} peers: {} (rank {left})",
                     left.count(),
-                    hosts(self, &left)
+                    self.hosts_of(&left)
                 );
                 self.log(LogLevel::Err, "broker", &text);
                 self.warn_after("broker.shutdown-warn");
@@ -311,14 +359,51 @@ impl Node {
         }
     }
 
+    fn hosts_of(&self, ranks: &Idset) -> String {
+        let all = self.attrs.get("hostlist").and_then(|text| Hostlist::parse(text).ok()).unwrap_or_default();
+        all.select(ranks).to_string()
+    }
+
     pub(crate) fn online_changed(&mut self, response: &Message) {
         #[derive(Deserialize)]
         struct Body {
             members: Idset,
         }
-        if let Ok(body) = response.decode::<Body>() {
-            self.core.state.online = body.members;
+        let Ok(body) = response.decode::<Body>() else { return };
+        let before = std::mem::replace(&mut self.core.state.online, body.members);
+        match self.core.state.level {
+            RunLevel::Quorum if !self.quorum_is_there() => {
+                let said = self.core.state.online_said;
+                if said.is_none_or(|at| self.now.mono.since(at) > ONLINE_PAUSE) {
+                    self.say_who_is_online();
+                }
+            }
+            RunLevel::Run | RunLevel::Cleanup => {
+                let lost = before.subtract(&self.core.state.online);
+                if !lost.is_empty() {
+                    let text = format!("dead to Flux: {} (rank {lost})", self.hosts_of(&lost));
+                    self.log(LogLevel::Err, "broker", &text);
+                }
+            }
+            _ => {}
         }
+    }
+
+    fn say_who_is_online(&mut self) {
+        let online = self.core.state.online.clone();
+        self.core.state.online_said = Some(self.now.mono);
+        let text = format!("online: {} (ranks {online})", self.hosts_of(&online));
+        self.log(LogLevel::Info, "broker", &text);
+    }
+
+    fn quorum_reached(&mut self) -> (&'static str, RunLevel) {
+        if self.info.rank.is_root() {
+            self.say_who_is_online();
+            if std::mem::take(&mut self.core.state.warned) {
+                self.log(LogLevel::Err, "broker", "quorum reached");
+            }
+        }
+        ("quorum-full", RunLevel::Run)
     }
 
     /// Rank 0 counts; the others take its word, passed down from level to level.
@@ -364,7 +449,8 @@ impl Node {
     fn enter_shutdown(&mut self) {
         let timeout = crate::tbon::duration(&self.attrs, "broker.shutdown-timeout").unwrap_or(STOP_TIMEOUT);
         self.core.state.deadline = Some(self.now.mono.after(timeout));
-        if self.links.has_children() {
+        self.core.state.was_busy = self.links.has_children();
+        if self.core.state.was_busy {
             self.warn_after("broker.shutdown-warn");
         }
         self.log_finish();
@@ -382,7 +468,7 @@ impl Node {
         self.log(LogLevel::Crit, "broker", &format!("the parent broker is gone: {why}"));
         self.core.state.exit_code = 1;
         if self.core.state.level <= RunLevel::Run {
-            self.enter(RunLevel::Shutdown);
+            self.enter("parent-fail", RunLevel::Shutdown);
         }
     }
 
@@ -394,113 +480,6 @@ impl Node {
         if let Some(argv) = self.core.state.program.take() {
             let own_group = self.attrs.get("broker.rc2_pgrp").is_some();
             self.start_program(SpawnSpec { argv, own_group, ..SpawnSpec::default() });
-        }
-    }
-
-    pub(crate) fn start_command(&mut self, argv: Vec<String>) {
-        self.start_program(SpawnSpec { argv, ..SpawnSpec::default() });
-    }
-
-    pub(crate) fn start_program(&mut self, spec: SpawnSpec) {
-        let spec = SpawnSpec { env: Some(self.command_env()), ..spec };
-        let argv = spec.argv.clone();
-        let tag = self.core_cx(|cx| cx.process(ProcessOp::Spawn(Box::new(spec))));
-        self.core.waiting.insert(tag, Waiting::Command);
-        self.core.state.command = Some(Command { tag, argv, began: self.now.mono, pid: None });
-    }
-
-    /// The broker's environment without what described its own job, and with the way to this instance.
-    pub(crate) fn command_env(&self) -> Vec<(String, String)> {
-        const FOREIGN: &[&str] = &[
-            "FLUX_JOB_",
-            "FLUX_TASK_",
-            "FLUX_ENCLOSING_ID",
-            "FLUX_URI",
-            "FLUX_KVS_NAMESPACE",
-            "FLUX_PROXY_REMOTE",
-            "FLUX_PMI_LIBRARY_PATH",
-            "I_MPI_PMI_LIBRARY",
-            "NOTIFY_SOCKET",
-            "PMI_",
-            "PMIX_",
-            "PALS_",
-            "SLURM_",
-        ];
-        let own = |name: &String| !FOREIGN.iter().any(|prefix| name.starts_with(prefix));
-        let kept = self.core.env.iter().filter(|(name, _)| own(name));
-        let mut env: Vec<(String, String)> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-        if let Some(uri) = self.attrs.get("local-uri") {
-            env.push(("FLUX_URI".to_owned(), uri.to_owned()));
-        }
-        env
-    }
-
-    pub(crate) fn command_event(&mut self, tag: Tag, completion: Completion) {
-        let event = match completion {
-            Completion::Process(event) => event,
-            Completion::Failed(fault) => ProcessEvent::NotStarted { errno: fault.errno },
-            _ => return,
-        };
-        match event {
-            ProcessEvent::Started { pid } => {
-                if let Some(command) = &mut self.core.state.command {
-                    command.pid = Some(pid);
-                }
-                self.core.waiting.insert(tag, Waiting::Command);
-            }
-            ProcessEvent::NotStarted { errno } => {
-                let name = self.core.state.command.as_ref().map_or("", |c| c.argv[0].as_str()).to_owned();
-                self.log(LogLevel::Err, "broker", &format!("{name}: {errno}"));
-                self.command_done(if errno == Errno::ENOENT { 127 } else { 126 });
-            }
-            ProcessEvent::Exited { status } => self.command_exited(status),
-            ProcessEvent::Output { .. } | ProcessEvent::Taken { .. } | ProcessEvent::Stopped => {
-                self.core.waiting.insert(tag, Waiting::Command);
-            }
-        }
-    }
-
-    fn command_exited(&mut self, status: i32) {
-        let (code, how) = match (status & 0x7f, status >> 8 & 0xff) {
-            (0, 0) => (0, "Exited".to_owned()),
-            (0, code) => (code, format!("Exited (rc={code})")),
-            (signal, _) => (128 + signal, format!("{} (rc={})", flux_jobs::state::signal_name(signal), 128 + signal)),
-        };
-        if let Some(command) = &self.core.state.command {
-            let rc = match self.core.state.level {
-                RunLevel::Init => "rc1",
-                RunLevel::Run => "rc2",
-                RunLevel::Cleanup => "cleanup",
-                _ => "rc3",
-            };
-            let secs = self.now.mono.since(command.began).as_secs_f64();
-            // A line for a shell stands for itself.
-            let words = match command.argv.as_slice() {
-                [sh, c, line] if sh.starts_with("/bin/") && c == "-c" && rc != "cleanup" => line.clone(),
-                words => words.join(" "),
-            };
-            let text = format!("{rc}.0: {words} {how} {secs:.1}s");
-            self.log(if code == 0 { LogLevel::Info } else { LogLevel::Err }, "broker", &text);
-        }
-        self.command_done(code);
-    }
-
-    fn command_done(&mut self, code: i32) {
-        let state = &mut self.core.state;
-        state.command = None;
-        match state.level {
-            RunLevel::Init => self.rc1_done(code),
-            RunLevel::Run => {
-                state.exit_code = code;
-                self.enter(RunLevel::Cleanup);
-            }
-            RunLevel::Cleanup => self.cleanup_step_done(None),
-            _ => {
-                if state.exit_code == 0 {
-                    state.exit_code = code;
-                }
-                state.rc_done = true;
-            }
         }
     }
 
@@ -518,6 +497,7 @@ impl Node {
             steps.push_back(Step::Request("job-manager.raiseall", cancel));
             steps.push_back(Step::Request("job-manager.idle", json!({})));
         }
+        self.core.state.was_busy = !steps.is_empty();
         self.core.state.steps = steps;
         self.core.state.step_running = false;
         if self.core.state.hurried {
@@ -550,7 +530,7 @@ impl Node {
     }
 
     fn enter_finalize(&mut self) {
-        self.start_rc("broker.rc3_path");
+        self.start_rc3();
         self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
         self.core.state.dump = self.dump_path();
         self.stop_externals();
@@ -586,7 +566,7 @@ impl Node {
                 let left = self.links.family.online().to_string();
                 let text = format!("shutdown timeout: leaving without the brokers on ranks {left}");
                 self.log(LogLevel::Err, "broker", &text);
-                return self.enter(RunLevel::Finalize);
+                return self.enter("children-complete", RunLevel::Finalize);
             }
             if self.core.state.command.is_some() {
                 self.core.state.deadline = Some(self.now.mono.after(STOP_TIMEOUT));
@@ -626,32 +606,38 @@ impl Node {
         self.core.state.deadline = None;
         self.core.state.steps.clear();
         self.core.state.step_running = false;
-        self.enter(RunLevel::Shutdown);
+        self.enter("cleanup-fail", RunLevel::Shutdown);
     }
 
     /// Ends the program if there is one (the rest follows from its end), else leaves the run level.
     fn begin_shutdown(&mut self, signum: i32) {
-        match (self.core.state.level, &self.core.state.command) {
+        match (self.core.state.level, &mut self.core.state.command) {
             (RunLevel::Run, Some(command)) => {
+                command.aborted = true;
                 let of = command.tag;
                 self.core_cx(|cx| {
                     cx.process(ProcessOp::Write { of, stream: StdStream::Stdin, bytes: [].into(), eof: true });
                     cx.process(ProcessOp::Kill { of, signum, group: false })
                 });
             }
-            (RunLevel::Run, None) => self.enter(RunLevel::Cleanup),
-            (level, _) if level < RunLevel::Run => self.enter(RunLevel::Shutdown),
+            (RunLevel::Run, None) => self.enter("shutdown", RunLevel::Cleanup),
+            (level, _) if level < RunLevel::Run => self.enter(level.failure(), RunLevel::Shutdown),
             _ => {}
         }
     }
 
     pub(crate) fn shutdown_start(&mut self, request: &Message) -> Answer {
         const SIGHUP: i32 = 1;
+        let level = self.core.state.level;
+        if level != RunLevel::Run {
+            let text = format!("shutdown cannot be initiated in state {}", level.name());
+            return Err(Fault::new(Errno::EINVAL, text));
+        }
         if !self.info.rank.is_root() {
             return Err(Fault::new(Errno::EINVAL, "shutdown may only be initiated on rank 0"));
         }
-        if self.core.state.level > RunLevel::Run {
-            return Err(Fault::new(Errno::EINVAL, "the instance is shutting down already"));
+        if let Some(code) = self.norestart() {
+            self.core.state.exit_code = code;
         }
         if request.is_streaming() {
             self.core.state.shutdowns.push(request.clone());
@@ -683,8 +669,8 @@ impl Node {
         let body: Post = request.decode()?;
         match body.event.as_str() {
             "shutdown" | "panic" | "goodbye" => {
-                if body.error {
-                    self.core.state.exit_code = 1;
+                if body.error || body.event == "panic" {
+                    self.core.state.exit_code = self.norestart().unwrap_or(1);
                 }
                 self.begin_shutdown(SIGHUP);
                 Ok(Some(Payload::None))

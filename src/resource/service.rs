@@ -524,10 +524,7 @@ impl Resource {
         }
         let body: Body = request.decode()?;
         if body.xml {
-            return Err(Fault::new(
-                Errno::ENOTSUP,
-                "hwloc XML cannot be reloaded: convert it with `flux R encode --xml`",
-            ));
+            return Err(Fault::new(Errno::ENOTSUP, "hwloc XML is read by flux resource reload --xml, not here"));
         }
         let tag = cx.file(FileOp::Read { path: body.path });
         self.waiting.insert(tag, Waiting::Reload(request.clone()));
@@ -537,10 +534,13 @@ impl Resource {
     fn reload_set(&mut self, cx: &mut Cx<'_>, request: &Message, set: ResourceSet) {
         let force =
             request.decode::<Map<String, Value>>().is_ok_and(|body| body.get("force") == Some(&Value::Bool(true)));
-        let missing = self.online.subtract(&set.ranks());
-        if !force && !missing.is_empty() {
-            let text = format!("the new R lacks rank(s) {missing}, which are online; --force does it all the same");
-            return cx.respond_error(request, &Fault::new(Errno::EINVAL, text));
+        let size = cx.node.size;
+        if set.ranks().last().is_some_and(|rank| rank >= size) {
+            if !force {
+                let text = format!("resource object contains ranks exceeding size={size} (override with -f)");
+                return cx.respond_error(request, &Fault::new(Errno::EINVAL, text));
+            }
+            cx.log(LogLevel::Err, format!("WARN: resource object contains ranks exceeding size={size}"));
         }
         self.set = set;
         self.method = Method::Reload;

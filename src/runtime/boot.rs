@@ -96,12 +96,14 @@ fn run(args: Args) -> Result<u8, BootError> {
     flux_sys::alloc::cache(crate::limits::SPARE_MEMORY_BYTES);
     let env = end_with_starter(environment())?;
     let mut attrs = given_attrs(&args)?;
+    verbose(&mut attrs, args.verbose);
     let config_path = args.config_path.clone().or_else(|| variable(&env, "FLUX_CONF_DIR").map(str::to_owned));
     let config = Arc::new(config::load(config_path.as_deref(), &args.confs).map_err(BootError::Config)?);
     let hostname = match attrs.get("hostname") {
         Some(name) => name.to_owned(),
         None => flux_sys::ids::hostname().map_err(io_error("ask for the host's name"))?,
     };
+    interface_hint(&mut attrs, &config, &env);
     flux_broker::tbon::settle(&mut attrs, &config).map_err(|fault| BootError::Attr(fault.text))?;
     let mut place =
         Place::find(&mut attrs, &config, &hostname, |name| variable(&env, name)).map_err(BootError::Place)?;
@@ -134,8 +136,8 @@ fn run(args: Args) -> Result<u8, BootError> {
     // After the limit that children get was noted.
     flux_sys::rlimit::raise_open_files().map_err(io_error("raise the limit of open files"))?;
     if args.verbose > 0 {
-        let (size, host, rundir) = (setup.size, &setup.hostname, &setup.rundir);
-        stderr::line(&format!("flux-broker: rank {rank} of {size} on {host}, rundir {rundir}"));
+        let (size, host) = (setup.size, &setup.hostname);
+        stderr::line(&format!("<6>broker.info[{host}]: boot: rank={rank} size={size}"));
     }
     let mut node = Node::new(setup, reactor.now()).map_err(BootError::Start)?;
     if let Some(peers) = peers {
@@ -149,6 +151,23 @@ fn run(args: Args) -> Result<u8, BootError> {
     let code = reactor.run(&mut node).map_err(io_error("wait for events"))?;
     drop(dirs);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// The environment's word on the address for other brokers, where neither the command line nor the configuration has one.
+fn interface_hint(attrs: &mut Attrs, config: &Value, env: &[(String, String)]) {
+    let is_set = attrs.get("tbon.interface-hint").is_some() || config.pointer("/tbon/interface-hint").is_some();
+    let by_name = variable(env, "FLUX_IPADDR_HOSTNAME").map(|_| "hostname");
+    if let Some(hint) = variable(env, "FLUX_IPADDR_INTERFACE").or(by_name).filter(|_| !is_set) {
+        attrs.set_at_start("tbon.interface-hint", hint).expect("it may be set at the start");
+    }
+}
+
+/// `--verbose` is about what this broker itself logs.
+fn verbose(attrs: &mut Attrs, level: u32) {
+    if level > 0 {
+        attrs.set_default("log-stderr-mode", "local");
+        attrs.set_default("log-stderr-level", if level > 1 { "7" } else { "6" });
+    }
 }
 
 /// The file of the log is rank 0's.
@@ -249,7 +268,11 @@ fn setup(
     let hash = attrs.get("content.hash").unwrap_or("sha1");
     let scheduler = Scheduler::choose(&config, variable(&env, "FLUX_SCHED_MODULE")).map_err(BootError::Start)?;
     let restricted = config.pointer("/resource/norestrict") != Some(&Value::Bool(true));
-    let found = Inventory { given, ..found_here(&hostname, rank, restricted)? };
+    let (host, found) = match variable(&env, "FLUX_HWLOC_XMLFILE") {
+        Some(path) => described(path, &env, restricted)?,
+        None => (None, here(restricted)?),
+    };
+    let found = Inventory { given, ..inventory(&found, host.as_deref().unwrap_or(&hostname), rank)? };
     let composed = compose(hash, found, (rank, size), recovered, scheduler).map_err(BootError::Start)?;
     let setup = NodeSetup {
         rank: Rank(rank),
@@ -263,6 +286,7 @@ fn setup(
         config,
         config_path,
         seed: flux_sys::random::u64().map_err(io_error("draw a seed"))?,
+        rc_dirs: rc_dirs(variable(&env, "FLUX_RC_EXTRA").unwrap_or_default()),
         env,
         interactive: program.is_some() && io::stdin().is_terminal(),
         program,
@@ -272,10 +296,39 @@ fn setup(
     Ok((setup, parent))
 }
 
-/// The cores and GPUs of this machine that this process may use (RFC 20), or all there are (`resource.norestrict`).
-fn found_here(hostname: &str, rank: u32, restricted: bool) -> Result<Inventory, BootError> {
+/// Where the site's scripts for the start and the end of brokers are, and those of `extra`, separated by colons: those that exist.
+fn rc_dirs(extra: &str) -> Vec<String> {
+    let dirs = std::iter::once("/etc/flux").chain(extra.split(':')).filter(|dir| !dir.trim().is_empty());
+    dirs.filter(|dir| ["rc1.d", "rc3.d"].iter().any(|name| Path::new(dir).join(name).is_dir()))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The cores and GPUs of this machine that this process may use, or all there are (`resource.norestrict`).
+fn here(restricted: bool) -> Result<flux_topo::Inventory, BootError> {
     let allowed = if restricted { flux_topo::Allowed::OfThisProcess } else { flux_topo::Allowed::All };
-    let found = flux_topo::scan(&allowed).map_err(|error| BootError::Start(error.to_string()))?;
+    flux_topo::scan(&allowed).map_err(|error| BootError::Start(error.to_string()))
+}
+
+/// As `here`, of a machine that a file of hwloc describes: this one, unless the environment says otherwise.
+fn described(
+    path: &str,
+    env: &[(String, String)],
+    restricted: bool,
+) -> Result<(Option<String>, flux_topo::Inventory), BootError> {
+    let failed = |why: String| BootError::Start(format!("FLUX_HWLOC_XMLFILE={path}: {why}"));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(crate::file::errno_of(&error).to_string()))?;
+    let whole = flux_topo::xml::parse(&text).map_err(|error| failed(error.to_string()))?;
+    let is_other = variable(env, "FLUX_HWLOC_XMLFILE_NOT_THISSYSTEM").is_some_and(|value| !value.is_empty());
+    let found = match restricted && !is_other {
+        true => whole.of_this_process().map_err(|error| failed(error.to_string()))?,
+        false => whole,
+    };
+    Ok((flux_topo::xml::hostname(&text), found))
+}
+
+/// What is found on a machine, as it is told to rank 0 (RFC 20).
+fn inventory(found: &flux_topo::Inventory, hostname: &str, rank: u32) -> Result<Inventory, BootError> {
     let cores = found.cores.iter().map(|core| core.id).collect();
     let gpus = found.gpus.iter().map(|gpu| gpu.id).collect();
     let mut set = ResourceSet::new();

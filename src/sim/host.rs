@@ -128,6 +128,7 @@ impl World {
             attrs.set("broker.quorum", "1");
         }
         NodeSetup {
+            rc_dirs: Vec::new(),
             rank: Rank(rank),
             size,
             overlay: OverlaySetup { tree: self.tree.clone(), announce: composed.announce },

@@ -183,6 +183,23 @@ impl Inventory {
         Some(cpus)
     }
 
+    /// What is left of it for this process, by its affinity; the cores are numbered from 0 again.
+    ///
+    /// # Errors
+    /// When nothing is left, or the affinity cannot be read.
+    pub fn of_this_process(mut self) -> Result<Inventory, TopoError> {
+        let own =
+            affinity::get(0).map_err(|error| TopoError::System { what: "reading our affinity".to_string(), error })?;
+        for core in &mut self.cores {
+            core.cpus.retain(|cpu| own.contains(*cpu));
+        }
+        self.cores.retain(|core| !core.cpus.is_empty());
+        for (id, core) in self.cores.iter_mut().enumerate() {
+            core.id = id as u32;
+        }
+        if self.cores.is_empty() { Err(TopoError::Empty) } else { Ok(self) }
+    }
+
     /// Bytes of memory in all NUMA nodes.
     pub fn memory_bytes(&self) -> u64 {
         self.numa.iter().map(|node| node.memory_bytes).sum()

@@ -46,6 +46,14 @@ pub fn parse(text: &str) -> Result<Inventory, TopoError> {
     Ok(inventory)
 }
 
+/// The name of the machine that a topology describes; `None` if it has none, or is none.
+pub fn hostname(text: &str) -> Option<String> {
+    let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(text, options).ok()?;
+    let machine = document.root_element().children().find(|node| node.has_tag_name("object"))?;
+    info(machine, "HostName").filter(|name| !name.is_empty())
+}
+
 fn core(node: Node<'_, '_>, id: u32, packages: u32) -> Result<Core, TopoError> {
     let cpus = cpuset(node)?;
     if cpus.is_empty() {

@@ -66,9 +66,11 @@ impl Node {
 
 /// Fills in what the command line left open. What the broker itself determines is never open.
 ///
+/// Answers a warning, if something is better said in another way.
+///
 /// # Errors
 /// A sentence: which value of `[tbon]` makes no sense.
-pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) -> Result<(), String> {
+pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) -> Result<Option<String>, String> {
     let (tree, rank) = (&setup.overlay.tree, setup.rank.0);
     let place = [tree.level(rank), tree.level_max(), tree.subtree(rank).count() as u32 - 1];
     let attrs = &mut setup.attrs;
@@ -131,7 +133,7 @@ pub(crate) fn complete_attrs(setup: &mut NodeSetup, uuid: &RouteId, now: Now) ->
 
 /// # Errors
 /// A sentence: which attribute makes no sense.
-fn check_attrs(attrs: &mut Attrs, size: u32) -> Result<(), String> {
+fn check_attrs(attrs: &mut Attrs, size: u32) -> Result<Option<String>, String> {
     const DURATIONS: [&str; 6] = [
         "broker.quorum-warn",
         "broker.shutdown-warn",
@@ -151,14 +153,19 @@ fn check_attrs(attrs: &mut Attrs, size: u32) -> Result<(), String> {
         return Err(format!("invalid value for broker.critical-ranks='{critical}': give ranks below {size}"));
     }
     // What were ranks once.
-    match attrs.get("broker.quorum") {
-        Some("0") => attrs.set("broker.quorum", "1"),
-        Some(ranks) if ranks == format!("0-{}", size - 1) => attrs.set("broker.quorum", size.to_string()),
-        _ => {}
+    let meant = match attrs.get("broker.quorum") {
+        Some("0") => Some(1),
+        Some(ranks) if ranks == format!("0-{}", size - 1) => Some(size),
+        _ => None,
+    };
+    if let Some(count) = meant {
+        attrs.set("broker.quorum", count.to_string());
     }
     let quorum = attrs.get("broker.quorum").unwrap_or_default();
     match quorum.parse::<u32>() {
-        Ok(quorum) if (1..=size).contains(&quorum) => Ok(()),
+        Ok(quorum) if (1..=size).contains(&quorum) => {
+            Ok(meant.map(|count| format!("warning: broker.quorum is now a size - assuming {count}")))
+        }
         _ => Err(format!("Error parsing broker.quorum attribute: {quorum} is no number from 1 to {size}, the size")),
     }
 }

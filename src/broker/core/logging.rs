@@ -44,8 +44,8 @@ impl Node {
     /// Where each broker speaks for itself, systemd reads the severity off the line (sd-daemon(3)).
     fn stderr_line(&self, line: &LogLine) -> String {
         match self.core.log_config.stderr_is_local {
-            true => format!("<{}>{}", line.level, line.for_stderr()),
-            false => line.for_stderr(),
+            true => format!("<{}>{}", line.level, line.plain()),
+            false => line.timed(),
         }
     }
 
@@ -53,10 +53,10 @@ impl Node {
     fn copy_log(&mut self, line: &LogLine) {
         let config = self.core.log_config;
         if config.has_file && self.info.rank.is_root() {
-            self.outputs.push(Output::LogFile { line: line.for_file() });
+            self.outputs.push(Output::LogFile { line: line.timed() });
         }
         if config.syslog_level.is_some_and(|max| i32::from(line.level) <= max) {
-            self.outputs.push(Output::Syslog { level: line.level, line: line.for_stderr() });
+            self.outputs.push(Output::Syslog { level: line.level, line: line.plain() });
         }
     }
 
@@ -70,7 +70,7 @@ impl Node {
             let config = self.core.log_config;
             self.copy_log(&line);
             if i32::from(line.level) <= config.stderr_level && !config.stderr_is_local {
-                self.outputs.push(Output::Stderr { line: line.for_stderr() });
+                self.outputs.push(Output::Stderr { line: line.timed() });
             }
             return Ok(Some(Payload::None));
         }

@@ -68,6 +68,7 @@ fn now(secs: u64) -> Now {
 
 fn setup_with(program: Option<Vec<String>>) -> NodeSetup {
     NodeSetup {
+        rc_dirs: Vec::new(),
         rank: Rank(0),
         size: 1,
         overlay: OverlaySetup::single(),

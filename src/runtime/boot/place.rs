@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 use flux_broker::Attrs;
 use flux_client::pmi::{Client, Group, PmiError};
@@ -58,7 +58,10 @@ impl fmt::Display for PlaceError {
             Self::Listen { address, error } => write!(f, "could not listen at {address}: {error}"),
             Self::Hint { hint, why } => write!(f, "tbon.interface-hint={hint}: {why}"),
             Self::Method { name } => {
-                write!(f, "broker.boot-method={name}: use config ([bootstrap]), simple (PMI-1), pals or single")
+                write!(
+                    f,
+                    "plugin matching '{name}' not found: use config ([bootstrap]), simple (PMI-1), pals or single"
+                )
             }
             Self::NoTable => f.write_str("broker.boot-method=config: the configuration has no [bootstrap]"),
             Self::NoPmi => f.write_str("broker.boot-method=simple: PMI_FD not found in environ"),
@@ -110,37 +113,105 @@ impl Place {
         if let Some(topology) = attrs.get("tbon.topo").filter(|name| *name != "custom") {
             Tree::named(topology, 1)?;
         }
-        let method = attrs.get("broker.boot-method").map(str::to_owned);
-        match method.as_deref() {
-            None | Some("config" | "simple" | "pals") => {}
-            Some("single") => return Ok(Place::single()),
-            Some(other) => return Err(PlaceError::Method { name: other.to_owned() }),
+        let trace = Trace { on: env("FLUX_PMI_DEBUG").is_some() };
+        if let Some(method) = attrs.get("broker.boot-method").map(str::to_owned) {
+            return Way::named(&method, config, &env)?.go(attrs, hostname, &env, trace);
         }
-        match config.get("bootstrap").filter(|_| matches!(method.as_deref(), None | Some("config"))) {
-            Some(table) => return hosts::place(table, attrs, hostname).map_err(PlaceError::Hosts),
-            None if method.as_deref() == Some("config") => return Err(PlaceError::NoTable),
-            None => {}
+        let mut last = None;
+        for method in env("FLUX_PMI_CLIENT_METHODS").unwrap_or(METHODS).split_whitespace() {
+            trace.say(format_args!("flux-pmi-client: trying '{method}'"));
+            match Way::named(method, config, &env) {
+                Ok(way) => {
+                    trace.say(format_args!("{method}: selected"));
+                    return way.go(attrs, hostname, &env, trace);
+                }
+                // What PALS says too little of is no reason to go on alone.
+                Err(PlaceError::Pals(error)) => return Err(error.into()),
+                Err(error) => {
+                    trace.say(&error);
+                    last = Some(error);
+                }
+            }
         }
-        if method.as_deref() == Some("pals") {
-            return by_pals(Application::from_env(env)?.ok_or(PlaceError::NoPals)?, attrs, hostname);
+        Err(last.unwrap_or(PlaceError::Method { name: String::new() }))
+    }
+}
+
+/// The ways to find the others, in the order in which they are tried.
+const METHODS: &str = "config simple pals single";
+
+/// What finding the others does, on standard error (`FLUX_PMI_DEBUG`).
+#[derive(Clone, Copy)]
+struct Trace {
+    on: bool,
+}
+
+impl Trace {
+    fn say(self, text: impl fmt::Display) {
+        if self.on {
+            crate::stderr::line(&format!("bootstrap: {text}"));
         }
-        let is_job = env("FLUX_JOB_ID").is_some();
-        match Group::from_env(&env)? {
-            None if method.is_some() => Err(PlaceError::NoPmi),
-            None => match Application::from_env(env)? {
-                Some(application) => by_pals(application, attrs, hostname),
-                None => Ok(Place::single()),
-            },
-            Some(group) if group.size == 1 => {
+    }
+
+    fn outcome<T>(self, what: impl fmt::Display, result: &Result<T, PmiError>) {
+        match result {
+            Ok(_) => self.say(format_args!("simple: {what}: success")),
+            Err(error) => self.say(format_args!("simple: {what}: {error}")),
+        }
+    }
+}
+
+/// A way that is open to this process.
+enum Way<'a> {
+    Config(&'a Value),
+    Simple(Group),
+    Pals(Application),
+    Single,
+}
+
+impl<'a> Way<'a> {
+    /// # Errors
+    /// Why it is not open, or unknown.
+    fn named<'e>(name: &str, config: &'a Value, env: impl Fn(&str) -> Option<&'e str>) -> Result<Way<'a>, PlaceError> {
+        match name {
+            "config" => config.get("bootstrap").map(Way::Config).ok_or(PlaceError::NoTable),
+            "simple" => Group::from_env(env)?.map(Way::Simple).ok_or(PlaceError::NoPmi),
+            "pals" => Application::from_env(env)?.map(Way::Pals).ok_or(PlaceError::NoPals),
+            "single" => Ok(Way::Single),
+            other => Err(PlaceError::Method { name: other.to_owned() }),
+        }
+    }
+
+    fn go<'e>(
+        self,
+        attrs: &mut Attrs,
+        hostname: &str,
+        env: impl Fn(&str) -> Option<&'e str>,
+        trace: Trace,
+    ) -> Result<Place, PlaceError> {
+        let here = Here { hostname, ipv6: env("FLUX_IPADDR_V6").is_some() };
+        match self {
+            Way::Config(table) => hosts::place(table, attrs, hostname).map_err(PlaceError::Hosts),
+            Way::Single => Ok(Place::single()),
+            Way::Pals(application) => by_pals(application, attrs, here),
+            Way::Simple(group) if group.size == 1 => {
                 // Other launchers know nothing that a broker on its own needs.
-                if is_job {
+                if env("FLUX_JOB_ID").is_some() {
                     note_level(&mut group.connect()?, attrs);
                 }
                 Ok(Place::single())
             }
-            Some(group) => by_pmi(group, attrs, hostname),
+            Way::Simple(group) => by_pmi(group, attrs, here, trace),
         }
     }
+}
+
+/// The host that this broker is on.
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    hostname: &'a str,
+    /// Its IPv6 addresses are preferred.
+    ipv6: bool,
 }
 
 /// How deep this instance lies in others; other launchers, and the test sessions of `flux start`, say nothing.
@@ -186,30 +257,43 @@ impl Card {
     }
 }
 
-fn by_pmi(group: Group, attrs: &mut Attrs, hostname: &str) -> Result<Place, PlaceError> {
+fn by_pmi(group: Group, attrs: &mut Attrs, here: Here<'_>, trace: Trace) -> Result<Place, PlaceError> {
     let Group { rank, size, .. } = group;
-    let joining = Joining::begin(rank, size, attrs, hostname)?;
+    let joining = Joining::begin(rank, size, attrs, here)?;
     let mut client = group.connect()?;
+    trace.say(format_args!("simple: initialize: rank={rank} size={size} name={}: success", client.space()));
     note_level(&mut client, attrs);
-    client.put(&key_of(rank), &joining.card.encode())?;
-    client.barrier()?;
-    let wants = joining.wants().into_iter();
-    let cards = wants.map(|rank| Ok((rank, client.get(&key_of(rank))?))).collect::<Result<_, PlaceError>>()?;
+    let card = joining.card.encode();
+    let put = client.put(&key_of(rank), &card);
+    trace.outcome(format_args!("put key={} value={card}", key_of(rank)), &put);
+    put?;
+    let barrier = client.barrier();
+    trace.outcome("barrier", &barrier);
+    barrier?;
+    let mut cards = BTreeMap::new();
+    for rank in joining.wants() {
+        let card = client.get(&key_of(rank));
+        let value = card.as_deref().unwrap_or_default();
+        trace.outcome(format_args!("get key={} value={value}", key_of(rank)), &card);
+        cards.insert(rank, card?);
+    }
     if let Some(mapping) = mapping(&mut client, size).filter(|_| rank == 0) {
         attrs.set("broker.mapping", mapping);
     }
-    client.finalize()?;
+    let end = client.finalize();
+    trace.outcome("finalize", &end);
+    end?;
     attrs.set("broker.boot-method", "simple");
     joining.end(&cards, attrs)
 }
 
-fn by_pals(application: Application, attrs: &mut Attrs, hostname: &str) -> Result<Place, PlaceError> {
+fn by_pals(application: Application, attrs: &mut Attrs, here: Here<'_>) -> Result<Place, PlaceError> {
     attrs.set("broker.boot-method", "pals");
     let (rank, size) = (application.rank, application.size());
     if size == 1 {
         return Ok(Place::single());
     }
-    let joining = Joining::begin(rank, size, attrs, hostname)?;
+    let joining = Joining::begin(rank, size, attrs, here)?;
     let cards = pals::meet(&application, &joining.card.encode(), &joining.wants())?;
     if let Some(mapping) = application.mapping().ok().filter(|_| rank == 0) {
         attrs.set("broker.mapping", mapping.to_value().to_string());
@@ -227,13 +311,13 @@ struct Joining {
 }
 
 impl Joining {
-    fn begin(rank: u32, size: u32, attrs: &Attrs, hostname: &str) -> Result<Joining, PlaceError> {
+    fn begin(rank: u32, size: u32, attrs: &Attrs, here: Here<'_>) -> Result<Joining, PlaceError> {
         let tree = Tree::named(attrs.get("tbon.topo").unwrap_or("kary:32"), size)?;
         let own = new_key()?;
         let has_children = !tree.children(rank).is_empty();
-        let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"), hostname)).transpose()?;
+        let listener = has_children.then(|| listen(attrs.get("tbon.interface-hint"), here)).transpose()?;
         let address = listener.as_ref().map_or(String::new(), |(_, address)| address.to_string());
-        let card = Card { host: hostname.to_owned(), key: own.public, address };
+        let card = Card { host: here.hostname.to_owned(), key: own.public, address };
         Ok(Joining { rank, tree, own, listener: listener.map(|(socket, _)| socket), card })
     }
 
@@ -301,20 +385,20 @@ fn new_key() -> Result<KeyPair, PlaceError> {
 
 /// Listens on a free port of the address that other hosts reach, found as `tbon.interface-hint` says: that of the default
 /// route or of the host's name, of an interface, or in a network.
-fn listen(hint: Option<&str>, hostname: &str) -> Result<(TcpListener, SocketAddr), PlaceError> {
+fn listen(hint: Option<&str>, here: Here<'_>) -> Result<(TcpListener, SocketAddr), PlaceError> {
     let found = |hint: &str| {
-        let by_name = || flux_sys::hosts::resolve(&format!("{hostname}:0")).map(|address| Some(address.ip()));
+        let by_name = || flux_sys::hosts::resolve(&format!("{}:0", here.hostname)).map(|address| Some(address.ip()));
         match hint {
             "hostname" => by_name(),
             _ if hint.contains('/') => flux_sys::interface::address_in(hint),
             _ => match hint.parse() {
                 Ok(address) => Ok(Some(address)),
-                Err(_) => flux_sys::interface::address_of(hint, false),
+                Err(_) => flux_sys::interface::address_of(hint, here.ipv6),
             },
         }
     };
     let address = match hint {
-        None | Some("" | "default-route") => default_route(),
+        None | Some("" | "default-route") => default_route(here.ipv6),
         Some(hint) => match found(hint) {
             Ok(Some(address)) => address,
             Ok(None) => return Err(PlaceError::Hint { hint: hint.to_owned(), why: "no such address here".to_owned() }),
@@ -329,13 +413,21 @@ fn listen(hint: Option<&str>, hostname: &str) -> Result<(TcpListener, SocketAddr
 }
 
 /// The address from which this host would talk to the world; nothing is sent to find out.
-fn default_route() -> IpAddr {
+fn default_route(ipv6: bool) -> IpAddr {
     const ANYWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
-    let found = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+    const ANYWHERE_V6: (Ipv6Addr, u16) = (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9);
+    let v4 = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect(ANYWHERE)?;
         socket.local_addr()
-    });
-    found.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+    };
+    let v6 = || {
+        let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+        socket.connect(ANYWHERE_V6)?;
+        socket.local_addr()
+    };
+    let found = if ipv6 { v6().or_else(|_: io::Error| v4()) } else { v4() };
+    found.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address: SocketAddr| address.ip())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod definition;
 mod eventlog;
 mod list;
+mod machines;
 mod status;
 
 pub use definition::command;
@@ -73,10 +74,12 @@ fn change(matches: &ArgMatches, cx: &mut Context, topic: &str) -> CmdResult {
 
 fn reload(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let path = text(matches, "PATH").unwrap_or_default();
-    let path = std::fs::canonicalize(path).map_err(|error| CmdError::about(path, error))?;
-    let (xml, force) = (matches.get_flag("xml"), matches.get_flag("force"));
-    let request = json!({"path": path.to_string_lossy(), "xml": xml, "force": force});
-    cx.open()?.call("resource.reload", ROOT, request).map_err(CmdError::calling("resource.reload"))?;
+    let path =
+        std::fs::canonicalize(path).map_err(|error| CmdError::about(path, Errno(error.raw_os_error().unwrap_or(5))))?;
+    let described = matches.get_flag("xml").then(|| machines::written(&path)).transpose()?;
+    let path = described.as_ref().map_or(path.as_path(), |file| file.path());
+    let request = json!({"path": path.to_string_lossy(), "xml": false, "force": matches.get_flag("force")});
+    cx.open()?.call("resource.reload", ROOT, request)?;
     Ok(ExitCode::SUCCESS)
 }
 
