@@ -24,6 +24,7 @@ mod inbox;
 pub mod limits;
 pub mod pmi;
 mod socket;
+mod trace;
 mod uri;
 
 pub use calls::Responses;
@@ -31,7 +32,7 @@ pub use error::ClientError;
 pub use flux_service::Fault;
 pub use flux_wire::{Errno, Message, Payload, Rank, Target};
 pub use handle::{Handle, Incoming, Options, Ticket};
-pub use uri::Address;
+pub use uri::{Address, Remote};
 
 #[cfg(test)]
 mod tests;

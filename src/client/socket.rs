@@ -1,13 +1,15 @@
 //! The connection itself: bytes in, messages out, and never a wait unless asked for.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use flux_wire::{Errno, FrameReader, Message, decode, encode_into, write_frame};
 
 use crate::limits::{CONNECT_PAUSE, CONNECT_PAUSE_MAX, READ_BYTES};
+use crate::trace::Trace;
 use crate::{Address, ClientError};
 
 /// A stream socket with the framing of `local://` and `fd://`.
@@ -21,13 +23,38 @@ pub(crate) struct Socket {
     scratch: Vec<u8>,
     output: Vec<u8>,
     written: usize,
+    trace: Option<Trace>,
+    /// What carries the bytes to another host.
+    carrier: Option<Carrier>,
+}
+
+/// A process that ends when its end of the connection does; it is not left behind.
+#[derive(Debug)]
+struct Carrier(Child);
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        // It may be waiting for a password; one that has ended already is only waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Socket {
     pub(crate) fn new(uri: String, stream: UnixStream) -> io::Result<Socket> {
         stream.set_nonblocking(true)?;
         let (reader, scratch) = (FrameReader::default(), vec![0; READ_BYTES]);
-        Ok(Socket { uri, stream, admitted: false, reader, scratch, output: Vec::new(), written: 0 })
+        Ok(Socket {
+            uri,
+            stream,
+            admitted: false,
+            reader,
+            scratch,
+            output: Vec::new(),
+            written: 0,
+            trace: Trace::from_env(),
+            carrier: None,
+        })
     }
 
     /// Connects; tries again `retries` times, at doubling pauses, while nobody listens there yet.
@@ -47,6 +74,16 @@ impl Socket {
                     pause = (pause * 2).min(CONNECT_PAUSE_MAX);
                 }
             }
+            Address::Remote(remote) => {
+                let (near, far) = UnixStream::pair().map_err(failed)?;
+                let far = OwnedFd::from(far);
+                let mut command = remote.command();
+                command.stdin(Stdio::from(far.try_clone().map_err(failed)?)).stdout(Stdio::from(far));
+                let child = command.spawn().map_err(failed)?;
+                let mut socket = Socket::new(uri.to_owned(), near).map_err(failed)?;
+                socket.carrier = Some(Carrier(child));
+                return Ok(socket);
+            }
             Address::Inherited(number) => flux_sys::fd::take_inherited(*number).map_err(failed)?.into(),
         };
         Socket::new(uri.to_owned(), stream).map_err(failed)
@@ -62,6 +99,9 @@ impl Socket {
 
     /// Queues a message and writes what the socket takes.
     pub(crate) fn send(&mut self, message: &Message) -> Result<(), ClientError> {
+        if let Some(trace) = &mut self.trace {
+            trace.message(message);
+        }
         write_frame(&mut self.output, |out| encode_into(message, out));
         self.flush()
     }
@@ -115,7 +155,11 @@ impl Socket {
         }
         self.reader.push(bytes);
         while let Some(body) = self.reader.next_frame()? {
-            take(decode(body).map_err(ClientError::Message)?)?;
+            let message = decode(body).map_err(ClientError::Message)?;
+            if let Some(trace) = &mut self.trace {
+                trace.message(&message);
+            }
+            take(message)?;
         }
         Ok(true)
     }

@@ -1,16 +1,19 @@
 //! `flux proxy`: a command with the way to another instance.
 //!
-//! An instance on this host is reached by its own socket; one on another host by a socket that `ssh` forwards.
+//! An instance on this host is reached by its own socket; one on another host by a socket that `ssh` forwards. What `FLUX_SSH`
+//! names instead need not know how to do that: it is started for each connection, and `flux relay` by it.
 
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Command};
-use flux_client::Handle;
+use flux_client::{Address, Handle, Remote};
 
 use super::uri;
 use crate::frame::args::{command_line, flag, text, texts, word};
@@ -36,7 +39,10 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let target = text(matches, "JOBID|URI").unwrap_or_default();
     let uri = uri::resolve(target, false, cx)?;
     let near = uri::reachable(&uri)?;
-    let forward = near.strip_prefix("ssh://").map(Forward::open).transpose()?;
+    let forward = match Address::parse(&near)? {
+        Address::Remote(remote) => Some(Forward::open(remote)?),
+        _ => None,
+    };
     let local = forward.as_ref().map_or(near, |forward| format!("local://{}", forward.socket.display()));
     // Says at once what is wrong, rather than through the command.
     Handle::open_uri(&local)?.attr("rank").map_err(CmdError::calling(target))?;
@@ -63,32 +69,34 @@ fn host_of(rest: &str) -> &str {
     rest.split_once('/').map_or(rest, |(host, _)| host)
 }
 
-/// An `ssh` that forwards a socket of another host to one here. Ended when dropped.
+/// A socket here that leads to one of another host. Ended when dropped.
 struct Forward {
-    ssh: Child,
+    ssh: Option<Child>,
     dir: PathBuf,
     socket: PathBuf,
 }
 
 impl Forward {
-    /// `rest` is `[USER@]HOST[:PORT]/PATH`.
-    fn open(rest: &str) -> Result<Forward, CmdError> {
-        let (host, path) =
-            rest.split_once('/').ok_or_else(|| CmdError::new(format!("ssh://{rest}: it names no socket")))?;
-        let path = format!("/{}", path.split('?').next().unwrap_or(path));
+    fn open(remote: Remote) -> Result<Forward, CmdError> {
         let base = std::env::temp_dir();
         let dir = base.join(format!("flux-proxy-{:016x}", flux_sys::random::u64()?));
         std::fs::DirBuilder::new().mode(0o700).create(&dir)?;
         let socket = dir.join("local");
-        let program = std::env::var("FLUX_SSH").unwrap_or_else(|_| "ssh".to_owned());
-        let mut ssh = std::process::Command::new(&program);
-        ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-L", &format!("{}:{path}", socket.display())]);
-        match host.rsplit_once(':') {
-            Some((name, port)) if port.parse::<u16>().is_ok() => ssh.args(["-p", port, name]),
-            _ => ssh.arg(host),
-        };
-        let ssh = ssh.stdin(Stdio::null()).spawn().map_err(|error| CmdError::about(&program, error))?;
-        let mut forward = Forward { ssh, dir, socket };
+        let mut forward = Forward { ssh: None, dir, socket };
+        if std::env::var_os("FLUX_SSH").is_some() {
+            let listener = UnixListener::bind(&forward.socket)?;
+            std::thread::spawn(move || carry_all(&listener, &remote));
+            return Ok(forward);
+        }
+        let mut ssh = std::process::Command::new("ssh");
+        let tunnel = format!("{}:{}", forward.socket.display(), remote.path);
+        ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-L", &tunnel]);
+        if let Some(port) = remote.port {
+            ssh.arg("-p").arg(port.to_string());
+        }
+        ssh.arg(&remote.host);
+        let ssh = ssh.stdin(Stdio::null()).spawn().map_err(|error| CmdError::about("ssh", error))?;
+        forward.ssh = Some(ssh);
         forward.wait()?;
         Ok(forward)
     }
@@ -96,7 +104,7 @@ impl Forward {
     fn wait(&mut self) -> Result<(), CmdError> {
         let deadline = Instant::now() + FORWARD_TIMEOUT;
         while !Path::exists(&self.socket) {
-            if let Some(status) = self.ssh.try_wait()? {
+            if let Some(status) = self.ssh.as_mut().map_or(Ok(None), Child::try_wait)? {
                 return Err(CmdError::new(format!("ssh ended before the instance was reached: {status}")));
             }
             if Instant::now() > deadline {
@@ -108,11 +116,26 @@ impl Forward {
     }
 }
 
+/// Starts a command for each connection, which ends with it.
+fn carry_all(listener: &UnixListener, remote: &Remote) {
+    let mut carriers: Vec<Child> = Vec::new();
+    for stream in listener.incoming().flatten() {
+        carriers.retain_mut(|carrier| !matches!(carrier.try_wait(), Ok(Some(_))));
+        let near = OwnedFd::from(stream);
+        let Ok(other) = near.try_clone() else { continue };
+        let mut command = remote.command();
+        // A connection that nobody serves is closed, which its client sees.
+        carriers.extend(command.stdin(Stdio::from(other)).stdout(Stdio::from(near)).spawn());
+    }
+}
+
 impl Drop for Forward {
     fn drop(&mut self) {
         // Nothing can be done about an ssh that has ended already.
-        let _ = self.ssh.kill();
-        let _ = self.ssh.wait();
+        if let Some(ssh) = &mut self.ssh {
+            let _ = ssh.kill();
+            let _ = ssh.wait();
+        }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
