@@ -82,6 +82,32 @@ impl Node {
         code.filter(|code| (1..256).contains(code))
     }
 
+    /// Tells who is to repair the instance where he is.
+    pub(crate) fn welcome_to_recovery(&mut self) {
+        let attr = |name: &str| self.attrs.get(name).filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
+        let statedir = match self.attrs.get("statedir-cleanup") {
+            Some("0") => attr("statedir"),
+            _ => "changes will not be preserved".to_owned(),
+        };
+        let rule = format!("+{}", "-".repeat(53));
+        let lines = [
+            rule.clone(),
+            "| Entering Flux recovery mode.".to_owned(),
+            "| All resources will be offline during recovery.".to_owned(),
+            "| Any rc1 failures noted above may result in".to_owned(),
+            "|  reduced functionality until manually corrected.".to_owned(),
+            "|".to_owned(),
+            format!("| broker.rc1_path    {}", attr("broker.rc1_path")),
+            format!("| broker.rc3_path    {}", attr("broker.rc3_path")),
+            format!("| config.path        {}", attr("config.path")),
+            format!("| statedir           {statedir}"),
+            "|".to_owned(),
+            "| Exit this shell when finished.".to_owned(),
+            rule,
+        ];
+        self.outputs.extend(lines.map(|line| Output::Stderr { line }));
+    }
+
     fn notifies(&self) -> bool {
         self.attrs.get("broker.sd-notify").is_some_and(|text| !matches!(text, "" | "0"))
     }

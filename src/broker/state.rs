@@ -478,6 +478,9 @@ impl Node {
         }
         self.log_start();
         if let Some(argv) = self.core.state.program.take() {
+            if self.core.state.interactive && self.attrs.get("broker.recovery-mode").is_some() {
+                self.welcome_to_recovery();
+            }
             let own_group = self.attrs.get("broker.rc2_pgrp").is_some();
             self.start_program(SpawnSpec { argv, own_group, ..SpawnSpec::default() });
         }

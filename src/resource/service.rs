@@ -282,7 +282,9 @@ impl Resource {
         let restart = self.event(cx, "restart", restart);
         let define = self.event(cx, "resource-define", json!({"method": self.method.name()}));
         self.commit(cx, &[restart, define], true, Waiting::Ignored);
-        self.compare_all(cx);
+        if cx.node.attr("broker.recovery-mode").is_none() {
+            self.compare_all(cx);
+        }
         let me = Idset::range(cx.node.rank.0, cx.node.rank.0);
         let here = match self.size {
             _ if self.is_fake => all,
@@ -337,7 +339,8 @@ impl Resource {
 
     pub(crate) fn went_online(&mut self, cx: &mut Cx<'_>, ranks: &Idset) {
         let new = ranks.subtract(&self.online).intersect(&self.set.ranks());
-        if new.is_empty() {
+        // What is being recovered runs nothing.
+        if new.is_empty() || cx.node.attr("broker.recovery-mode").is_some() {
             return;
         }
         self.online.extend_from(&new);

@@ -109,6 +109,9 @@ fn run(args: Args) -> Result<u8, BootError> {
         Place::find(&mut attrs, &config, &hostname, |name| variable(&env, name)).map_err(BootError::Place)?;
     let (rank, mut peers) = (place.rank, place.peers.take());
     if let Some(peers) = &mut peers {
+        if attrs.get("broker.recovery-mode").is_some() {
+            peers.listener = None; // Nobody is to join what is being recovered.
+        }
         peers.user_timeout = flux_broker::tbon::duration(&attrs, "tbon.tcp_user_timeout");
         peers.connect_timeout = flux_broker::tbon::duration(&attrs, "tbon.connect_timeout");
     }

@@ -155,12 +155,14 @@ fn broker_arguments(matches: &ArgMatches) -> Result<Arguments, CmdError> {
     texts(matches, "conf").into_iter().for_each(|value| push("--conf=", value));
     let session = test_arguments(matches, &mut push)?;
     if let Some(target) = text(matches, "recovery") {
-        push("-S", "broker.recovery-mode=1");
+        for attr in ["broker.recovery-mode=1", "broker.quorum=1", "broker.module-nopanic=1", "log-stderr-level=5"] {
+            push("-S", attr);
+        }
         match target {
             "" => push("-S", &format!("statedir={SYSTEM_STATE_DIR}")),
             _ if Path::new(target).is_dir() => push("-S", &format!("statedir={target}")),
             _ if Path::new(target).is_file() => push("-S", &format!("content.restore={target}")),
-            _ => return Err(CmdError::new(format!("--recovery: {target} is neither a directory nor a file"))),
+            _ => return Err(CmdError::about(target, flux_wire::Errno::ENOENT)),
         }
     }
     let options = texts(matches, "broker-opts").into_iter().flat_map(|list| list.split(','));
@@ -286,7 +288,16 @@ mod tests {
             (&["-o,-Sa=b,--conf=x=1"], &["-Sa=b", "--conf=x=1"]),
             (&["-c/etc/x", "--conf=a.b=1"], &["-c/etc/x", "--conf=a.b=1"]),
             (&["-s1", "--test-hosts=n[3-4]", "true"], &["-Shostname=n3", "--", "true"]),
-            (&["--recovery=/tmp"], &["-Sbroker.recovery-mode=1", "-Sstatedir=/tmp"]),
+            (
+                &["--recovery=/tmp"],
+                &[
+                    "-Sbroker.recovery-mode=1",
+                    "-Sbroker.quorum=1",
+                    "-Sbroker.module-nopanic=1",
+                    "-Slog-stderr-level=5",
+                    "-Sstatedir=/tmp",
+                ],
+            ),
             (&["-vv", "--", "-x"], &["-v", "--", "-x"]),
         ];
         for (args, want) in rows {
