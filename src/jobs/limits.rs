@@ -62,7 +62,7 @@ pub const WAITERS_MAX: usize = 1 << 20;
 /// Jobs removed by one purge request, as in flux-core.
 pub const PURGE_BATCH_MAX: usize = 100;
 /// `sched.alloc` requests made in one turn, so that a long queue does not hold up everything else.
-pub const ALLOC_PER_TURN_MAX: usize = 4096;
+pub const ALLOC_PER_TURN_MAX: usize = 256;
 /// Groups of guests' jobs that are over, with something left in them; of more, the first one's time is over at once.
 pub const LEAVINGS_MAX: usize = 1 << 14;
 /// Devices that a site leaves jobs of guests; the IMP takes 128 with those of GPUs.
