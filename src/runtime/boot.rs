@@ -29,6 +29,7 @@ use self::dirs::{DirError, Dirs, Wishes};
 use self::parent::Parent;
 use self::place::{Place, PlaceError};
 use crate::outlets::Outlets;
+use crate::peers::PeersSetup;
 use crate::stderr;
 use crate::store::{Restore, StoreError, open_store};
 use crate::{Listener, Reactor};
@@ -108,13 +109,7 @@ fn run(args: Args) -> Result<u8, BootError> {
     let mut place =
         Place::find(&mut attrs, &config, &hostname, |name| variable(&env, name)).map_err(BootError::Place)?;
     let (rank, mut peers) = (place.rank, place.peers.take());
-    if let Some(peers) = &mut peers {
-        if attrs.get("broker.recovery-mode").is_some() {
-            peers.listener = None; // Nobody is to join what is being recovered.
-        }
-        peers.user_timeout = flux_broker::tbon::duration(&attrs, "tbon.tcp_user_timeout");
-        peers.connect_timeout = flux_broker::tbon::duration(&attrs, "tbon.connect_timeout");
-    }
+    peers.iter_mut().for_each(|peers| tune(peers, &attrs));
     let dirs = Dirs::prepare(&wishes(&attrs, &env, place.keeps_state(&attrs))).map_err(BootError::Dir)?;
     let restore = if rank == 0 { restore(&attrs, dirs.statedir.as_deref())? } else { None };
     let opened = open_store(dirs.statedir.as_deref(), &dirs.rundir, restore.as_ref());
@@ -154,6 +149,15 @@ fn run(args: Args) -> Result<u8, BootError> {
     let code = reactor.run(&mut node).map_err(io_error("wait for events"))?;
     drop(dirs);
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// What attributes say of the links to other brokers.
+fn tune(peers: &mut PeersSetup, attrs: &Attrs) {
+    if attrs.get("broker.recovery-mode").is_some() {
+        peers.listener = None; // Nobody is to join what is being recovered.
+    }
+    peers.user_timeout = flux_broker::tbon::duration(attrs, "tbon.tcp_user_timeout");
+    peers.connect_timeout = flux_broker::tbon::duration(attrs, "tbon.connect_timeout");
 }
 
 /// The environment's word on the address for other brokers, where neither the command line nor the configuration has one.

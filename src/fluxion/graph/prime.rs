@@ -25,7 +25,10 @@ impl Graph {
     /// `Missing` if the subsystem has no root, `TooDeep` if it nests too deeply or is no tree.
     pub fn prime(&mut self, subsystem: Subsystem, prune: &mut PruneTypes) -> Result<(), GraphError> {
         let Some(root) = self.root(subsystem) else {
-            return Err(GraphError::Missing(format!("the graph has no subsystem {}", self.names.subsystem_name(subsystem))));
+            return Err(GraphError::Missing(format!(
+                "the graph has no subsystem {}",
+                self.names.subsystem_name(subsystem)
+            )));
         };
         self.begin_marks();
         self.kinds_above_nodes.clear();
