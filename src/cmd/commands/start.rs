@@ -110,7 +110,8 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     if let Some(session) = session {
         let told = |rank: u32, args: &[String]| {
             if is_verbose {
-                eprintln!("flux-start: {rank}: {}", told(args));
+                // Nobody needs to listen.
+                let _ = writeln!(std::io::stderr(), "flux-start: {rank}: {}", told(args));
             }
         };
         return session::run(&session, bare, told, &options, &program);
@@ -159,6 +160,9 @@ fn broker_arguments(matches: &ArgMatches) -> Result<Arguments, CmdError> {
             push("-S", attr);
         }
         match target {
+            "" if !Path::new(SYSTEM_STATE_DIR).is_dir() => {
+                return Err(CmdError::about(SYSTEM_STATE_DIR, flux_wire::Errno::ENOENT));
+            }
             "" => push("-S", &format!("statedir={SYSTEM_STATE_DIR}")),
             _ if Path::new(target).is_dir() => push("-S", &format!("statedir={target}")),
             _ if Path::new(target).is_file() => push("-S", &format!("content.restore={target}")),
@@ -167,9 +171,6 @@ fn broker_arguments(matches: &ArgMatches) -> Result<Arguments, CmdError> {
     }
     let options = texts(matches, "broker-opts").into_iter().flat_map(|list| list.split(','));
     argv.extend(options.filter(|option| !option.is_empty()).map(str::to_owned));
-    if verbosity(matches) > 1 {
-        argv.push("-v".to_owned());
-    }
     let program = texts(matches, "COMMAND").into_iter().map(str::to_owned).collect();
     Ok(Arguments { options: argv, program, session })
 }
@@ -253,6 +254,7 @@ fn session_of(matches: &ArgMatches, size: u32) -> Result<Session, CmdError> {
         rundir: rundir.map(std::path::absolute).transpose().map_err(|error| CmdError::about("--test-rundir", error))?,
         cleanup,
         clique: text(matches, "test-pmi-clique").map(str::to_owned),
+        traces_pmi: verbosity(matches) > 1,
     })
 }
 
@@ -298,7 +300,7 @@ mod tests {
                     "-Sstatedir=/tmp",
                 ],
             ),
-            (&["-vv", "--", "-x"], &["-v", "--", "-x"]),
+            (&["-vv", "--", "-x"], &["--", "-x"]),
         ];
         for (args, want) in rows {
             let want: Vec<String> = want.iter().map(|&text| text.to_owned()).collect();

@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) rundir: Option<PathBuf>,
     pub(super) cleanup: bool,
     pub(super) clique: Option<String>,
+    /// What brokers and the PMI server say to each other is shown.
+    pub(super) traces_pmi: bool,
 }
 
 impl Session {
@@ -356,6 +358,13 @@ impl Brokers<'_> {
         (0..self.list.len()).for_each(|rank| self.signal(rank, SIGKILL));
     }
 
+    /// On standard error; nobody needs to listen.
+    fn trace(&self, rank: usize, who: &str, line: &str) {
+        if self.session.traces_pmi {
+            let _ = writeln!(io::stderr(), "{rank}: {who}: {line}");
+        }
+    }
+
     /// Reads what a broker says to the PMI server, and answers.
     fn converse(&mut self, rank: usize) {
         let mut chunk = [0; 4096];
@@ -378,6 +387,7 @@ impl Brokers<'_> {
             }
         }
         for line in lines {
+            self.trace(rank, "C", &line);
             let mut answers = Vec::new();
             match self.server.line(rank as u32, &line, &mut answers) {
                 Step::Barrier => self.server.release(Default::default(), &mut answers),
@@ -389,6 +399,7 @@ impl Brokers<'_> {
                 Step::Answered | Step::Finalized => {}
             }
             for (to, answer) in answers {
+                self.trace(to as usize, "S", answer.trim_end());
                 if let Some(pmi) = self.list[to as usize].running.as_mut().and_then(|running| running.pmi.as_mut()) {
                     // A broker that is gone is noticed by its end.
                     let _ = pmi.write_all(answer.as_bytes());
