@@ -38,10 +38,11 @@ pub enum Plant {
     GivenBackEarly,
     PassingForgotten,
     ListenersKept,
+    OrdersNotStored,
 }
 
 impl Plant {
-    pub const ALL: [Plant; 31] = [
+    pub const ALL: [Plant; 32] = [
         Plant::LostRequestsForgotten,
         Plant::EventSentTwice,
         Plant::EventNotSent,
@@ -73,6 +74,7 @@ impl Plant {
         Plant::GivenBackEarly,
         Plant::PassingForgotten,
         Plant::ListenersKept,
+        Plant::OrdersNotStored,
     ];
 }
 

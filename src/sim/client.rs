@@ -49,7 +49,8 @@ pub(crate) enum Call {
     },
     Publish(usize),
     Submit(usize),
-    Cancel,
+    /// An event is wanted in the log of a job.
+    Order(JobId, &'static str),
     Ping,
     /// Nothing is made of its answer.
     Other,
@@ -376,7 +377,7 @@ impl World {
     pub(crate) fn cancel(&mut self, at: usize) {
         let Some(id) = self.one_of_its_jobs(at) else { return };
         let body = json!({"id": id.0, "severity": 0, "type": "cancel", "note": ""});
-        self.call(at, Call::Cancel, "job-manager.raise", Target::Any, body);
+        self.call(at, Call::Order(id, "exception:cancel"), "job-manager.raise", Target::Any, body);
     }
 
     pub(crate) fn follow(&mut self, at: usize) {

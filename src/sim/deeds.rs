@@ -77,12 +77,16 @@ impl World {
         self.submit_spec(at, spec, 16, Some((first, scheme)));
     }
 
-    /// Another time limit for a job.
+    /// Another time limit for a job, or another urgency.
     pub(crate) fn update(&mut self, at: usize) {
         let Some(id) = self.one_of_its_jobs(at) else { return };
         let duration = 30 + self.rng.below(3000);
+        if duration % 3 == 0 {
+            let body = json!({"id": id.0, "urgency": 1 + duration % 30});
+            return self.call(at, Call::Order(id, "urgency"), "job-manager.urgency", Target::Any, body);
+        }
         let body = json!({"id": id.0, "updates": {"attributes.system.duration": duration}});
-        self.call(at, Call::Other, "job-manager.update", Target::Any, body);
+        self.call(at, Call::Order(id, "jobspec-update"), "job-manager.update", Target::Any, body);
     }
 
     /// The operator drains and undrains nodes, and stops and starts the queue.
@@ -212,7 +216,8 @@ impl World {
                 Some(_) => {}
             },
             Call::CreateSpace(_) | Call::RemoveSpace(_) | Call::Forbidden | Call::ForbiddenStream => {}
-            Call::Other | Call::Cancel | Call::Ping => {}
+            Call::Order(id, event) if errno.is_none() => self.history.jobs.ordered(*id, event),
+            Call::Other | Call::Order(..) | Call::Ping => {}
             _ => return false,
         }
         if let Some(text) = wrong {

@@ -61,7 +61,8 @@ impl JobExec {
         let patience = match part.started {
             true if is_reloaded => HELLO_WAIT,
             true if restarts => grace,
-            false if job.reattach => NODE_WAIT,
+            // After a restart nodes may come back later than the job is looked at, also one of which no more is known than its R.
+            false if job.is_found => NODE_WAIT,
             _ => Duration::ZERO,
         };
         if job.killing.is_none() && away < patience {

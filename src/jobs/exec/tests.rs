@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::JobExec;
 
+mod absent;
 mod guests;
 mod relays;
 

@@ -2,7 +2,7 @@
 
 use flux_service::{Cx, Fault, Outcome};
 use flux_types::JobId;
-use flux_wire::{Errno, Message};
+use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -52,10 +52,11 @@ impl JobManager {
         }
         if body.volatile {
             self.post_volatile(cx, id, "memo", Some(body.memo));
+            cx.respond_empty(request);
         } else {
             self.post(cx, id, "memo", Some(body.memo));
+            self.ordered(cx, request, Payload::None);
         }
-        cx.respond_empty(request);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use flux_service::{Cx, Fault, LogLevel, Mono, Plant, TxnOp, planted};
 use flux_types::eventlog::Entry;
 use flux_types::{JobId, JobState, StateSet};
-use flux_wire::{Message, Target};
+use flux_wire::{Message, Payload, Target};
 use serde_json::{Map, Value, json};
 
 use super::index::{Index, Part};
@@ -43,6 +43,8 @@ pub(super) struct Batch {
     pub(super) synced: bool,
     /// Answers that promise what this batch holds.
     pub(super) answers: Vec<Message>,
+    /// Orders of users that this batch holds, and what they are answered.
+    orders: Vec<(Message, Payload)>,
     /// Jobs whose `finish` is in it.
     ended: Vec<JobId>,
     /// `job-manager.submit` requests with the jobs that they brought in and those refused.
@@ -65,6 +67,7 @@ impl Batch {
             && self.lines.is_empty()
             && self.whole.is_empty()
             && self.answers.is_empty()
+            && self.orders.is_empty()
             && self.submits.is_empty()
     }
 }
@@ -341,6 +344,7 @@ impl JobManager {
             cx.respond(&submitted.request, json!({"errors": submitted.errors}));
         }
         batch.answers.into_iter().for_each(|answer| cx.send(answer));
+        batch.orders.into_iter().for_each(|(order, answer)| cx.respond(&order, answer));
         if !batch.ended.is_empty() && cx.node.statedir.is_some() {
             // What the exec service stored of them lies before it in the log: its shells need not wait for a sync of their own.
             let ids: Vec<u64> = batch.ended.iter().map(|id| id.0).collect();
@@ -356,6 +360,8 @@ impl JobManager {
             cx.respond_error(&submitted.request, fault);
             submitted.accepted.iter().for_each(|id| self.forget(cx, *id));
         }
+        let undone = Fault::new(fault.errno, format!("done, but it cannot be stored for now: {}", fault.message()));
+        batch.orders.iter().for_each(|(order, _)| cx.respond_error(order, &undone));
         self.events.stale.extend(batch.lines.keys().chain(&batch.whole).filter(|id| !refused.contains(id)));
         self.events.orphans.extend(batch.closed.into_iter().filter(|(id, _)| !refused.contains(id)));
         let of_refused = |op: &TxnOp| refused.iter().any(|id| op.key.starts_with(&kvs::job_key(*id, "")));
@@ -422,5 +428,16 @@ impl JobManager {
     /// An answer that is sent once everything that has happened so far is stored.
     pub(super) fn answer_after_commit(&mut self, answer: Message) {
         self.events.batch.answers.push(answer);
+    }
+
+    /// An order of a user is carried out at once, and answered when the disk has it: no crash takes back what was acknowledged.
+    pub(super) fn ordered(&mut self, cx: &mut Cx<'_>, order: &Message, answer: impl Into<Payload>) {
+        if planted(Plant::OrdersNotStored) {
+            return cx.respond(order, answer);
+        }
+        if order.wants_response() {
+            self.events.batch.synced = true;
+            self.events.batch.orders.push((order.clone(), answer.into()));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use flux_service::{Cx, Fault, Outcome};
 use flux_types::JobId;
-use flux_wire::{Errno, Message};
+use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -82,7 +82,7 @@ impl JobManager {
             return Err(Fault::new(Errno::ENOENT, "no such active job"));
         }
         self.post(cx, id, &body.name, body.context);
-        cx.respond_empty(request);
+        self.ordered(cx, request, Payload::None);
         Ok(())
     }
 }

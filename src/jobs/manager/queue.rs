@@ -281,7 +281,7 @@ impl JobManager {
         Ok(())
     }
 
-    pub(super) fn queue_enable(&mut self, _cx: &mut Cx<'_>, request: &Message) -> Outcome {
+    pub(super) fn queue_enable(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let body: Enable = request.decode()?;
         if !body.enable && body.reason.is_none() {
             return Err(invalid("reason is required for disable"));
@@ -292,7 +292,7 @@ impl JobManager {
             queue.disable_reason = body.reason.clone().filter(|_| !body.enable);
         }
         self.save_checkpoint();
-        self.answer_after_commit(request.response(flux_wire::Payload::None));
+        self.ordered(cx, request, flux_wire::Payload::None);
         Ok(())
     }
 
@@ -308,7 +308,7 @@ impl JobManager {
         }
         self.apply_queues(cx);
         self.save_checkpoint();
-        self.answer_after_commit(request.response(flux_wire::Payload::None));
+        self.ordered(cx, request, flux_wire::Payload::None);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use flux_service::{Cx, Fault, Outcome, enforced};
 use flux_types::JobId;
-use flux_wire::{Cred, Errno, Message};
+use flux_wire::{Cred, Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -82,7 +82,7 @@ impl JobManager {
         let userid = Some(request.cred.userid);
         let exception = Exception { userid, wait_status, ..Exception::new(&body.kind, body.severity, &note) };
         self.raise(cx, id, &exception);
-        cx.respond_empty(request);
+        self.ordered(cx, request, Payload::None);
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl JobManager {
             let exception = Exception { userid, ..Exception::new(&body.kind, body.severity, note) };
             ids.iter().for_each(|id| self.raise(cx, *id, &exception));
         }
-        cx.respond(request, json!({"count": ids.len(), "errors": 0}));
+        self.ordered(cx, request, json!({"count": ids.len(), "errors": 0}));
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 
 use flux_service::{Cx, Fault, LogLevel, Outcome, enforced};
 use flux_types::{JobId, JobState, StateSet};
-use flux_wire::{Errno, Message, Target};
+use flux_wire::{Errno, Message, Payload, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -185,7 +185,7 @@ impl JobManager {
         if let Some(expiration) = expiration {
             self.post(cx, id, "resource-update", context([("expiration", expiration.into())]));
         }
-        cx.respond_empty(request);
+        self.ordered(cx, request, Payload::None);
     }
 
     /// A user's job must keep to the limits of its queue, also of the one it moves to.

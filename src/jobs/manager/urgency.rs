@@ -97,7 +97,7 @@ impl JobManager {
         let old = job.urgency;
         let change = [("userid", json!(request.cred.userid)), ("urgency", json!(body.urgency))];
         self.post(cx, id, "urgency", context(change));
-        cx.respond(request, json!({"old_urgency": old}));
+        self.ordered(cx, request, json!({"old_urgency": old}));
         Ok(())
     }
 }

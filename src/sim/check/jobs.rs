@@ -18,6 +18,8 @@ struct Job {
     userid: u32,
     /// What it waits for, and how.
     after: Option<(JobId, &'static str)>,
+    /// Orders that were acknowledged, as the events that they made.
+    orders: BTreeMap<&'static str, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +113,10 @@ fn walk(log: &str) -> Result<(State, Story), String> {
             return Err(format!("{name} comes twice"));
         }
         let context = &entry["context"];
+        if name == "exception" {
+            let kind = context["type"].as_str().unwrap_or("");
+            *story.counts.entry(format!("exception:{kind}")).or_default() += 1;
+        }
         match name {
             "exception" if context["note"].as_str().is_some_and(|note| note.starts_with("the scheduler erred")) => {
                 return Err("the scheduler gave what another job has; only the resource service noticed".into());
@@ -232,10 +238,25 @@ impl Jobs {
         }
     }
 
+    /// What was acknowledged is in the log, whatever happens next.
+    pub(crate) fn ordered(&mut self, id: JobId, event: &'static str) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            *job.orders.entry(event).or_default() += 1;
+        }
+    }
+
     pub(crate) fn eventlog(&mut self, id: JobId, log: Option<&str>) -> Result<(), String> {
         let log = log.ok_or_else(|| format!("job {id} was acknowledged and is not there"))?;
-        let (state, _) = walk(log).map_err(|why| format!("the eventlog of {id}: {why}: {log}"))?;
+        let (state, story) = walk(log).map_err(|why| format!("the eventlog of {id}: {why}: {log}"))?;
         let job = self.jobs.get_mut(&id).expect("it was asked for");
+        for (event, orders) in &job.orders {
+            let there = story.counts.get(*event).copied().unwrap_or(0);
+            if there < *orders {
+                return Err(format!(
+                    "{orders} orders of {id} for {event} were acknowledged, {there} are in its log: {log}"
+                ));
+            }
+        }
         job.over = state == State::Inactive;
         job.eventlog = Some(log.to_owned());
         Ok(())
