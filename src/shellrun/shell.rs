@@ -353,6 +353,7 @@ impl Shell {
             Some("resend") => {
                 self.journal.ack(number("acked").and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0));
                 self.journal.rewind();
+                self.tell_barriers();
             }
             Some("expiration") => {
                 let at = command.get("expiration").and_then(Value::as_f64).filter(|at| *at > 0.0);
@@ -369,7 +370,7 @@ impl Shell {
         self.tell(event);
     }
 
-    /// The broker was lost: who waits for whom may have been lost with it, so it is told again.
+    /// The broker was lost, or the leader: who waits for whom may have been lost with it, so it is told again.
     fn tell_barriers(&mut self) {
         if !self.dismissed && !self.is_over() {
             let events: Vec<Value> = self.passed.iter().chain(&self.barriers).cloned().collect();

@@ -443,6 +443,7 @@ impl World {
             (Some("resend"), Some(seq)) => {
                 shell.ack(seq);
                 shell.sent = shell.acked;
+                shell.tell_barriers();
             }
             (Some("barrier"), _) => {
                 if shell.barrier.take_if(|name| body["name"] == **name).is_none() {

@@ -94,6 +94,8 @@ pub(super) struct Shell {
     pub passed: u64,
     /// Its process, if this broker started it.
     pub process: Option<Tag>,
+    /// That process runs: its leader was told, should there have been one.
+    pub runs: bool,
     /// Its last event was passed on.
     pub finished: bool,
     /// It is gone, and this is what it left.
@@ -214,7 +216,12 @@ impl JobExec {
     pub(super) fn on_process(&mut self, cx: &mut Cx<'_>, tag: Tag, event: ProcessEvent) {
         let Some(id) = self.processes.get(&tag).copied() else { return };
         match event {
-            ProcessEvent::Started { .. } => self.tell_leader(cx, id, json!({"type": "started"})),
+            ProcessEvent::Started { .. } => {
+                if let Some(shell) = self.shells.get_mut(&id) {
+                    shell.runs = true;
+                }
+                self.tell_leader(cx, id, json!({"type": "started"}));
+            }
             ProcessEvent::NotStarted { errno } => {
                 self.processes.remove(&tag);
                 self.tell_leader(cx, id, json!({"type": "failed", "note": format!("starting the job shell: {errno}")}));
@@ -276,6 +283,10 @@ impl JobExec {
             self.tell_leader(cx, id, json!({"type": "started"}));
             self.command(cx, id, command);
         } else {
+            if shell.runs {
+                // It has not come to its hello yet; a former leader heard that it was started, this one has not.
+                self.tell_leader(cx, id, json!({"type": "started"}));
+            }
             self.greet(cx, id);
         }
     }
