@@ -81,7 +81,7 @@ impl World {
     pub(crate) fn update(&mut self, at: usize) {
         let Some(id) = self.one_of_its_jobs(at) else { return };
         let duration = 30 + self.rng.below(3000);
-        if duration % 3 == 0 {
+        if duration.is_multiple_of(3) {
             let body = json!({"id": id.0, "urgency": 1 + duration % 30});
             return self.call(at, Call::Order(id, "urgency"), "job-manager.urgency", Target::Any, body);
         }
