@@ -67,7 +67,7 @@ fn keeps_none() -> u64 {
 }
 
 /// How long a shell that has lost its connection may take to come again, where no lock tells whether it lives.
-const SHELL_BACK_WAIT: Duration = Duration::from_secs(5);
+const SHELL_BACK_WAIT: Duration = Duration::from_secs(15);
 
 /// A shell of this node.
 #[derive(Debug, Default)]
