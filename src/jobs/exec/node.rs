@@ -110,6 +110,7 @@ pub(super) struct Shell {
 
 impl JobExec {
     pub(super) fn launch(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        self.serves()?;
         if request.payload.value()?.get("ranks").is_some() {
             return self.relay_launch(cx, request);
         }
@@ -308,6 +309,7 @@ impl JobExec {
     }
 
     pub(super) fn shell_hello(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        self.serves()?;
         if self.recovery.is_busy() {
             self.recovery.waiting.push(request.clone());
             return Ok(());

@@ -1,7 +1,7 @@
 //! The leader after a restart: what the KVS knows of a job whose shells may still run. And the service that is unloaded while
 //! jobs run: the next one goes on with them, as after a restart of the broker.
 
-use flux_service::{Cx, Fault};
+use flux_service::{Cx, Fault, Outcome};
 use flux_types::{JobId, eventlog};
 use flux_wire::{Errno, Message};
 use serde_json::json;
@@ -10,6 +10,10 @@ use super::job::Phase;
 use super::{JobExec, Pending};
 use crate::kvs;
 
+fn unloaded() -> Fault {
+    Fault::new(Errno::ENOSYS, "job-exec is being unloaded")
+}
+
 impl JobExec {
     /// The service ends: what was heard of jobs goes into the store, shells come again until there is another service, and
     /// leaders ask again.
@@ -17,7 +21,7 @@ impl JobExec {
         let running = self.jobs.values().filter(|job| matches!(job.phase, Phase::Launching | Phase::Running));
         self.dirty.extend(running.map(|job| job.id));
         self.commit_lines(cx);
-        let gone = Fault::new(Errno::ENOSYS, "job-exec is being unloaded");
+        let gone = unloaded();
         for shell in self.shells.values_mut() {
             for stream in [shell.hello.take(), shell.leader.take()].into_iter().flatten() {
                 cx.respond_error(&stream, &gone);
@@ -26,6 +30,14 @@ impl JobExec {
         for relay in std::mem::take(&mut self.relays).values() {
             cx.respond_error(relay.request(), &gone);
         }
+        for request in std::mem::take(&mut self.recovery.waiting) {
+            cx.respond_error(&request, &gone);
+        }
+    }
+
+    /// Whoever comes between the end of the service and its removal must come again: nobody would look after it.
+    pub(super) fn serves(&self) -> Outcome {
+        if self.stopping { Err(unloaded()) } else { Ok(()) }
     }
 
     pub(super) fn look(&mut self, cx: &mut Cx<'_>, id: JobId) {

@@ -45,3 +45,12 @@ fn a_new_job_whose_node_is_gone_fails_at_once() {
     let (first, _) = asks_an_absent_node(json!({}));
     assert_eq!(first, ["exception", "finish", "release"]);
 }
+
+#[test]
+fn who_comes_while_the_service_ends_is_told_to_come_again() {
+    let mut world = World::new(true);
+    world.start(false, Value::Null, 0.0);
+    world.with(AnyService::stop);
+    world.hello();
+    assert_eq!(world.shell, [json!(Errno::ENOSYS.0)]);
+}
