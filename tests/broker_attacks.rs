@@ -66,8 +66,8 @@ fn weakened() -> PathBuf {
 fn run(attack: &Attack, weakened: &Path, check: &str) -> (String, String) {
     let root = tempfile::Builder::new().prefix("flux-attack-").tempdir_in("/tmp").expect("a directory");
     let path = root.path().display().to_string();
-    let victim = "victim=$(as alice flux submit -t 1h sh -c 'echo secret; exec sleep 100'); started alice $victim; sleep 0.2; \
-                  decimal=$(flux job id --to=dec $victim)";
+    let victim = "victim=$(as alice flux submit -t 1h sh -c 'echo secret; exec sleep 100'); started alice $victim; \
+                  as alice flux job wait-event -t 30 -p output $victim data >/dev/null; decimal=$(flux job id --to=dec $victim)";
     let victim = if attack.access == "none" { "" } else { victim };
     let script = format!(
         ". {}/tests/guests/site.sh\n{victim}\n{{\n{}\n}} 2>&1\necho {LOG}; as flux flux dmesg | grep 'refused user'; true",

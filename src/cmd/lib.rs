@@ -4,6 +4,16 @@
 //! [`table::COMMANDS`]. Only the definition of the command that was asked for is built.
 #![forbid(unsafe_code)]
 
+/// A line for standard error, as `eprintln!`, or with `part` less than a line; lost where nobody reads it any more.
+macro_rules! say {
+    (part $($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!($($text)*));
+    }};
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+
 pub mod commands;
 pub use flux_client::content;
 pub(crate) mod eventlog;

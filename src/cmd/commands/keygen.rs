@@ -42,7 +42,7 @@ pub fn command() -> Command {
 fn certificate(matches: &ArgMatches) -> CmdResult {
     let Some(path) = text(matches, "path") else {
         // Instances of a single user make their own: old instructions to run this first do no harm.
-        eprintln!("flux-keygen: WARNING: add PATH argument to save generated certificate");
+        say!("flux-keygen: WARNING: add PATH argument to save generated certificate");
         return Ok(ExitCode::SUCCESS);
     };
     let host = || flux_sys::ids::hostname().unwrap_or_else(|_| "localhost".to_owned());

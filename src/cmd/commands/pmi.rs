@@ -88,7 +88,7 @@ impl Party {
         let verbose = verbosity(matches) > 0;
         let note = |text: &str| {
             if verbose {
-                eprintln!("{text}");
+                say!("{text}");
             }
         };
         let wanted = match text(matches, "method") {
@@ -129,7 +129,7 @@ impl Party {
     fn trace(&self, what: impl Display, error: Option<&PmiError>) {
         if self.verbose {
             let outcome = error.map_or_else(|| "success".to_owned(), ToString::to_string);
-            eprintln!("{}: {what}: {outcome}", self.method);
+            say!("{}: {what}: {outcome}", self.method);
         }
     }
 

@@ -38,7 +38,7 @@ fn find(name: &OsStr, cx: &Context) -> Option<PathBuf> {
         for file in [format!("flux-{name}"), format!("flux-{name}.py")] {
             let path = dir.join(&file);
             if cx.verbose {
-                eprintln!("flux: trying {}", path.display());
+                say!("flux: trying {}", path.display());
             }
             let python = file.ends_with(".py") && path.is_file();
             // A link to this executable is one of its roles, or nothing; never a command of its own.

@@ -17,7 +17,7 @@ use crate::frame::{CmdError, CmdResult};
 
 fn for_programs_only() -> Result<(), CmdError> {
     if std::io::stdout().is_terminal() {
-        eprintln!("This is not the command you are looking for. Try flux-jobs(1).");
+        say!("This is not the command you are looking for. Try flux-jobs(1).");
         return Err(CmdError::Silent(1));
     }
     Ok(())

@@ -38,9 +38,9 @@ pub(super) mod urgency {
         let answer = cx.open()?.call("job-manager.urgency", Target::Any, body).map_err(CmdError::calling(name))?;
         if matches.get_flag("verbose") {
             match answer.get("old_urgency").and_then(Value::as_u64) {
-                Some(0) => eprintln!("old urgency: job held"),
-                Some(31) => eprintln!("old urgency: job expedited"),
-                Some(old) => eprintln!("old urgency: {old}"),
+                Some(0) => say!("old urgency: job held"),
+                Some(31) => say!("old urgency: job expedited"),
+                Some(old) => say!("old urgency: {old}"),
                 None => {}
             }
         }
@@ -240,7 +240,7 @@ Use flux job info -h to list available options";
     pub(in crate::job) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         let given = texts(matches, "words");
         let [name, key] = given.as_slice() else {
-            eprintln!("{USAGE}");
+            say!("{USAGE}");
             return Ok(ExitCode::FAILURE);
         };
         let id = job_id(name)?;

@@ -65,10 +65,10 @@ pub(super) mod wait {
             let id = shown(JobId(answer["id"].as_u64().unwrap_or(0)));
             if answer["success"].as_bool() == Some(true) {
                 if verbose {
-                    eprintln!("{id}: job completed successfully");
+                    say!("{id}: job completed successfully");
                 }
             } else {
-                eprintln!("{id}: {}", answer["errstr"].as_str().unwrap_or(""));
+                say!("{id}: {}", answer["errstr"].as_str().unwrap_or(""));
                 code = 1;
             }
         }

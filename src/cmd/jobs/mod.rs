@@ -149,8 +149,8 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     listing.print(jobs, &fitted, "", 0, cx)?;
     if !listing.no_header && truncated {
         cx.out.flush()?;
-        eprintln!("warning: output truncated at {} jobs.", listing.count);
-        eprintln!("Use --count to increase returned results or use filters to alter results.");
+        say!("warning: output truncated at {} jobs.", listing.count);
+        say!("Use --count to increase returned results or use filters to alter results.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -200,7 +200,7 @@ impl Listing {
         let filtered =
             ["count", "filter", "since", "user", "name", "queue"].iter().any(|name| matches.contains_id(name));
         if !ids.is_empty() && !recursive && (filtered || matches.get_flag("a") || matches.get_flag("A")) {
-            eprintln!("flux-jobs: WARNING: Filtering options ignored with jobid list");
+            say!("flux-jobs: WARNING: Filtering options ignored with jobid list");
         }
         let wants_instances = format.fields().iter().any(|field| field.starts_with("instance."));
         let wants_explain = json || format.fields().contains(&"explain");
@@ -230,7 +230,7 @@ impl Listing {
         let mut jobs = if by_id && !self.ids.is_empty() {
             let ids: Vec<_> = self.ids.iter().map(|(name, id)| (name.as_str(), *id)).collect();
             let (jobs, missing) = query::by_id(flux, &ids, &self.attributes, &self.shared)?;
-            missing.iter().for_each(|sentence| eprintln!("{sentence}"));
+            missing.iter().for_each(|sentence| say!("{sentence}"));
             jobs
         } else {
             self.query.run(flux, &self.attributes, &self.shared)?

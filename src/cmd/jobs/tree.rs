@@ -173,7 +173,7 @@ impl Walk {
         let mut jobs = if level == 0 && !self.ids.is_empty() {
             let ids: Vec<_> = self.ids.iter().map(|(name, id)| (name.as_str(), *id)).collect();
             let (jobs, missing) = query::by_id(flux, &ids, &self.labels.attributes, &self.shared)?;
-            missing.iter().for_each(|sentence| eprintln!("{sentence}"));
+            missing.iter().for_each(|sentence| say!("{sentence}"));
             jobs
         } else {
             let mut query = self.query.clone();

@@ -84,7 +84,7 @@ impl<'f> Engine<'f> {
     pub(crate) fn new(flux: &'f mut Handle, manner: Manner, sinks: Sinks) -> Engine<'f> {
         let mut manner = manner;
         if manner.progress && !std::io::stdout().is_terminal() {
-            eprintln!("flux: WARNING: stdout is not a tty. Ignoring --progress option");
+            say!("flux: WARNING: stdout is not a tty. Ignoring --progress option");
             manner.progress = false;
         }
         Engine {

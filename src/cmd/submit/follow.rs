@@ -38,7 +38,7 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let query = query(matches)?;
     if !query.is_filtered() && ids.is_empty() {
         cx.warn("ERROR: At least one job selection option is required");
-        eprintln!("Try 'flux watch --help' for more information.");
+        say!("Try 'flux watch --help' for more information.");
         return Ok(ExitCode::FAILURE);
     }
     if query.is_filtered() && !ids.is_empty() {

@@ -127,7 +127,7 @@ pub(crate) mod alloc {
             return Ok(ExitCode::SUCCESS);
         }
         if verbose {
-            eprintln!("jobid: {}", shown(id));
+            say!("jobid: {}", shown(id));
         }
         cx.name = "flux-job".to_owned();
         let status = attach::status_line(false, false);
@@ -140,7 +140,7 @@ pub(crate) mod alloc {
         let name = shown(id);
         let log = |since: f64, what: &str| {
             if verbose {
-                eprintln!("{name}: {since:6.3}s: {what}");
+                say!("{name}: {since:6.3}s: {what}");
             }
         };
         log(0.0, "waiting for resources");

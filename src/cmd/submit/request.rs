@@ -286,7 +286,7 @@ fn dependency(uri: &str, now: f64) -> Result<Value> {
         None => {
             let entry = uri_entry(uri, "dependency")?;
             if entry["scheme"] == "after" {
-                eprintln!("dependency scheme 'after' is deprecated, use 'afterstart'");
+                say!("dependency scheme 'after' is deprecated, use 'afterstart'");
             }
             Ok(entry)
         }

@@ -181,7 +181,7 @@ fn run_one(words: &[impl AsRef<std::ffi::OsStr>], stop: Option<&[&str]>) -> Resu
         Ok(child) => child,
         // A script without its first line, or that cannot be executed: its failure, not ours.
         Err(error) => {
-            eprintln!("{name}: {error}");
+            say!("{name}: {error}");
             return Ok((NOT_EXECUTABLE, false));
         }
     };

@@ -44,7 +44,7 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
             continue;
         }
         if verbosity(matches) > 0 {
-            eprintln!("{}", file.path);
+            say!("{}", file.path);
         }
         extract(&mut flux, file, overwrite)?;
     }

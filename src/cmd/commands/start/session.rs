@@ -419,8 +419,8 @@ impl Brokers<'_> {
         broker.code = Some(code);
         let waiter = broker.waiter.take();
         match status.signal() {
-            Some(signal) => eprintln!("flux-start: {rank} (pid {pid}) {}", flux_sys::signal::description(signal)),
-            None if code != 0 => eprintln!("flux-start: {rank} (pid {pid}) exited with rc={code}"),
+            Some(signal) => say!("flux-start: {rank} (pid {pid}) {}", flux_sys::signal::description(signal)),
+            None if code != 0 => say!("flux-start: {rank} (pid {pid}) exited with rc={code}"),
             None => {}
         }
         if let Some(asked) = waiter {

@@ -133,7 +133,7 @@ impl Dump {
     }
 
     fn lost(&self, text: String) -> Result<(), CmdError> {
-        eprintln!("{text}");
+        say!("{text}");
         if self.ignore_failed { Ok(()) } else { Err(CmdError::Silent(1)) }
     }
 }
@@ -155,7 +155,7 @@ impl Visitor for Dump {
         };
         written.map_err(|error| CmdError::about(&self.path, error))?;
         if self.verbose {
-            eprintln!("{path}");
+            say!("{path}");
         }
         self.progress.step(|keys| format!("flux-dump: archived {keys} keys"));
         Ok(())

@@ -59,7 +59,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 }
 
 fn say(text: impl std::fmt::Display) {
-    eprintln!("flux-fsck: {text}");
+    say!("flux-fsck: {text}");
 }
 
 /// A key that is not whole.

@@ -58,7 +58,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         .map_err(CmdError::calling("failed to fetch gc-info"))?;
     let say = |least: u32, text: String| {
         if level >= least {
-            eprintln!("flux-gc: {text}");
+            say!("flux-gc: {text}");
         }
     };
     say(1, format!("froze epoch at {}, high-water rowid {}", horizon.current_epoch, horizon.high_water));
@@ -77,7 +77,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     say(1, "mark phase complete".to_owned());
     let deleted = sweep(&mut flux, &horizon, &say)?;
     let epoch = horizon.current_epoch;
-    eprintln!("flux-gc: gc complete: marked {marked}, reclaimed {deleted} blobs (horizon epoch {epoch})");
+    say!("flux-gc: gc complete: marked {marked}, reclaimed {deleted} blobs (horizon epoch {epoch})");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -58,13 +58,13 @@ impl Progress {
     fn step(&mut self, text: impl FnOnce(usize) -> String) {
         self.keys += 1;
         if !self.silent && (self.keys < 10 || self.keys.is_multiple_of(100)) {
-            eprint!("\r{}", text(self.keys));
+            say!(part "\r{}", text(self.keys));
         }
     }
 
     fn end(&self, text: impl FnOnce(usize) -> String) {
         if !self.silent {
-            eprintln!("\r{}", text(self.keys));
+            say!("\r{}", text(self.keys));
         }
     }
 }

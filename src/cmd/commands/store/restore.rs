@@ -57,7 +57,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     blobs.progress.end(|keys| format!("flux-restore: restored {keys} keys ({stored} blobs)"));
     let short: String = restored.root.to_string().chars().take(13).collect();
     if !quiet {
-        eprintln!("flux-restore: writing snapshot {short} to KVS key '{key}'");
+        say!("flux-restore: writing snapshot {short} to KVS key '{key}'");
     }
     let mut change = Transaction::default();
     change.put(key, &Treeobj::Dirref(vec![restored.root]), false)?;
@@ -90,12 +90,12 @@ impl Sink for Blobs<'_> {
         match what {
             Key::LeftOut(size) => {
                 if !self.quiet {
-                    eprintln!("{path} size of {size} bytes exceeds limit, skipping");
+                    say!("{path} size of {size} bytes exceeds limit, skipping");
                 }
                 return;
             }
-            Key::Link(target) if self.verbose => eprintln!("{path} -> {target}"),
-            Key::Value if self.verbose => eprintln!("{path}"),
+            Key::Link(target) if self.verbose => say!("{path} -> {target}"),
+            Key::Value if self.verbose => say!("{path}"),
             _ => {}
         }
         let stored = self.content.stored();
