@@ -203,6 +203,7 @@ impl FluxionResource {
     /// RFC 28: first all there is, then what changes.
     fn acquired(&mut self, cx: &mut Cx<'_>, acquired: Acquired) -> Result<(), String> {
         if let Some(resources) = &acquired.resources {
+            self.expiration = acquired.expiration.or_else(|| resources["execution"]["expiration"].as_f64());
             if let Some(path) = &self.load_file {
                 let tag = cx.file(FileOp::Read { path: path.clone() });
                 self.load = Some((tag, acquired));
@@ -213,8 +214,11 @@ impl FluxionResource {
             self.loaded(cx, fluxion, acquired, stopwatch() - began);
             return Ok(());
         }
-        self.up.extend_from(&acquired.up);
-        self.up = self.up.subtract(&acquired.down);
+        let first = self.load.as_mut().map(|(_, first)| &mut first.up);
+        for up in first.into_iter().chain([&mut self.up]) {
+            up.extend_from(&acquired.up);
+            *up = up.subtract(&acquired.down);
+        }
         self.expiration = acquired.expiration.or(self.expiration);
         let (up, down, expiration, now) =
             (acquired.up.clone(), acquired.down.clone(), acquired.expiration, seconds(cx));
@@ -241,6 +245,10 @@ impl FluxionResource {
 
     fn loaded(&mut self, cx: &mut Cx<'_>, mut fluxion: Fluxion, acquired: Acquired, load_time: f64) {
         fluxion.set_down(&fluxion.ranks().subtract(&acquired.up));
+        // A file says nothing of the instance's end, and R may be older than what came since.
+        if let Some(expiration) = self.expiration {
+            fluxion.set_expiration(expiration as i64, seconds(cx));
+        }
         fluxion.counts_from(seconds(cx), load_time);
         self.shared.set(Some(fluxion));
         (self.resources, self.up) = (acquired.resources, acquired.up);

@@ -376,3 +376,25 @@ fn what_is_asked_while_the_graph_is_lent_waits_for_it() {
     assert!(effects.iter().filter_map(answer_of).any(|body| body["id"] == 3), "{effects:?}");
     assert!(bench.compute().is_empty(), "its end is no news any more");
 }
+
+#[test]
+fn what_changes_while_the_graph_is_read_from_a_file_holds() {
+    let config = json!({"sched-fluxion-resource": {"load-file": "/r.json", "load-format": "rv1exec"}});
+    let (graph, sched) = modules();
+    let acquire = Message::request("none", Target::Any, 0, json!({}).into());
+    let (outs, node) = (Default::default(), node(config));
+    let mut bench = Bench { graph, sched, outs, node, errands: Vec::new(), seconds: 0, acquire };
+    let acquire = sent(&bench.on_graph(|graph, cx| graph.start(cx).expect("a good configuration")), "resource.acquire");
+    let tell = |bench: &mut Bench, body: Value| {
+        let reply = acquire.response(body.into());
+        bench.on_graph(|graph, cx| graph.on_reply(cx, Tag(acquire.matchtag()), &reply))
+    };
+    let effects = tell(&mut bench, json!({"resources": r("0-1", "n[0-1]"), "up": "0-1"}));
+    let [Effect::File { tag, .. }] = effects[..] else { panic!("{effects:?}") };
+    tell(&mut bench, json!({"down": "1", "expiration": 5000.0}));
+    let bytes = r("0-1", "n[0-1]").to_string().into_bytes().into();
+    bench.on_graph(|graph, cx| graph.on_completion(cx, tag, Completion::File(bytes)));
+    let status = bench.request("sched-fluxion-resource.status", json!({}));
+    assert_eq!(status[0]["down"]["execution"]["R_lite"][0]["rank"], "1", "{status:?}");
+    assert_eq!(bench.graph.module.shared.graph().expect("it was read").engine().graph_end, 5000);
+}
