@@ -97,7 +97,8 @@ impl JobManager {
             let exception = Exception { userid, ..Exception::new(&body.kind, body.severity, note) };
             ids.iter().for_each(|id| self.raise(cx, *id, &exception));
         }
-        self.ordered(cx, request, json!({"count": ids.len(), "errors": 0}));
+        // So many may be meant that who asks does not wait until the disk has them all: a power cut may forget some.
+        cx.respond(request, json!({"count": ids.len(), "errors": 0}));
         Ok(())
     }
 
