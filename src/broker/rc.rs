@@ -87,23 +87,15 @@ impl Node {
         let attr = |name: &str| self.attrs.get(name).filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
         let statedir = match self.attrs.get("statedir-cleanup") {
             Some("0") => attr("statedir"),
-            _ => "changes will not be preserved".to_owned(),
+            _ => "temporary: nothing of it is kept".to_owned(),
         };
-        let rule = format!("+{}", "-".repeat(53));
         let lines = [
-            rule.clone(),
-            "| Entering Flux recovery mode.".to_owned(),
-            "| All resources will be offline during recovery.".to_owned(),
-            "| Any rc1 failures noted above may result in".to_owned(),
-            "|  reduced functionality until manually corrected.".to_owned(),
-            "|".to_owned(),
-            format!("| broker.rc1_path    {}", attr("broker.rc1_path")),
-            format!("| broker.rc3_path    {}", attr("broker.rc3_path")),
-            format!("| config.path        {}", attr("config.path")),
-            format!("| statedir           {statedir}"),
-            "|".to_owned(),
-            "| Exit this shell when finished.".to_owned(),
-            rule,
+            "flux: this instance is being recovered: no resource is online, no job starts, no other broker joins."
+                .to_owned(),
+            "flux: what rc1 could not do, if it said so above, is still to be done by hand.".to_owned(),
+            format!("flux: configuration {}, statedir {statedir}", attr("config.path")),
+            format!("flux: rc1 {}, rc3 {}", attr("broker.rc1_path"), attr("broker.rc3_path")),
+            "flux: leave the shell to end the instance.".to_owned(),
         ];
         self.outputs.extend(lines.map(|line| Output::Stderr { line }));
     }
