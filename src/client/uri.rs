@@ -34,8 +34,10 @@ impl Remote {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (host, None),
         };
-        // A host that looks like an option would be one to ssh.
-        let good = !host.is_empty() && !host.starts_with('-') && !path.is_empty() && !path.contains(['?', '#']);
+        // A host that looks like an option would be one to ssh, and a shell on the other host reads the path: an address may be
+        // what somebody else's job says of itself.
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=@,:".contains(letter);
+        let good = !host.is_empty() && !host.starts_with('-') && !path.is_empty() && path.chars().all(plain);
         good.then(|| Remote { host: host.to_owned(), port, path: format!("/{path}") })
     }
 
@@ -116,6 +118,9 @@ mod tests {
             ("ssh://-oProxyCommand=x/path", Err(REMOTE)),
             ("ssh://host:x/path", Err(REMOTE)),
             ("ssh://host", Err(REMOTE)),
+            ("ssh://host/run/x;touch$IFS/y", Err(REMOTE)),
+            ("ssh://host/run/$(id)", Err(REMOTE)),
+            ("ssh://host/run/a b", Err(REMOTE)),
             ("ssh:///path", Err(REMOTE)),
             ("tcp://host:1", Err("the scheme is not one of local, ssh, fd")),
         ];
