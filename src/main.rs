@@ -71,7 +71,6 @@ const TOOLS: &[flux_cmd::Tool] = &[
     ("grug2dot", "draw a GRUG recipe", |args| flux_ionquery::grug2dot(args.into_iter())),
     ("jobspec-validate", "check jobspecs", |args| flux_ionquery::jobspec_validate(args.into_iter())),
     ("resource-query", "match jobspecs on a resource graph", |args| flux_ionquery::main(args.into_iter())),
-    ("sim", "play a trace of jobs through the scheduler", |args| flux_ionquery::sim(args.into_iter())),
 ];
 
 /// The arguments after the program's name; what is not UTF-8 in them is replaced.

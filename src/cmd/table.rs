@@ -47,6 +47,7 @@ commands! {
     Resources 2 "resource" resource, "list/manipulate Flux resource status";
     Resources 2 "queue" queue, "list and manipulate flux queues";
     Resources 2 "ion-resource" ion_resource, "ask and change the graph of the scheduler";
+    Resources 2 "sim" sim, "play a trace of jobs to an instance under virtual time";
     Plumbing 2 "ion-R" ion_r, "Add the graph of the scheduler to a resource set";
     Resources 1 "overlay" overlay, "Show flux overlay network status";
     Resources 1 "uptime" uptime, "Tell how long Flux has been up and running";

@@ -21,7 +21,6 @@ pub mod policy;
 pub mod query;
 mod reader;
 mod service;
-pub mod simulate;
 mod traverser;
 mod writer;
 

@@ -5,7 +5,7 @@
 mod tests;
 mod tools;
 
-pub use tools::{grug2dot, jobspec_validate, sim};
+pub use tools::{grug2dot, jobspec_validate};
 
 use flux_fluxion::query::{self, Host, Streams};
 use std::ffi::OsString;

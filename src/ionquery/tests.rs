@@ -9,15 +9,6 @@ fn words(line: &str) -> impl Iterator<Item = OsString> {
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/schedules");
 
 #[test]
-fn the_example_schedule_runs() {
-    let line = format!("--load-file={EXAMPLES}/four-nodes.json -d 32 {EXAMPLES}/41-jobs.jsonl");
-    assert_eq!(sim(words(&line)), ExitCode::SUCCESS);
-    for bad in ["", "--load-file=/dev/null x", "-q lifo", "-d 0", "--what"] {
-        assert_eq!(sim(words(bad)), ExitCode::from(1), "words {bad:?}");
-    }
-}
-
-#[test]
 fn what_is_no_jobspec_is_told_from_what_cannot_be_read() {
     assert_eq!(jobspec_validate(words("/nonexistent")), ExitCode::from(1));
     assert_eq!(jobspec_validate(words(&format!("{EXAMPLES}/four-nodes.json"))), ExitCode::from(2));

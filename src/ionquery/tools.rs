@@ -1,9 +1,7 @@
-//! Small tools around recipes, jobspecs and traces.
+//! Small tools around recipes and jobspecs.
 
+use flux_fluxion::dot_of_recipe;
 use flux_fluxion::jobspec::Jobspec;
-use flux_fluxion::policy::{Queue, QueueConfig, QueuePolicy};
-use flux_fluxion::simulate::{parse_trace, simulate};
-use flux_fluxion::{Fluxion, FluxionConfig, Reader, dot_of_recipe};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
@@ -71,100 +69,4 @@ pub fn jobspec_validate(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-const SIM_USAGE: &str = "\
-usage: flux sim [OPTIONS] TRACE
-
-Schedules a trace (Standard Workload Format or JSON lines) under virtual time and reports what comes of it.
-
-  -L, --load-file=FILE        resources: R, GRUG or JGF (required)
-  -f, --load-format=FORMAT    grug|hwloc|jgf|rv1exec (rv1exec)
-  -q, --queue-policy=POLICY   fcfs|easy|hybrid|conservative (easy)
-  -d, --queue-depth=N         jobs looked at in a cycle (32)
-  -P, --match-policy=POLICY   as of resource-query (first)
-      --largest-first         of jobs of one priority the largest goes first
-      --svg=FILE              draw the schedule
-";
-
-struct SimOptions {
-    load_file: Option<String>,
-    load_format: String,
-    match_policy: String,
-    config: QueueConfig,
-    svg: Option<String>,
-    trace: Option<String>,
-}
-
-fn sim_options(words: Vec<String>) -> Result<SimOptions, String> {
-    let mut options = SimOptions {
-        load_file: None,
-        load_format: "rv1exec".into(),
-        match_policy: "first".into(),
-        config: QueueConfig::new(QueuePolicy::Easy),
-        svg: None,
-        trace: None,
-    };
-    let (mut depth, mut packs) = (options.config.queue_depth, false);
-    let mut rest = words.into_iter();
-    while let Some(word) = rest.next() {
-        let (name, mut value) = match word.split_once('=') {
-            Some((name, value)) if word.starts_with("--") => (name.to_string(), Some(value.to_string())),
-            _ => (word.clone(), None),
-        };
-        let mut value = || value.take().or_else(|| rest.next()).ok_or_else(|| format!("{word} needs a value"));
-        match name.as_str() {
-            "-L" | "--load-file" => options.load_file = Some(value()?),
-            "-f" | "--load-format" => options.load_format = value()?,
-            "-P" | "--match-policy" => options.match_policy = value()?,
-            "-q" | "--queue-policy" => {
-                let name = value()?;
-                let policy = QueuePolicy::from_name(&name).ok_or_else(|| format!("unknown queue policy '{name}'"))?;
-                options.config = QueueConfig::new(policy);
-            }
-            "-d" | "--queue-depth" => {
-                depth = value()?
-                    .parse()
-                    .ok()
-                    .filter(|depth| *depth > 0)
-                    .ok_or("the queue depth must be a positive number")?;
-            }
-            "--largest-first" => packs = true,
-            "--svg" => options.svg = Some(value()?),
-            _ if word.starts_with('-') => return Err(format!("unknown option {word}")),
-            _ => options.trace = Some(word),
-        }
-    }
-    options.config = QueueConfig { queue_depth: depth, packs, ..options.config };
-    Ok(options)
-}
-
-/// flux sim: runs a trace through the real queue and the real graph.
-pub fn sim(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let words = words(args);
-    if words.iter().any(|word| word == "-h" || word == "--help") {
-        print!("{SIM_USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    match sim_options(words).and_then(run_sim) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &format!("flux-sim: {error}")),
-    }
-}
-
-fn run_sim(options: SimOptions) -> Result<(), String> {
-    let trace = options.trace.ok_or("no trace is named")?;
-    let resources = options.load_file.ok_or("no resources are named (--load-file)")?;
-    let reader = Reader::from_name(&options.load_format).ok_or("unknown load format")?;
-    let config = FluxionConfig { match_policy: options.match_policy, ..FluxionConfig::default() };
-    let document = read(&resources)?;
-    let mut fluxion = Fluxion::from_document(reader, &document, &config).map_err(|error| error.to_string())?;
-    let jobs = parse_trace(&read(&trace)?)?;
-    let mut queue = Queue::new(options.config);
-    let report = simulate(&mut fluxion, &mut queue, &jobs).map_err(|error| error.to_string())?;
-    print!("{}", report.summary());
-    if let Some(path) = options.svg {
-        fs::write(&path, report.to_svg()).map_err(|error| format!("{path}: {error}"))?;
-    }
-    Ok(())
 }

@@ -38,11 +38,13 @@ pub struct Inventory {
     pub given: Option<ResourceSet>,
     /// Device files of this node's GPUs, by the GPUs' ids.
     pub gpu_devices: Vec<Vec<String>>,
+    /// The nodes are not there, and all are up: those of a schedule that is only played.
+    pub is_made_up: bool,
 }
 
 impl Inventory {
     pub fn new(set: ResourceSet, method: Method) -> Inventory {
-        Inventory { set, method, given: None, gpu_devices: Vec::new() }
+        Inventory { set, method, given: None, gpu_devices: Vec::new(), is_made_up: false }
     }
 }
 

@@ -143,6 +143,7 @@ impl Service for Resource {
             self.begin_gathering(cx);
         } else {
             let found = self.found.clone();
+            self.is_fake = found.is_made_up;
             self.inventory_known(cx, found);
         }
         Ok(())

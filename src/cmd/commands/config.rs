@@ -76,7 +76,7 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
 }
 
 /// A file, or the TOML files of a directory in the order of their names.
-fn read(path: &Path) -> Result<Value, CmdError> {
+pub(super) fn read(path: &Path) -> Result<Value, CmdError> {
     let failed = |error: std::io::Error| CmdError::about(path.display(), error);
     if !path.is_dir() {
         return parse(&fs::read_to_string(path).map_err(failed)?, path.extension().is_some_and(|ext| ext == "json"))

@@ -34,6 +34,7 @@ pub mod relay;
 pub mod resource;
 pub mod resource_set;
 pub mod shutdown;
+pub mod sim;
 pub mod sproc;
 pub mod start;
 pub mod startlog;

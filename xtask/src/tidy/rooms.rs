@@ -5,13 +5,15 @@ use serde_json::Value;
 use std::fs;
 
 /// No clocks, files, environment, threads or random order in here.
-const PURE: &[&str] =
-    &["types", "wire", "service", "sched", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "dump"];
+const PURE: &[&str] = &[
+    "types", "wire", "service", "sched", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "dump",
+    "replay",
+];
 
 /// Rooms with buffers and tables: each names their maxima in one `limits.rs`.
 const BOUNDED: &[&str] = &[
     "types", "wire", "service", "overlay", "kvs", "resource", "fluxion", "jobs", "broker", "shell", "runtime",
-    "client", "sys", "topo", "dump",
+    "client", "sys", "topo", "dump", "replay",
 ];
 
 /// What each crate of ours may use of ours. Services never depend on one another.
@@ -30,11 +32,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flux-shell", &["types", "wire", "service"]),
     ("flux-shellrun", &["types", "wire", "client", "shell", "sys", "topo"]),
     ("flux-ionquery", &["fluxion"]),
+    ("flux-replay", &["types", "wire", "service", "overlay", "resource", "fluxion", "broker", "sign"]),
     ("flux-sys", &[]),
     ("flux-pmi", &[]),
     ("flux-topo", &["types", "sys"]),
     ("flux-client", &["types", "wire", "service", "sys"]),
-    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell", "sign", "dump"]),
+    ("flux-cmd", &["types", "wire", "service", "client", "sys", "topo", "fluxion", "shell", "sign", "dump", "replay"]),
     (
         "flux-runtime",
         &[

@@ -10,13 +10,17 @@ pub struct TraceJob {
     pub submit: i64,
     /// Seconds it really runs.
     pub run_time: i64,
-    pub priority: u32,
-    /// RFC 14; its duration is what the user said.
-    pub jobspec: Value,
+    /// RFC 30: 0 to 31, and 0 holds it.
+    pub urgency: u8,
+    /// RFC 14, as text, which takes least room; its duration is what the user said.
+    pub jobspec: String,
 }
 
+/// Of a job of which nothing is said (RFC 30).
+const URGENCY: u8 = 16;
+
 /// A jobspec for whole nodes, or for cores anywhere.
-fn jobspec(nodes: Option<u64>, cores: u64, duration: f64) -> Value {
+fn jobspec(nodes: Option<u64>, cores: u64, duration: f64) -> String {
     let slot = json!({"type": "slot", "count": 1, "label": "task", "with": [{"type": "core", "count": cores}]});
     let resources = match nodes {
         Some(nodes) => json!([{"type": "node", "count": nodes, "exclusive": true, "with": [slot]}]),
@@ -24,6 +28,7 @@ fn jobspec(nodes: Option<u64>, cores: u64, duration: f64) -> Value {
     };
     json!({"version": 1, "resources": resources, "attributes": {"system": {"duration": duration}},
            "tasks": [{"command": ["job"], "slot": "task", "count": {"per_slot": 1}}]})
+    .to_string()
 }
 
 /// Reads a trace: lines of JSON if the first line that says anything is JSON, else Standard Workload Format.
@@ -43,7 +48,7 @@ pub fn parse_trace(text: &str) -> Result<Vec<TraceJob>, String> {
         .collect()
 }
 
-/// `{"id", "submit", "runtime", "duration", "priority", "nodes" | "cores" | "jobspec"}`; all but the size may be absent.
+/// `{"id", "submit", "runtime", "duration", "urgency", "nodes" | "cores" | "jobspec"}`; all but the size may be absent.
 fn parse_json_line(at: u64, line: &str) -> Result<TraceJob, String> {
     let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let number = |key: &str| match &value[key] {
@@ -54,16 +59,18 @@ fn parse_json_line(at: u64, line: &str) -> Result<TraceJob, String> {
     let duration = number("duration")?.unwrap_or(run_time);
     let (nodes, cores) = (number("nodes")?, number("cores")?);
     let jobspec = match (&value["jobspec"], nodes, cores) {
-        (Value::Object(_), None, None) => value["jobspec"].clone(),
+        (Value::Object(_), None, None) => value["jobspec"].to_string(),
         (Value::Null, Some(nodes), cores) => jobspec(Some(nodes as u64), cores.unwrap_or(1.0) as u64, duration),
         (Value::Null, None, Some(cores)) => jobspec(None, cores as u64, duration),
         _ => return Err("a job has nodes, cores or a jobspec".into()),
     };
+    let urgency = number("urgency")?.or(number("priority")?).unwrap_or(f64::from(URGENCY));
+    let urgency = Some(urgency as u8).filter(|_| urgency <= 31.0).ok_or("urgency is a number from 0 to 31")?;
     Ok(TraceJob {
         id: number("id")?.map_or(at, |id| id as u64),
         submit: number("submit")?.unwrap_or(0.0) as i64,
         run_time: run_time.ceil() as i64,
-        priority: number("priority")?.map_or(16, |priority| priority as u32),
+        urgency,
         jobspec,
     })
 }
@@ -80,7 +87,7 @@ fn parse_swf_line(line: &str) -> Option<TraceJob> {
         submit: field(1)? as i64,
         // A job is killed when its time is up.
         run_time: run_time.min(asked).ceil() as i64,
-        priority: 16,
+        urgency: URGENCY,
         jobspec: jobspec(None, cores as u64, asked),
     })
 }

@@ -1,15 +1,17 @@
 //! The 41 jobs of the tutorial, and traces.
 
 use super::*;
-use crate::fluxion::FluxionConfig;
-use crate::policy::{QueueConfig, QueuePolicy};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Four nodes of four cores.
-fn cluster() -> Fluxion {
+fn cluster(config: Value) -> Machine {
     let r = json!({"version": 1, "execution": {"R_lite": [{"rank": "0-3", "children": {"core": "0-3"}}],
         "nodelist": ["n[0-3]"], "starttime": 0, "expiration": 0}});
-    Fluxion::from_r(&r, &FluxionConfig { match_policy: "lonode".into(), ..Default::default() }, 0).expect("a good R")
+    Machine { resources: r.to_string(), format: "rv1exec".into(), config, ..Machine::default() }
+}
+
+fn play(config: Value, jobs: &[TraceJob]) -> Report {
+    simulate(&cluster(config), jobs, &mut |_| {}).expect("a good machine")
 }
 
 /// Sizes in quarters of a node: 1 x 4 nodes, 2 x 3, 4 x 2, 10 x 1, 8 x half, 16 x quarter.
@@ -29,8 +31,10 @@ fn trace(sizes: &[u64]) -> Vec<TraceJob> {
 }
 
 fn waves(sizes: &[u64], queue_depth: usize, packs: bool) -> i64 {
-    let config = QueueConfig { queue_depth, packs, ..QueueConfig::new(QueuePolicy::Easy) };
-    let report = simulate(&mut cluster(), &mut Queue::new(config), &trace(sizes)).expect("good jobs");
+    let order = if packs { "largest" } else { "age" };
+    let queue = json!({"queue-policy": "easy", "queue-params": {"queue-depth": queue_depth}, "queue-order": order});
+    let config = json!({"sched-fluxion-qmanager": queue, "sched-fluxion-resource": {"match-policy": "lonode"}});
+    let report = play(config, &trace(sizes));
     assert_eq!(report.placements.len(), sizes.len());
     report.makespan() / 60
 }
@@ -68,7 +72,7 @@ fn easy_is_never_worse_than_a_plain_one() {
         seed ^= seed << 17;
         seed % n
     };
-    for shuffle in 0..crate::invariant::SEED_COUNT.min(1000) {
+    for shuffle in 0..SHUFFLE_COUNT {
         let mut sizes = sizes();
         for at in (1..sizes.len()).rev() {
             sizes.swap(at, below(at as u64 + 1) as usize);
@@ -78,6 +82,9 @@ fn easy_is_never_worse_than_a_plain_one() {
         assert_eq!(waves(&sizes, 64, true), 9, "shuffle {shuffle}: the largest first leaves no hole");
     }
 }
+
+/// `cargo xtask seeds` asks for more.
+const SHUFFLE_COUNT: u64 = if option_env!("FLUXION_SEEDS").is_some() { 1000 } else { 20 };
 
 /// EASY where all jobs take one wave: nodes are filled first fit, the first job that waits gets the next wave.
 fn plain_easy(sizes: &[u64]) -> i64 {
@@ -112,8 +119,7 @@ fn a_report_has_figures_and_a_picture() {
     let jobs =
         parse_trace("{\"nodes\": 4, \"cores\": 4, \"runtime\": 50}\n{\"cores\": 2, \"runtime\": 50, \"submit\": 10}\n")
             .expect("a good trace");
-    let mut queue = Queue::new(QueueConfig::new(QueuePolicy::Fcfs));
-    let report = simulate(&mut cluster(), &mut queue, &jobs).expect("good jobs");
+    let report = play(json!({}), &jobs);
     assert_eq!((report.makespan(), report.waits()), (100, (20.0, 40)));
     assert_eq!(report.utilisation(), (16.0 * 50.0 + 2.0 * 50.0) / 1600.0);
     assert_eq!(report.bounded_slowdown(), (1.0 + 90.0 / 50.0) / 2.0);
@@ -126,9 +132,67 @@ fn traces_come_in_two_forms() {
     let swf = "; a comment\n 7 100 5 60.5 4 -1 -1 8 3600 -1 1 1 1 1 1 1 -1 -1\n";
     let [job] = &parse_trace(swf).expect("a good trace")[..] else { panic!("one job") };
     assert_eq!((job.id, job.submit, job.run_time), (7, 100, 61));
-    assert_eq!(job.jobspec["resources"][0]["count"], 8);
-    assert_eq!(job.jobspec["attributes"]["system"]["duration"], 3600.0);
-    for bad in ["x", "1 2 3", "{\"cores\": -1}", "{\"id\": 3}", "{"] {
+    let jobspec: Value = serde_json::from_str(&job.jobspec).expect("it is JSON");
+    assert_eq!(jobspec["resources"][0]["count"], 8);
+    assert_eq!(jobspec["attributes"]["system"]["duration"], 3600.0);
+    for bad in ["x", "1 2 3", "{\"cores\": -1}", "{\"cores\": 1, \"urgency\": 32}", "{\"id\": 3}", "{"] {
         assert!(parse_trace(bad).is_err(), "trace {bad:?}");
+    }
+}
+
+/// A job of one core with these attributes.
+fn with_system(run_time: i64, system: Value) -> TraceJob {
+    let mut job = parse_trace(&json!({"cores": 1, "runtime": run_time}).to_string()).expect("a good trace").remove(0);
+    let mut jobspec: Value = serde_json::from_str(&job.jobspec).expect("it is JSON");
+    jobspec["attributes"]["system"] = system;
+    job.jobspec = jobspec.to_string();
+    job
+}
+
+#[test]
+fn the_job_manager_says_what_may_run_and_for_how_long() {
+    let policy = json!({"limits": {"job-size": {"max": {"ncores": 8}}}, "jobspec": {"defaults": {"system": {"queue": "batch"}}}});
+    let config =
+        json!({"queues": {"batch": {}, "debug": {"policy": {"limits": {"duration": "30s"}}}}, "policy": policy});
+    let of_queue = |queue: &str, duration: u64| with_system(60, json!({"queue": queue, "duration": duration}));
+    let trace = [
+        r#"{"id": 1, "cores": 9, "runtime": 60}"#, // more than the policy allows
+        r#"{"id": 2, "cores": 1, "runtime": 60}"#, // goes to the queue that is the default
+        r#"{"id": 3, "cores": 1, "runtime": 60, "duration": 20}"#, // is ended when its time is up
+        r#"{"id": 4, "cores": 1, "runtime": 60, "urgency": 0}"#, // is held
+    ];
+    let mut jobs = parse_trace(&trace.join("\n")).expect("a good trace");
+    jobs.push(TraceJob { id: 5, ..of_queue("debug", 60) });
+    jobs.push(TraceJob { id: 6, ..of_queue("debug", 30) });
+    jobs.push(TraceJob { id: 7, ..of_queue("nowhere", 30) });
+    let report = play(config, &jobs);
+    let ends: Vec<(u64, i64)> = report.placements.iter().map(|(id, job)| (*id, job.end)).collect();
+    assert_eq!(ends, [(2, 60), (3, 20), (6, 30)]);
+    assert_eq!(report.rejected.keys().copied().collect::<Vec<_>>(), [1, 5, 7], "{:?}", report.rejected);
+    assert!(report.rejected[&1].contains("ncores"), "{:?}", report.rejected);
+    assert_eq!(report.never_started, [4]);
+}
+
+#[test]
+fn a_job_may_wait_for_a_time() {
+    let begin = json!({"scheme": "begin-time", "value": "1750100000"});
+    let begin = with_system(10, json!({"duration": 10, "dependencies": [begin]}));
+    let report = play(json!({}), &[TraceJob { id: 1, submit: 5, ..begin }]);
+    assert_eq!(report.placements.get(&1).map(|job| job.start), Some(100_000), "{report:?}");
+}
+
+#[test]
+fn a_machine_that_is_none_is_refused() {
+    let of = |resources: &str, config: Value| Machine { resources: resources.into(), ..cluster(config) };
+    let good = cluster(json!({})).resources;
+    for (machine, want) in [
+        (of("", json!({})), "JSON"),
+        (of(&good, json!({"sched-fluxion-qmanager": {"queue-policy": "lifo"}})), "lifo"),
+        (of(&good, json!({"sched-fluxion-resource": {"match-policy": "no.lua"}})), "no.lua"),
+        (of(&good, json!({"policy": {"limits": 3}})), "policy"),
+        (Machine { format: "x".into(), ..cluster(json!({})) }, "load format"),
+    ] {
+        let error = simulate(&machine, &[], &mut |_| {}).expect_err(want);
+        assert!(error.contains(want), "{error}");
     }
 }

@@ -1,10 +1,9 @@
 //! What came of a trace.
 
-use super::TraceJob;
-use crate::fluxion::Fluxion;
-use crate::intern::TypeId;
+use crate::trace::TraceJob;
+use flux_fluxion::{Fluxion, TypeId};
 use flux_types::Idset;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -23,7 +22,9 @@ pub struct Placement {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub placements: BTreeMap<u64, Placement>,
-    pub rejected: Vec<u64>,
+    /// Jobs that can never run or are not allowed, and why.
+    pub rejected: BTreeMap<u64, String>,
+    /// Jobs that still waited when nothing was left that could happen.
     pub never_started: Vec<u64>,
     submits: BTreeMap<u64, i64>,
     core_count: u64,
@@ -39,7 +40,7 @@ impl Report {
         let ranks = fluxion.ranks();
         Report {
             placements: BTreeMap::new(),
-            rejected: Vec::new(),
+            rejected: BTreeMap::new(),
             never_started: Vec::new(),
             submits: jobs.iter().map(|job| (job.id, job.submit)).collect(),
             core_count: cores,
@@ -59,8 +60,8 @@ impl Report {
         self.placements.insert(id, Placement { submit, start, end, core_count, ranks });
     }
 
-    pub(super) fn reject(&mut self, id: u64) {
-        self.rejected.push(id);
+    pub(super) fn reject(&mut self, id: u64, why: String) {
+        self.rejected.insert(id, why);
     }
 
     /// Seconds from the first submit to the last end.
@@ -105,6 +106,20 @@ impl Report {
             self.utilisation() * 100.0,
             self.bounded_slowdown(),
         )
+    }
+
+    /// The figures, and where every job ran.
+    pub fn to_json(&self) -> Value {
+        let (mean, longest) = self.waits();
+        let ranks = |job: &Placement| job.ranks.iter().map(|(rank, _)| *rank).collect::<Idset>().to_string();
+        let jobs = self.placements.iter().map(|(id, job)| {
+            json!({"id": id, "submit": job.submit, "start": job.start, "end": job.end, "cores": job.core_count,
+                   "ranks": ranks(job)})
+        });
+        json!({"makespan": self.makespan(), "utilisation": self.utilisation(), "wait_mean": mean, "wait_max": longest,
+               "bounded_slowdown": self.bounded_slowdown(), "jobs": jobs.collect::<Vec<_>>(),
+               "rejected": self.rejected.iter().map(|(id, why)| json!({"id": id, "why": why})).collect::<Vec<_>>(),
+               "never_started": self.never_started})
     }
 
     /// A picture of the schedule: time to the right, ranks downwards.
