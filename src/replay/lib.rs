@@ -14,4 +14,4 @@ mod trace;
 pub use machine::Machine;
 pub use play::simulate;
 pub use report::{Placement, Report};
-pub use trace::{TraceJob, parse_trace};
+pub use trace::{Trace, TraceJob, parse_trace};

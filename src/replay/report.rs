@@ -90,7 +90,7 @@ impl Report {
             let (wait, run) = ((job.start - job.submit) as f64, (job.end - job.start) as f64);
             ((wait + run) / run.max(SLOWDOWN_BOUND)).max(1.0)
         };
-        self.placements.values().map(slowdown).sum::<f64>() / self.placements.len().max(1) as f64
+        self.placements.values().map(slowdown).fold(0.0, std::ops::Add::add) / self.placements.len().max(1) as f64
     }
 
     /// The figures, a line each.

@@ -27,7 +27,7 @@ fn trace(sizes: &[u64]) -> Vec<TraceJob> {
             nodes => format!(r#"{{"nodes": {nodes}, "cores": 4, "runtime": 60, "duration": 60}}"#),
         })
         .collect();
-    parse_trace(&lines.join("\n")).expect("a good trace")
+    parse_trace(&lines.join("\n")).expect("a good trace").jobs
 }
 
 fn waves(sizes: &[u64], queue_depth: usize, packs: bool) -> i64 {
@@ -118,31 +118,46 @@ fn plain_easy(sizes: &[u64]) -> i64 {
 fn a_report_has_figures_and_a_picture() {
     let jobs =
         parse_trace("{\"nodes\": 4, \"cores\": 4, \"runtime\": 50}\n{\"cores\": 2, \"runtime\": 50, \"submit\": 10}\n")
-            .expect("a good trace");
+            .expect("a good trace")
+            .jobs;
     let report = play(json!({}), &jobs);
     assert_eq!((report.makespan(), report.waits()), (100, (20.0, 40)));
     assert_eq!(report.utilisation(), (16.0 * 50.0 + 2.0 * 50.0) / 1600.0);
     assert_eq!(report.bounded_slowdown(), (1.0 + 90.0 / 50.0) / 2.0);
     assert!(report.summary().contains("utilisation: 56.2 %"), "{}", report.summary());
     assert_eq!(report.to_svg().matches("<title>").count(), 5);
+    assert!(play(json!({}), &[]).summary().ends_with("bounded slowdown: 0.00\n"));
 }
 
 #[test]
 fn traces_come_in_two_forms() {
-    let swf = "; a comment\n 7 100 5 60.5 4 -1 -1 8 3600 -1 1 1 1 1 1 1 -1 -1\n";
-    let [job] = &parse_trace(swf).expect("a good trace")[..] else { panic!("one job") };
+    let swf = "; a comment\n 7 100 5 60.5 4 -1 -1 8 3600 -1 1 1 1 1 1 1 -1 -1\n\
+               8 100 -1 -1 4 -1 -1 8 3600 -1 5\n9 100 -1 60 0 -1 -1 -1 3600 -1 5\n";
+    let swf = parse_trace(swf).expect("a good trace");
+    let [job] = &swf.jobs[..] else { panic!("one job") };
+    assert_eq!(swf.left_out, 2);
     assert_eq!((job.id, job.submit, job.run_time), (7, 100, 61));
     let jobspec: Value = serde_json::from_str(&job.jobspec).expect("it is JSON");
     assert_eq!(jobspec["resources"][0]["count"], 8);
     assert_eq!(jobspec["attributes"]["system"]["duration"], 3600.0);
-    for bad in ["x", "1 2 3", "{\"cores\": -1}", "{\"cores\": 1, \"urgency\": 32}", "{\"id\": 3}", "{"] {
+    for bad in [
+        "x",
+        "1 2 3",
+        "{\"cores\": -1}",
+        "{\"cores\": 1, \"urgency\": 32}",
+        "{\"id\": 3}",
+        "{",
+        "1 0 0 nan 1",
+        "{\"cores\": 1}\n1 0 0 5 1",
+    ] {
         assert!(parse_trace(bad).is_err(), "trace {bad:?}");
     }
 }
 
 /// A job of one core with these attributes.
 fn with_system(run_time: i64, system: Value) -> TraceJob {
-    let mut job = parse_trace(&json!({"cores": 1, "runtime": run_time}).to_string()).expect("a good trace").remove(0);
+    let mut job =
+        parse_trace(&json!({"cores": 1, "runtime": run_time}).to_string()).expect("a good trace").jobs.remove(0);
     let mut jobspec: Value = serde_json::from_str(&job.jobspec).expect("it is JSON");
     jobspec["attributes"]["system"] = system;
     job.jobspec = jobspec.to_string();
@@ -161,7 +176,7 @@ fn the_job_manager_says_what_may_run_and_for_how_long() {
         r#"{"id": 3, "cores": 1, "runtime": 60, "duration": 20}"#, // is ended when its time is up
         r#"{"id": 4, "cores": 1, "runtime": 60, "urgency": 0}"#, // is held
     ];
-    let mut jobs = parse_trace(&trace.join("\n")).expect("a good trace");
+    let mut jobs = parse_trace(&trace.join("\n")).expect("a good trace").jobs;
     jobs.push(TraceJob { id: 5, ..of_queue("debug", 60) });
     jobs.push(TraceJob { id: 6, ..of_queue("debug", 30) });
     jobs.push(TraceJob { id: 7, ..of_queue("nowhere", 30) });

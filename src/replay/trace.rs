@@ -1,6 +1,7 @@
 //! Traces: the Standard Workload Format, or JSON lines of our own.
 
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// One job of a trace.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,21 +32,35 @@ fn jobspec(nodes: Option<u64>, cores: u64, duration: f64) -> String {
     .to_string()
 }
 
-/// Reads a trace: lines of JSON if the first line that says anything is JSON, else Standard Workload Format.
+/// The jobs of a trace, in its order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace {
+    pub jobs: Vec<TraceJob>,
+    /// Jobs of a Standard Workload Format that never ran, or of which it is not said when, for how long and on how much.
+    pub left_out: usize,
+}
+
+/// Reads a trace: a line that begins as JSON is a job of ours, another one is in Standard Workload Format.
 ///
 /// # Errors
-/// The line that is neither.
-pub fn parse_trace(text: &str) -> Result<Vec<TraceJob>, String> {
+/// The line that is neither, or that names a job once more.
+pub fn parse_trace(text: &str) -> Result<Trace, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
-    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with([';', '#']));
-    lines
-        .map(|(at, line)| match line.starts_with('{') {
-            true => parse_json_line(at as u64, line).map_err(|error| format!("line {at}: {error}")),
+    let (mut trace, mut ids) = (Trace::default(), BTreeSet::new());
+    for (at, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with([';', '#'])) {
+        let job = match line.starts_with('{') {
+            true => parse_json_line(at as u64, line).map(Some).map_err(|error| format!("line {at}: {error}"))?,
             false => {
-                parse_swf_line(line).ok_or_else(|| format!("line {at}: not a job in the Standard Workload Format"))
+                parse_swf_line(line).ok_or_else(|| format!("line {at}: not a job in the Standard Workload Format"))?
             }
-        })
-        .collect()
+        };
+        match job {
+            None => trace.left_out += 1,
+            Some(job) if ids.insert(job.id) => trace.jobs.push(job),
+            Some(job) => return Err(format!("line {at}: there is a job {} already", job.id)),
+        }
+    }
+    Ok(trace)
 }
 
 /// `{"id", "submit", "runtime", "duration", "urgency", "nodes" | "cores" | "jobspec"}`; all but the size may be absent.
@@ -76,14 +91,20 @@ fn parse_json_line(at: u64, line: &str) -> Result<TraceJob, String> {
 }
 
 /// Fields: job, submit, wait, run time, allocated processors, cpu time, memory, requested processors, requested time ...
-fn parse_swf_line(line: &str) -> Option<TraceJob> {
+/// -1 stands for what is not known. `None`: no such line; `Some(None)`: a job that cannot be played.
+fn parse_swf_line(line: &str) -> Option<Option<TraceJob>> {
     let fields: Vec<f64> = line.split_ascii_whitespace().map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    let is_line = fields.len() >= 5 && fields.iter().all(|field| field.is_finite());
+    is_line.then(|| swf_job(&fields))
+}
+
+fn swf_job(fields: &[f64]) -> Option<TraceJob> {
     let field = |at: usize| fields.get(at).copied().filter(|value| *value >= 0.0);
     let cores = field(7).or(field(4)).filter(|cores| *cores >= 1.0)?;
     let run_time = field(3)?;
     let asked = field(8).filter(|asked| *asked > 0.0).unwrap_or(run_time.max(1.0));
     Some(TraceJob {
-        id: *fields.first()? as u64,
+        id: field(0)? as u64,
         submit: field(1)? as i64,
         // A job is killed when its time is up.
         run_time: run_time.min(asked).ceil() as i64,

@@ -47,7 +47,13 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let path = text(matches, "TRACE").unwrap_or_default();
     let machine = machine(matches)?;
-    let jobs = parse_trace(&read(path)?).map_err(|why| CmdError::about(path, why))?;
+    // Comments of old traces are in the encodings of their time.
+    let bytes = fs::read(path).map_err(|error| CmdError::about(path, error))?;
+    let trace = parse_trace(&String::from_utf8_lossy(&bytes)).map_err(|why| CmdError::about(path, why))?;
+    if trace.left_out > 0 {
+        cx.warn(format_args!("{} jobs of {path} that never ran are left out", trace.left_out));
+    }
+    let jobs = trace.jobs;
     let is_watched = stderr().is_terminal();
     let mut shown = 0;
     let mut told = |done: usize| {
