@@ -34,7 +34,7 @@ pub fn decode64(text: &str) -> Option<Vec<u8>> {
     base64::decode(text, Variant::Original).ok()
 }
 
-pub(crate) fn encode64(bytes: &[u8]) -> String {
+pub fn encode64(bytes: &[u8]) -> String {
     base64::encode(bytes, Variant::Original)
 }
 

@@ -69,7 +69,7 @@ fn what_is_no_certificate_is_refused() {
 fn verdict(at: i64, userid: u32, spoil: impl FnOnce(&mut Cert, &mut Cert)) -> Result<(), SignError> {
     let (mut ca, mut cert, secret) = certified(1000);
     spoil(&mut ca, &mut cert);
-    let signed = wrap_curve((&cert, &secret), userid, b"{}", NOW, 1000).expect("it fits");
+    let signed = wrap_curve((&cert, &secret), userid, b"{}", encode64, [NOW, 1000]).expect("it fits");
     let authority = Authority::Ca { cert: &ca, domain: "SITE", revoked: &|_| false };
     let rules = Rules { allowed: vec!["curve".into()], max_ttl: 500 };
     verify_curve(&parse(&signed).expect("valid"), &rules, at, &authority)
@@ -95,7 +95,7 @@ fn a_certificate_counts_if_the_ca_signed_it_for_this_user_now() {
 #[test]
 fn a_revoked_certificate_does_not_count() {
     let (ca, cert, secret) = certified(1000);
-    let signed = wrap_curve((&cert, &secret), 1000, b"{}", NOW, 1000).expect("it fits");
+    let signed = wrap_curve((&cert, &secret), 1000, b"{}", encode64, [NOW, 1000]).expect("it fits");
     let id = cert.meta.text("uuid").expect("a uuid");
     let rules = Rules { allowed: vec!["curve".into()], max_ttl: 500 };
     for (domain, revoked, want) in [("SITE", "other", true), ("SITE", id, false), ("ELSEWHERE", "other", false)] {
@@ -108,7 +108,7 @@ fn a_revoked_certificate_does_not_count() {
 #[test]
 fn every_changed_byte_of_a_request_is_found() {
     let (_, cert, secret) = certified(1000);
-    let signed = wrap_curve((&cert, &secret), 1000, b"{\"command\":1}", NOW, 1000).expect("it fits");
+    let signed = wrap_curve((&cert, &secret), 1000, b"{\"command\":1}", encode64, [NOW, 1000]).expect("it fits");
     let rules = Rules { allowed: vec!["curve".into()], max_ttl: 500 };
     let good = |text: &str| {
         parse(text).is_ok_and(|it| {
@@ -131,6 +131,6 @@ fn every_changed_byte_of_a_request_is_found() {
 #[test]
 fn two_requests_of_the_same_second_differ() {
     let (_, cert, secret) = certified(1000);
-    let wrap = || wrap_curve((&cert, &secret), 1000, b"{}", NOW, 1000);
+    let wrap = || wrap_curve((&cert, &secret), 1000, b"{}", encode64, [NOW, 1000]);
     assert_ne!(wrap(), wrap());
 }

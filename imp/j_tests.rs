@@ -18,7 +18,7 @@ fn the_golden_request_of_flux_security_is_read() {
     let request = parse(signed).expect("valid");
     assert_eq!((request.mechanism, request.userid, request.payload.as_slice()), (Mechanism::None, 1000, &b"hi"[..]));
     assert_eq!(request.signed_part, signed.trim_end_matches(".none"));
-    assert_eq!(wrap_none(1000, b"hi"), signed);
+    assert_eq!(wrap_none(1000, b"hi", encode64), signed);
     assert_eq!(wrap(HEADER, b"hi", "none"), signed);
 }
 

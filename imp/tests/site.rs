@@ -1,7 +1,7 @@
 //! The set-id program in a mount namespace with an `/etc` of its own, and requests for it: what the tests of this directory share.
 
 use flux_imp::casign::metadata;
-use flux_imp::cert::Cert;
+use flux_imp::cert::{Cert, encode64};
 use flux_imp::config::CaConfig;
 use flux_imp::j::Mechanism;
 use flux_imp::kv::{Kind, Kv, format_time};
@@ -94,7 +94,7 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
         ("expired", input(&at((-30, -10)))),
         ("lasting", input(&at((-100, 1000)))),
         ("future", input(&at((30, 50)))),
-        ("unsigned", input(&wrap::wrap_none(ALICE, b"{}"))),
+        ("unsigned", input(&wrap::wrap_none(ALICE, b"{}", encode64))),
         ("four", input(&format!("{made}.more"))),
         ("bare", input(&good.sign(&header[..header.len() - NONCE_ENTRY_LEN], "{}"))),
         ("version2", input(&good.sign(&version, "{}"))),
@@ -110,7 +110,7 @@ fn requests(alice: &(Cert, SecretKey), ca: &(Cert, SecretKey)) -> BTreeMap<Strin
     .map(|(name, text)| (name.to_owned(), text.into_bytes()))
     .into();
     for (name, payload) in [("munge", "{}"), ("munge-other", "{\"evil\":1}")] {
-        let part = wrap::unsigned_part(&wrap::header(Mechanism::Munge, ALICE), payload.as_bytes());
+        let part = wrap::unsigned_part(&wrap::header(Mechanism::Munge, ALICE), payload.as_bytes(), encode64);
         let digest = flux_imp::munge::digest(&part);
         all.insert(name.to_owned(), part.into_bytes());
         all.insert(format!("{name}-digest"), digest);

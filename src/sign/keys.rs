@@ -143,7 +143,7 @@ impl KeyPair {
     /// # Errors
     /// [`KeyError::TooLong`].
     pub fn wrap(&self, userid: u32, payload: &[u8], now: i64, ttl: i64) -> Result<String, KeyError> {
-        wrap_curve((&self.cert, &self.secret), userid, payload, now, ttl).ok_or(KeyError::TooLong)
+        wrap_curve((&self.cert, &self.secret), userid, payload, crate::encode, [now, ttl]).ok_or(KeyError::TooLong)
     }
 }
 

@@ -75,7 +75,7 @@ fn signed<'a>(hash: &[u8], blob: &[u8]) -> Option<Stored<'a>> {
     if !blob.starts_with(SIGNED_PREFIX) {
         return None;
     }
-    let mut parts = blob.split(|byte| *byte == b'.');
+    let mut parts = std::str::from_utf8(blob).ok()?.split('.');
     let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() || payload.len() < PAYLOAD_LEN_MIN {
         return None;
@@ -83,8 +83,8 @@ fn signed<'a>(hash: &[u8], blob: &[u8]) -> Option<Stored<'a>> {
     // What is inside is never of this form itself: reading would have no end.
     let decoded = STANDARD.decode(payload).ok().filter(|decoded| !decoded.starts_with(SIGNED_PREFIX))?;
     let hash = hash_like(hash, &decoded)?;
-    let object = [&hash[..], header, b".", signature].concat();
-    (rebuilt(&object, hash.len(), &decoded)? == blob).then_some(())?;
+    (STANDARD.encode(&decoded) == payload).then_some(())?;
+    let object = [&hash[..], header.as_bytes(), b".", signature.as_bytes()].concat();
     let payload = Some(Payload { hash, blob: decoded });
     Some(Stored { form: Form::Signed, object: object.into(), payload })
 }
