@@ -355,6 +355,8 @@ impl World {
                     let answers = self.kvs.watch(&message);
                     self.queue.extend(answers);
                 }
+                // These say hello by themselves (`sched_up`, `exec_up`).
+                _ if message.topic().ends_with(".hello-again") => {}
                 "sched" => self.on_sched(&message),
                 "job-exec" => self.on_exec(&message),
                 "rexec" => self.on_rexec(&message),
@@ -362,7 +364,7 @@ impl World {
                     Some(note) => message.error_response(Errno::EEXIST, note),
                     None => message.response(Payload::None),
                 }),
-                "resource" if message.topic() == "resource.release" => {}
+                "resource" if matches!(message.topic(), "resource.release" | "resource.forget-claims") => {}
                 "resource" => {
                     self.drains.push((*message.payload.value().expect("body")).clone());
                     self.queue.push_back(message.response(Payload::None));

@@ -1,6 +1,7 @@
 //! What jobs run on, as the job manager tells before and after: the last word against two jobs on one core.
 
 use crate::service::Resource;
+use flux_sched::Claims;
 use flux_service::{Cx, Fault, LogLevel, Outcome};
 use flux_types::{Idset, JobId, JobIdForm, ResourceSet};
 use flux_wire::{Errno, Message};
@@ -44,6 +45,13 @@ impl Resource {
             return Err(Fault::new(Errno::EEXIST, format!("the scheduler erred: {why}")));
         }
         cx.respond(request, json!({}));
+        Ok(())
+    }
+
+    /// There is another job manager: it tells of all that runs.
+    pub(crate) fn forget_claims(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        self.claims = Claims::default();
+        cx.respond_empty(request);
         Ok(())
     }
 

@@ -112,6 +112,7 @@ impl Service for Resource {
         Handler::owner("resource.get", Resource::get),
         Handler::owner("resource.claim", Resource::claim),
         Handler::owner("resource.release", Resource::release),
+        Handler::owner("resource.forget-claims", Resource::forget_claims),
         Handler::owner("resource.expiration-update", Resource::expiration_update),
         Handler::owner("resource.monitor-waitup", Resource::monitor_waitup),
         Handler::owner("resource.monitor-force-down", Resource::monitor_force_down),

@@ -35,6 +35,7 @@ pub enum Heard {
 #[derive(Default)]
 pub struct Handshake {
     waiting: BTreeMap<Tag, Waiting>,
+    begun: bool,
     /// Jobs whose resources are being looked up.
     recovering: usize,
     hello_done: bool,
@@ -45,8 +46,14 @@ pub struct Handshake {
 impl Handshake {
     /// The resources are known: asks what runs on them.
     pub fn begin(&mut self, cx: &mut Cx<'_>) {
+        self.begun = true;
         let tag = cx.request_stream("job-manager.sched-hello", Target::Any, json!({"partial-ok": true}));
         self.waiting.insert(tag, Waiting::Hello);
+    }
+
+    /// The job manager has been asked what runs.
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Jobs may be given resources.

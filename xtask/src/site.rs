@@ -19,8 +19,22 @@ pub(crate) struct Site {
     flux: PathBuf,
     pub(crate) dir: PathBuf,
     brokers: Vec<Option<Child>>,
+    /// When brokers were killed, and started again.
+    pub(crate) outages: Vec<Outage>,
     /// What commands that failed said, for the report.
     pub(crate) complaints: RefCell<String>,
+}
+
+/// A broker was killed, and is not there until it is started again. Seconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Outage {
+    pub(crate) rank: usize,
+    pub(crate) from: f64,
+    pub(crate) until: Option<f64>,
+}
+
+fn epoch() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |span| span.as_secs_f64())
 }
 
 impl Drop for Site {
@@ -69,7 +83,7 @@ impl Site {
             .and_then(|()| std::fs::write(dir.join("flux.toml"), config))
             .map_err(|error| format!("{}: {error}", dir.display()))?;
         let brokers = (0..nodes).map(|_| None).collect();
-        Ok(Site { flux: flux.to_owned(), dir, brokers, complaints: RefCell::new(String::new()) })
+        Ok(Site { flux: flux.to_owned(), dir, brokers, outages: Vec::new(), complaints: RefCell::new(String::new()) })
     }
 
     fn uri(&self) -> String {
@@ -104,6 +118,10 @@ impl Site {
         let log = log.map_err(|error| error.to_string())?;
         let child = command.stdin(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
         self.brokers[rank] = Some(child);
+        let open = |outage: &&mut Outage| outage.rank == rank && outage.until.is_none();
+        if let Some(outage) = self.outages.iter_mut().rev().find(open) {
+            outage.until = Some(epoch());
+        }
         Ok(())
     }
 
@@ -151,6 +169,7 @@ impl Site {
 
     pub(crate) fn kill_rank(&mut self, rank: usize) {
         if let Some(mut broker) = self.brokers[rank].take() {
+            self.outages.push(Outage { rank, from: epoch(), until: None });
             let _ = broker.kill();
             let _ = broker.wait();
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::crash::Random;
 use crate::run::target;
-use crate::site::Site;
+use crate::site::{Outage, Site};
 
 const JOBS: u32 = 2_000;
 const JOBS_PER_ROUND: u32 = 200;
@@ -274,8 +274,10 @@ fn audit(site: &Site, random: &mut Random, books: &mut Books, nodes: usize) -> O
             continue;
         }
         let log = said(site, &["job", "eventlog", id])?;
-        if !excused(*kind, &log, books, nodes, results.get(books.first.get(id).unwrap_or(id))) {
-            return Err(format!("{id} ({kind:?} {number}) came to {got:?}, not to {result} {code}\n{log}"));
+        let first = results.get(books.first.get(id).unwrap_or(id));
+        if !excused(*kind, &log, books, &site.outages, first) {
+            let outages = &site.outages;
+            return Err(format!("{id} ({kind:?} {number}) came to {got:?}, not to {result} {code}\n{log}{outages:?}"));
         }
         books.lost_jobs += u32::from(log.contains("node failure on"));
         books.unstored += u32::from(log.contains("before it could store"));
@@ -309,14 +311,8 @@ fn audit_cores(site: &Site, all: u32) -> Outcome {
 }
 
 /// Whether a job may have ended otherwise than its kind says: cancelled when it could be, or on a node that was lost, or after one.
-fn excused(kind: Kind, log: &str, books: &Books, nodes: usize, first: Option<&Vec<String>>) -> bool {
+fn excused(kind: Kind, log: &str, books: &Books, outages: &[Outage], first: Option<&Vec<String>>) -> bool {
     let exception = |kind: &str| log.lines().any(|line| line.contains(" exception ") && line.contains(kind));
-    let was_killed = |rank: usize| books.losses.contains_key(&rank);
-    // With a broker go those below it.
-    let lost = |rank: usize| {
-        let above = std::iter::successors(Some(rank), |rank| Some((rank - 1) / 2).filter(|above| *above > 0));
-        log.contains(&format!("node failure on h{rank} (rank {rank})")) && above.into_iter().any(was_killed)
-    };
     match kind {
         Kind::Raced if exception("cancel") => true,
         Kind::Dependent if exception("dependency") => {
@@ -325,7 +321,38 @@ fn excused(kind: Kind, log: &str, books: &Books, nodes: usize, first: Option<&Ve
         Kind::Canceled => false,
         // Killed between the start of the shells and the write that says so (ADR 1): at most once is kept.
         _ if books.kills > 0 && exception("before it could store that the job was started") => true,
-        _ => exception("node failure on") && (1..nodes).any(lost),
+        _ => Loss::read(log).is_some_and(|loss| loss.is_true(outages)),
+    }
+}
+
+/// What a job's log says of the loss of one of its nodes.
+#[derive(Debug, PartialEq)]
+struct Loss {
+    rank: usize,
+    /// When the job was given the node.
+    alloc: f64,
+    /// When the node was given up.
+    given_up: f64,
+}
+
+impl Loss {
+    fn read(log: &str) -> Option<Loss> {
+        let time = |line: &str| line.split(' ').next()?.parse::<f64>().ok();
+        let lost = log.lines().find(|line| line.contains(" exception ") && line.contains("node failure on"))?;
+        let alloc = log.lines().find(|line| line.split(' ').nth(1) == Some("alloc"))?;
+        let rank = lost.split_once("(rank ")?.1.split(')').next()?.parse().ok()?;
+        Some(Loss { rank, alloc: time(alloc)?, given_up: time(lost)? })
+    }
+
+    /// The node's broker, or one between it and rank 0, was killed while the job had the node, or before and was not there yet.
+    /// That rank 0 was killed is no reason.
+    fn is_true(&self, outages: &[Outage]) -> bool {
+        let path = std::iter::successors(Some(self.rank), |rank| Some((rank - 1) / 2).filter(|above| *above > 0));
+        let path: Vec<usize> = path.collect();
+        outages.iter().any(|outage| {
+            let over = outage.until.is_some_and(|until| until < self.alloc);
+            path.contains(&outage.rank) && outage.from <= self.given_up && !over
+        })
     }
 }
 

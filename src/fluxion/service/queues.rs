@@ -57,6 +57,7 @@ impl Service for FluxionQmanager {
         Handler::owner("sched.free", FluxionQmanager::free),
         Handler::owner("sched.prioritize", FluxionQmanager::prioritize),
         Handler::owner("sched.expiration", FluxionQmanager::expiration),
+        Handler::owner("sched.hello-again", FluxionQmanager::hello_again),
         Handler::user("sched.resource-status", FluxionQmanager::resource_status),
         Handler::user("sched-fluxion-qmanager.params", FluxionQmanager::params),
         Handler::owner("sched-fluxion-qmanager.why", FluxionQmanager::why),
@@ -81,11 +82,7 @@ impl Service for FluxionQmanager {
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.stopped = true;
         // The next scheduler is told what runs then, and makes its own reservations.
-        if let Ok(mut fluxion) = self.shared.graph() {
-            for id in self.running.keys().chain(self.messages.keys()) {
-                _ = fluxion.cancel(*id);
-            }
-        }
+        self.clear_graph();
         self.drop_requests(cx);
         cx.notify("sched-fluxion-resource.disconnect", Target::Any, json!({}));
     }
@@ -215,6 +212,30 @@ impl FluxionQmanager {
             self.handshake.begin(cx);
         }
         self.queues.values_mut().for_each(Queue::notice_status);
+    }
+
+    /// Nothing is given to a job, or reserved for one.
+    fn clear_graph(&self) {
+        if let Ok(mut fluxion) = self.shared.graph() {
+            for id in self.running.keys().chain(self.messages.keys()) {
+                _ = fluxion.cancel(*id);
+            }
+        }
+    }
+
+    /// There is another job manager: it tells what runs, and asks again for what waits.
+    fn hello_again(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.handshake.has_begun() && !self.stopped {
+            self.clear_graph();
+            self.messages.clear();
+            self.queues.clear();
+            self.running.clear();
+            self.lost.clear();
+            self.handshake = Handshake::default();
+            self.handshake.begin(cx);
+        }
+        cx.respond_empty(request);
+        Ok(())
     }
 
     fn drop_requests(&mut self, cx: &mut Cx<'_>) {

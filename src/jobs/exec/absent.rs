@@ -60,9 +60,10 @@ impl JobExec {
         let restarts = cx.node.statedir.is_some() && cx.node.attr("broker.boot-method") == Some("config");
         let patience = match part.started {
             true if is_reloaded => HELLO_WAIT,
-            true if restarts => grace,
             // After a restart nodes may come back later than the job is looked at, also one of which no more is known than its R.
             false if job.is_found => NODE_WAIT,
+            // Also one that was just asked: it says what it has started when it is back, and starts what it has not.
+            _ if restarts => grace,
             _ => Duration::ZERO,
         };
         if job.killing.is_none() && away < patience {

@@ -56,13 +56,16 @@ impl JobExec {
         }
         if let Some(job) = self.jobs.get(&id) {
             // Another manager took over, or asks again: what is to be said is said to it from now on.
-            if !body.reattach {
+            if !body.reattach && !body.look {
                 return Err(Fault::new(Errno::EEXIST, format!("{id} is running already")));
             }
-            let announced = job.announced;
+            let (announced, end_told, status) = (job.announced, job.end_told, job.status());
             self.jobs.get_mut(&id).expect("just found").start = request.clone();
             if announced {
                 self.say(cx, id, "reattached", json!({}));
+            }
+            if end_told {
+                self.tell_end(cx, id, status);
             }
             return Ok(());
         }

@@ -23,7 +23,7 @@ mod tables;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Service, SpawnSpec, Tag};
+use flux_service::{Completion, Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, SpawnSpec, Tag};
 use flux_types::{Idset, JobId};
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Value, json};
@@ -120,6 +120,15 @@ impl JobExec {
         self.pending.insert(tag, Pending::ManagerHello);
     }
 
+    /// There is another job manager.
+    fn hello_again(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.leads && !self.stopping {
+            self.hello_manager(cx);
+        }
+        cx.respond_empty(request);
+        Ok(())
+    }
+
     fn on_answer(&mut self, cx: &mut Cx<'_>, pending: Option<Pending>, reply: &Message) {
         match pending {
             Some(Pending::ManagerHello) => self.on_manager_hello(cx, reply),
@@ -157,6 +166,7 @@ impl Service for JobExec {
         Handler::owner("job-exec.start", JobExec::start_job),
         Handler::owner("job-exec.expiration", JobExec::set_expiration),
         Handler::owner("job-exec.ended", JobExec::ended),
+        Handler::owner("job-exec.hello-again", JobExec::hello_again),
         Handler::user("job-exec.critical-ranks", JobExec::set_critical_ranks),
         Handler::user("job-exec.override", JobExec::override_mock),
         Handler::event("job-exception", JobExec::exception),

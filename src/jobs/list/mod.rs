@@ -58,6 +58,8 @@ pub struct JobList {
     waiting_len: usize,
     journal: Option<Tag>,
     ask_again_at: Option<Mono>,
+    /// The journal was asked for, and has not answered yet.
+    begins: bool,
     /// The past has been told.
     ready: bool,
     deferred: Vec<Message>,
@@ -120,10 +122,16 @@ impl Service for JobList {
             return;
         }
         if let Some(fault) = Fault::of(reply) {
-            cx.log(LogLevel::Err, format!("job-manager.events-journal: {fault}"));
+            // The job manager may be away for a while.
+            let expected = matches!(fault.errno, Errno::ENODATA | Errno::ENOSYS);
+            let level = if expected { LogLevel::Debug } else { LogLevel::Err };
+            cx.log(level, format!("job-manager.events-journal: {fault}"));
             self.journal = None;
             self.ask_again_at = Some(cx.now.mono.after(ASK_AGAIN_AFTER));
             return;
+        }
+        if std::mem::take(&mut self.begins) {
+            self.forget();
         }
         if let Some(finished) = reply.payload.as_local::<Finished>() {
             return self.on_finished(cx, &finished.0);
@@ -175,13 +183,19 @@ impl Service for JobList {
 }
 
 impl JobList {
-    /// Begins with nothing, and asks for all that was and will be.
-    fn ask(&mut self, cx: &mut Cx<'_>) {
+    /// Another job manager tells all that was: what is known goes.
+    fn forget(&mut self) {
+        self.ready = false;
         self.jobs.clear();
         self.pending.clear();
         self.running.clear();
         self.inactive.clear();
         self.stats = Stats::default();
+    }
+
+    /// Asks for all that was and will be.
+    fn ask(&mut self, cx: &mut Cx<'_>) {
+        self.begins = true;
         self.journal =
             Some(cx.request_stream("job-manager.events-journal", Target::Any, json!({"full": true, "lines": true})));
     }

@@ -125,6 +125,13 @@ impl JobManager {
         Ok(())
     }
 
+    /// The service ends: who listens must ask the next one.
+    pub(super) fn end_journal(&mut self, cx: &mut Cx<'_>) {
+        for listener in std::mem::take(&mut self.journal.listeners) {
+            cx.end_stream(&listener.request);
+        }
+    }
+
     pub(super) fn journal_disconnect(&mut self, request: &Message) {
         self.journal.listeners.retain(|listener| !request.same_sender(&listener.request));
     }

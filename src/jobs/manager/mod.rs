@@ -99,6 +99,8 @@ pub struct JobManager {
     /// When both clocks were last read: `begin-time`s are wall clock, timers are not.
     now: Now,
     purged_at: Mono,
+    /// `raiseall` requests under way.
+    raisings: std::collections::VecDeque<raise::Raising>,
 }
 
 impl Default for JobManager {
@@ -129,6 +131,7 @@ impl Default for JobManager {
             last_retelling: 0,
             now: Now::default(),
             purged_at: Mono::default(),
+            raisings: Default::default(),
         }
     }
 }
@@ -205,6 +208,8 @@ impl Service for JobManager {
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.refuse_waiters(cx);
+        self.refuse_raisings(cx);
+        self.end_journal(cx);
         if self.loader.is_none() {
             self.save_checkpoint();
         }
@@ -246,6 +251,7 @@ impl Service for JobManager {
 
     fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
         self.now = cx.now;
+        self.raise_more(cx);
         self.send_allocs(cx);
         self.commit_batch(cx);
     }
@@ -258,7 +264,7 @@ impl Service for JobManager {
         let load = self.loader.as_ref().and_then(|loader| loader.retry_at);
         let purge = (self.conf.purge != archive::Limits::default() && self.archive.len() > 0)
             .then(|| self.purged_at.after(PURGE_PERIOD));
-        let backlog = self.alloc_backlog().then_some(self.now.mono);
+        let backlog = (self.alloc_backlog() || self.may_raise()).then_some(self.now.mono);
         let commands = [self.perilog.next_timer(), self.housekeeping.next_timer(), self.tap_next_timer()];
         [begin, load, purge, backlog, self.next_retry()].into_iter().chain(commands).flatten().min()
     }

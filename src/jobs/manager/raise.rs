@@ -1,7 +1,9 @@
 //! Exceptions (RFC 21): `job-manager.raise`, `raiseall`, and those the manager raises itself.
 
+use std::collections::VecDeque;
+
 use flux_service::{Cx, Fault, Outcome, enforced};
-use flux_types::JobId;
+use flux_types::{JobId, StateSet};
 use flux_wire::{Cred, Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -9,7 +11,9 @@ use serde_json::{Map, Value, json};
 use super::JobManager;
 use super::job::Job;
 use crate::body::{WireId, WireUser, truth};
-use crate::limits::{EXCEPTION_NOTE_LEN_MAX, EXCEPTION_TYPE_LEN_MAX};
+use crate::limits::{
+    EXCEPTION_NOTE_LEN_MAX, EXCEPTION_TYPE_LEN_MAX, RAISE_COMMITS_MAX, RAISES_PER_TURN_MAX, RAISINGS_MAX,
+};
 
 const OWN_JOBS: &str = "guests can only raise exceptions on their own jobs";
 
@@ -33,6 +37,18 @@ struct RaiseAll {
     #[serde(rename = "type")]
     kind: String,
     note: Option<String>,
+}
+
+/// A `raiseall` under way: a portion a turn, so that a hundred thousand cancels are never in memory at once.
+#[derive(Debug)]
+pub(super) struct Raising {
+    request: Message,
+    ids: VecDeque<JobId>,
+    /// How many there were.
+    count: usize,
+    kind: String,
+    severity: i64,
+    note: String,
 }
 
 /// An exception on its way (RFC 21).
@@ -91,15 +107,62 @@ impl JobManager {
         authorize(request.cred, body.userid.0, OWN_JOBS)?;
         check(body.severity, &body.kind, body.note.as_deref())?;
         let ids = self.matching(body.userid, |job| body.states & job.state.bit() != 0);
-        if !body.dry_run {
-            let note = body.note.as_deref().unwrap_or("");
-            let userid = Some(request.cred.userid);
-            let exception = Exception { userid, ..Exception::new(&body.kind, body.severity, note) };
-            ids.iter().for_each(|id| self.raise(cx, *id, &exception));
+        if body.dry_run {
+            cx.respond(request, json!({"count": ids.len(), "errors": 0}));
+            return Ok(());
+        }
+        if self.raisings.len() >= RAISINGS_MAX {
+            return Err(Fault::new(
+                Errno::EAGAIN,
+                format!("more than {RAISINGS_MAX} requests to raise exceptions wait"),
+            ));
+        }
+        // Those that wait come first: what the others give back starts none of them.
+        let runs = |id: &JobId| StateSet::RUNNING.contains(self.jobs[id].state);
+        let (running, mut ids): (Vec<JobId>, Vec<JobId>) = ids.into_iter().partition(runs);
+        ids.extend(running);
+        let (count, note) = (ids.len(), body.note.unwrap_or_default());
+        let request = request.clone();
+        self.raisings.push_back(Raising {
+            request,
+            ids: ids.into(),
+            count,
+            kind: body.kind,
+            severity: body.severity,
+            note,
+        });
+        Ok(())
+    }
+
+    /// Once per turn: the next of those that `raiseall` meant, unless what came of others has still to be stored.
+    pub(super) fn raise_more(&mut self, cx: &mut Cx<'_>) {
+        if !self.may_raise() {
+            return;
+        }
+        let mut raising = self.raisings.pop_front().expect("there is one");
+        let userid = Some(raising.request.cred.userid);
+        let portion = raising.ids.len().min(RAISES_PER_TURN_MAX);
+        for id in raising.ids.drain(..portion) {
+            if self.jobs.contains_key(&id) {
+                let exception = Exception { userid, ..Exception::new(&raising.kind, raising.severity, &raising.note) };
+                self.raise(cx, id, &exception);
+            }
+        }
+        if !raising.ids.is_empty() {
+            return self.raisings.push_front(raising);
         }
         // So many may be meant that who asks does not wait until the disk has them all: a power cut may forget some.
-        cx.respond(request, json!({"count": ids.len(), "errors": 0}));
-        Ok(())
+        cx.respond(&raising.request, json!({"count": raising.count, "errors": 0}));
+    }
+
+    pub(super) fn may_raise(&self) -> bool {
+        !self.raisings.is_empty() && self.events.in_flight < RAISE_COMMITS_MAX
+    }
+
+    /// The service ends: nobody goes on with these.
+    pub(super) fn refuse_raisings(&mut self, cx: &mut Cx<'_>) {
+        let fault = Fault::new(Errno::ENOSYS, "job-manager is unloading");
+        self.raisings.drain(..).for_each(|raising| cx.respond_error(&raising.request, &fault));
     }
 
     /// Active jobs of one user (or of all) that pass `test`.

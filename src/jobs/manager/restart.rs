@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flux_service::{Cx, Fault, Found, FoundAll, LogLevel, Look, Looks, Mono, TxnOp, Wall};
 use flux_types::{JobId, JobState, StateSet, eventlog};
-use flux_wire::{Errno, Message, Payload};
+use flux_wire::{Errno, Message, Payload, Target};
 use serde_json::{Value, json};
 
 use super::index::Reading;
@@ -306,6 +306,7 @@ impl JobManager {
         let loader = self.loader.take().expect("only called while loading");
         cx.log(LogLevel::Info, format!("restart: {} jobs", loader.loaded));
         cx.log(LogLevel::Info, format!("restart: {} running jobs", self.running));
+        self.greet(cx, &loader.parked);
         let ids: Vec<JobId> = self.jobs.keys().copied().collect();
         for id in ids {
             self.resume(cx, id);
@@ -313,6 +314,19 @@ impl JobManager {
         self.resume_housekeeping(cx);
         for request in loader.parked {
             self.rerun(cx, &request);
+        }
+    }
+
+    /// Those that knew an earlier manager of this broker (`flux module reload`) begin anew; who waits to say hello does so anyway,
+    /// and who is not there yet will.
+    fn greet(&self, cx: &mut Cx<'_>, parked: &[Message]) {
+        cx.notify("resource.forget-claims", Target::Any, json!({}));
+        for (hello, again) in
+            [("job-manager.sched-hello", "sched.hello-again"), ("job-manager.exec-hello", "job-exec.hello-again")]
+        {
+            if !parked.iter().any(|request| request.topic() == hello) {
+                cx.notify(again, Target::Any, json!({}));
+            }
         }
     }
 

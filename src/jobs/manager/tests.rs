@@ -307,6 +307,20 @@ fn signals_go_to_shells_as_events() {
 }
 
 #[test]
+fn many_are_cancelled_a_portion_a_turn_and_those_that_wait_first() {
+    let mut world = World::new();
+    let ids: Vec<JobId> = (0..7).map(|_| world.submit()).collect();
+    world.schedule();
+    let all = json!({"dry_run": false, "userid": -1, "states": 62, "severity": 0, "type": "cancel"});
+    assert_eq!(world.rpc("job-manager.raiseall", all), Ok(json!({"count": 7, "errors": 0})));
+    let at = |id: &JobId| world.eventlog(*id).iter().find(|entry| entry.name == "exception").unwrap().timestamp;
+    let (runs, waits): (Vec<&JobId>, Vec<&JobId>) = ids.iter().partition(|id| world.events(**id).contains("alloc"));
+    assert!(!runs.is_empty() && !waits.is_empty());
+    assert!(waits.iter().all(|id| world.events(**id).ends_with("clean")));
+    assert!(waits.iter().all(|waits| runs.iter().all(|runs| at(waits) < at(runs))));
+}
+
+#[test]
 fn waiting_tells_how_jobs_ended_once() {
     let mut world = World::new();
     let submit = |world: &mut World| world.submit_with(&jobspec(), 16, JobFlags::WAITABLE).unwrap();

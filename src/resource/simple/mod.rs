@@ -49,6 +49,7 @@ impl Service for SchedSimple {
         Handler::owner("sched.free", SchedSimple::free),
         Handler::owner("sched.prioritize", SchedSimple::prioritize),
         Handler::owner("sched.expiration", SchedSimple::expiration),
+        Handler::owner("sched.hello-again", SchedSimple::hello_again),
         Handler::user("sched.resource-status", SchedSimple::resource_status),
         Handler::user("feasibility.check", SchedSimple::feasibility),
     ];
@@ -159,6 +160,21 @@ impl SchedSimple {
             self.pool.set_expiration(expiration);
         }
         self.dirty = true;
+        Ok(())
+    }
+
+    /// There is another job manager: it tells what runs, and asks again for what waits.
+    fn hello_again(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.handshake.has_begun() && !self.stopped {
+            self.pending.clear();
+            self.order.clear();
+            let all = self.pool.all().clone();
+            let up = all.ranks().subtract(&self.pool.down().ranks());
+            self.pool = Pool::new(all, up);
+            self.handshake = Handshake::default();
+            self.handshake.begin(cx);
+        }
+        cx.respond_empty(request);
         Ok(())
     }
 

@@ -3,8 +3,9 @@
 use super::*;
 
 /// The leader is asked for a job of rank 1, which does not answer. What it says to the manager before and after it has asked again.
-fn asks_an_absent_node(more: Value) -> (Vec<String>, Vec<String>) {
+fn asks_an_absent_node(more: Value, boot_method: &str) -> (Vec<String>, Vec<String>) {
     let mut world = World::new(true);
+    world.node.attrs.insert("broker.boot-method".to_owned(), boot_method.to_owned());
     let execution = json!({"R_lite": [{"rank": "1", "children": {"core": "0"}}], "nodelist": ["node1"],
         "starttime": 0, "expiration": 0});
     let mut body = json!({"id": ID, "userid": OWNER, "jobspec": {"attributes": {"system": {"duration": 0}}},
@@ -36,13 +37,18 @@ fn what_a_restarted_leader_finds_waits_for_its_nodes_to_come_back() {
         (json!({"look": true}), "start"),
     ];
     for (more, then) in rows {
-        assert_eq!(asks_an_absent_node(more.clone()), (nothing.clone(), vec![then.to_owned()]), "{more}");
+        assert_eq!(asks_an_absent_node(more.clone(), "single"), (nothing.clone(), vec![then.to_owned()]), "{more}");
     }
 }
 
 #[test]
-fn a_new_job_whose_node_is_gone_fails_at_once() {
-    let (first, _) = asks_an_absent_node(json!({}));
+fn a_new_job_waits_for_its_node_where_brokers_are_started_again() {
+    assert_eq!(asks_an_absent_node(json!({}), "config"), (vec![], vec!["start".to_owned()]));
+}
+
+#[test]
+fn a_new_job_whose_node_is_gone_for_good_fails_at_once() {
+    let (first, _) = asks_an_absent_node(json!({}), "single");
     assert_eq!(first, ["exception", "finish", "release"]);
 }
 
