@@ -65,3 +65,5 @@ pub const ARCHIVE_DEPTH_MAX: usize = 512;
 pub const ARCHIVE_BLOBS_AHEAD: usize = 16;
 /// Bytes of one blob of a file; the store takes no larger one.
 pub const ARCHIVE_CHUNK_MAX: u64 = 512 << 20;
+/// Modules that `flux modprobe` knows.
+pub const MODPROBE_MODULES_MAX: usize = 4096;

@@ -81,6 +81,7 @@ commands! {
     Plumbing 1 "startlog" startlog, "List when the instance was started and stopped";
     Plumbing 1 "event" event, "Send and receive Flux events";
     Plumbing 1 "module" module, "Manage the broker's modules";
+    Plumbing 2 "modprobe" modprobe, "Load and remove modules with what they require";
     Plumbing 1 "ping" ping, "Measure the round-trip latency to a service";
     Plumbing 1 "pmi" pmi, "Try the PMI service of a launcher";
     Plumbing 1 "relay" relay, "Pass a broker's local connector on, for ssh";

@@ -49,11 +49,9 @@ pub const INGEST_LINE_LEN_MAX: usize = 16 << 20;
 pub const EXCEPTION_TYPE_LEN_MAX: usize = 256;
 /// Bytes of an exception's note.
 pub const EXCEPTION_NOTE_LEN_MAX: usize = 64 << 10;
-/// Requests to raise exceptions on many jobs that are under way, jobs that get one in a turn, and commits that may be under way when
-/// the next get theirs.
+/// Requests to raise exceptions on many jobs that are under way, and jobs that get one in a turn.
 pub const RAISINGS_MAX: usize = 1024;
 pub const RAISES_PER_TURN_MAX: usize = if cfg!(test) { 2 } else { 1024 };
-pub const RAISE_COMMITS_MAX: usize = 2;
 /// Bytes of a memo, as JSON text.
 pub const MEMO_LEN_MAX: usize = 64 << 10;
 /// Bytes of the reason that is given for stopping or disabling a queue.

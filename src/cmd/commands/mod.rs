@@ -23,6 +23,7 @@ pub mod keygen;
 pub mod kvs;
 pub mod logger;
 pub mod lptest;
+pub mod modprobe;
 pub mod module;
 pub mod overlay;
 pub mod ping;

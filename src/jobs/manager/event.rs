@@ -303,6 +303,10 @@ impl JobManager {
         if self.events.retry_at.is_some() || (self.events.batch.is_empty() && self.index.is_written()) {
             return;
         }
+        // While many jobs are cancelled a portion a turn, what comes of them is stored as fast as it can be, and together.
+        if !self.raisings.is_empty() && self.events.in_flight > 0 {
+            return;
+        }
         let mut batch = std::mem::take(&mut self.events.batch);
         batch.index = self.index.take();
         let mut ops = batch.puts.clone();

@@ -264,7 +264,7 @@ impl Service for JobManager {
         let load = self.loader.as_ref().and_then(|loader| loader.retry_at);
         let purge = (self.conf.purge != archive::Limits::default() && self.archive.len() > 0)
             .then(|| self.purged_at.after(PURGE_PERIOD));
-        let backlog = (self.alloc_backlog() || self.may_raise()).then_some(self.now.mono);
+        let backlog = (self.alloc_backlog() || !self.raisings.is_empty()).then_some(self.now.mono);
         let commands = [self.perilog.next_timer(), self.housekeeping.next_timer(), self.tap_next_timer()];
         [begin, load, purge, backlog, self.next_retry()].into_iter().chain(commands).flatten().min()
     }

@@ -11,9 +11,7 @@ use serde_json::{Map, Value, json};
 use super::JobManager;
 use super::job::Job;
 use crate::body::{WireId, WireUser, truth};
-use crate::limits::{
-    EXCEPTION_NOTE_LEN_MAX, EXCEPTION_TYPE_LEN_MAX, RAISE_COMMITS_MAX, RAISES_PER_TURN_MAX, RAISINGS_MAX,
-};
+use crate::limits::{EXCEPTION_NOTE_LEN_MAX, EXCEPTION_TYPE_LEN_MAX, RAISES_PER_TURN_MAX, RAISINGS_MAX};
 
 const OWN_JOBS: &str = "guests can only raise exceptions on their own jobs";
 
@@ -134,12 +132,9 @@ impl JobManager {
         Ok(())
     }
 
-    /// Once per turn: the next of those that `raiseall` meant, unless what came of others has still to be stored.
+    /// Once per turn: the next of those that `raiseall` meant.
     pub(super) fn raise_more(&mut self, cx: &mut Cx<'_>) {
-        if !self.may_raise() {
-            return;
-        }
-        let mut raising = self.raisings.pop_front().expect("there is one");
+        let Some(mut raising) = self.raisings.pop_front() else { return };
         let userid = Some(raising.request.cred.userid);
         let portion = raising.ids.len().min(RAISES_PER_TURN_MAX);
         for id in raising.ids.drain(..portion) {
@@ -153,10 +148,6 @@ impl JobManager {
         }
         // So many may be meant that who asks does not wait until the disk has them all: a power cut may forget some.
         cx.respond(&raising.request, json!({"count": raising.count, "errors": 0}));
-    }
-
-    pub(super) fn may_raise(&self) -> bool {
-        !self.raisings.is_empty() && self.events.in_flight < RAISE_COMMITS_MAX
     }
 
     /// The service ends: nobody goes on with these.
