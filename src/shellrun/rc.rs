@@ -20,6 +20,10 @@ use serde_json::{Map, Value, json};
 use crate::limits::RC_LOG_LINES_MAX;
 
 const SYSTEM: &str = "/etc/flux/shell/initrc.lua";
+/// Read where no file of the system says what is.
+const SYSTEM_MORE: &str = "/etc/flux/shell/lua.d/*.lua";
+/// In the job's environment: directories with more scripts.
+const MORE: &str = "FLUX_SHELL_RC_PATH";
 
 /// The one task that a handler is told of.
 #[derive(Debug)]
@@ -85,7 +89,25 @@ fn option<'a>(bundle: &'a Bundle, name: &str) -> Option<&'a str> {
 
 /// Is there a script to be read for this job?
 pub(crate) fn wanted(bundle: &Bundle) -> bool {
-    option(bundle, "initrc").is_some() || option(bundle, "userrc").is_some() || Path::new(SYSTEM).exists()
+    option(bundle, "initrc").is_some()
+        || option(bundle, "userrc").is_some()
+        || Path::new(SYSTEM).exists()
+        || environment(bundle).contains_key(MORE)
+        || !files::matching(SYSTEM_MORE).is_empty()
+}
+
+/// The environment of the job's tasks.
+fn environment(bundle: &Bundle) -> Map<String, Value> {
+    let own = bundle.jobspec.pointer("/attributes/system/environment").and_then(Value::as_object).cloned();
+    own.unwrap_or_else(|| bundle.env.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
+}
+
+impl State {
+    /// The directories of `FLUX_SHELL_RC_PATH`.
+    fn more_rc_dirs(&self) -> Vec<String> {
+        let path = self.environment.get(MORE).and_then(Value::as_str).unwrap_or_default();
+        path.split(':').filter(|dir| !dir.is_empty()).map(str::to_owned).collect()
+    }
 }
 
 /// Reads the scripts, and writes what they have changed into the bundle's jobspec. `plan` is that of the jobspec as it came.
@@ -100,6 +122,10 @@ pub(crate) fn load(bundle: &mut Bundle, plan: &Plan) -> Result<Scripts, (Vec<(u8
     let outcome = api::install(&lua, &state).and_then(|()| {
         if let Some(path) = initrc.or_else(|| Path::new(SYSTEM).exists().then_some(SYSTEM)) {
             files::read(&lua, &state, path)?;
+        } else {
+            files::source(&lua, &state, SYSTEM_MORE, true)?;
+            let dirs = state.borrow().more_rc_dirs();
+            dirs.iter().try_for_each(|dir| files::source(&lua, &state, &format!("{dir}/*.lua"), true))?;
         }
         // The system's file reads it, if it is flux-core's.
         match userrc {
@@ -126,9 +152,7 @@ pub(crate) fn load(bundle: &mut Bundle, plan: &Plan) -> Result<Scripts, (Vec<(u8
 
 fn first_state(bundle: &Bundle, plan: &Plan) -> State {
     let object = |pointer: &str| bundle.jobspec.pointer(pointer).and_then(Value::as_object).cloned();
-    let environment = object("/attributes/system/environment").unwrap_or_else(|| {
-        bundle.env.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
-    });
+    let environment = environment(bundle);
     let ranks = (0..bundle.shell_count).map(|rank| rank_info(bundle, plan, rank)).collect();
     let info = json!({
         "jobid": bundle.id.0.to_string(),

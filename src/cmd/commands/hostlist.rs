@@ -1,5 +1,6 @@
 //! `flux hostlist`: lists of hosts, from anywhere, combined (RFC 29).
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -104,9 +105,25 @@ fn parse(text: &str) -> Result<Hostlist, CmdError> {
     Hostlist::parse(text).map_err(|error| CmdError::about(format!("Invalid jobid or hostlist {text}"), error))
 }
 
+/// Who gave no source by mistake does not wait for ever; 0 in `FLUX_HOSTLIST_STDIN_TIMEOUT` does.
+fn await_stdin(cx: &Context) -> Result<(), CmdError> {
+    const NAME: &str = "FLUX_HOSTLIST_STDIN_TIMEOUT";
+    const USUAL: f64 = 15.0;
+    let given = cx.var(NAME);
+    let seconds = given.as_ref().map_or(Some(USUAL), |text| text.parse().ok().filter(|span: &f64| *span >= 0.0));
+    let seconds = seconds.ok_or_else(|| CmdError::new(format!("{NAME}: give a number of seconds")))?;
+    let timeout_ms = (seconds > 0.0).then_some((seconds * 1e3).min(f64::from(i32::MAX)) as u32);
+    let ready = flux_sys::fd::poll(&[(std::io::stdin().as_fd(), false)], timeout_ms)?;
+    if ready.iter().any(|ready| ready.readable || ready.hangup) {
+        return Ok(());
+    }
+    Err(CmdError::new(format!("timeout after {seconds:?}s waiting for stdin")))
+}
+
 fn resolve(source: &str, fallback: bool, cx: &mut Context) -> Result<Hostlist, CmdError> {
     match source {
         "stdin" | "-" => {
+            await_stdin(cx)?;
             let text = String::from_utf8_lossy(&cx.read_stdin()?).into_owned();
             let mut hosts = Hostlist::default();
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

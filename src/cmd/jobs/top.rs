@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::info::{JobInfo, Shared};
 use super::query::{self, Query};
 use super::stats::Stats;
+use crate::commands::resource::status_topic;
 use crate::format::{Format, cut_line};
 use crate::frame::args::{option, optional_word, text};
 use crate::frame::context::Context;
@@ -132,7 +133,7 @@ fn watch(levels: &mut Vec<Level>, queues: &[String]) -> Result<(), CmdError> {
 
 fn look(flux: &mut Handle, queues: &[String]) -> Result<View, CmdError> {
     let stats = Stats::fetch(flux, queues)?;
-    let answer = flux.call("resource.sched-status", Target::Any, Payload::None).unwrap_or(Value::Null);
+    let answer = flux.call(&status_topic(), Target::Any, Payload::None).unwrap_or(Value::Null);
     let set = |key: &str| ResourceSet::from_value(&answer[key]).unwrap_or_default();
     let (all, allocated) = (set("all"), set("allocated"));
     let resources = vec![

@@ -177,8 +177,9 @@ fn is_true(value: Option<&LuaValue>) -> bool {
 fn sources(lua: &Lua, state: &Shared, table: &Table) -> mlua::Result<()> {
     let of = state.clone();
     let rcpath = move |lua: &Lua, pattern: String| {
-        let path = format!("{}/lua.d/{pattern}", of.borrow().rcpath);
-        files::source(lua, &of, &path, true)
+        let own = format!("{}/lua.d", of.borrow().rcpath);
+        let dirs: Vec<String> = [own].into_iter().chain(of.borrow().more_rc_dirs()).collect();
+        dirs.iter().try_for_each(|dir| files::source(lua, &of, &format!("{dir}/{pattern}"), true))
     };
     table.set("source_rcpath", lua.create_function(rcpath)?)?;
     let of = state.clone();
@@ -186,9 +187,10 @@ fn sources(lua: &Lua, state: &Shared, table: &Table) -> mlua::Result<()> {
         let now = of.borrow();
         let Some((name, version)) = versioned(&now.options, &option) else { return Ok(()) };
         let at = version.map(|version| format!("@{version}")).unwrap_or_default();
-        let path = format!("{}/lua.d/{option}/{name}{at}.lua", now.rcpath);
+        let own = format!("{}/lua.d", now.rcpath);
+        let dirs: Vec<String> = [own].into_iter().chain(now.more_rc_dirs()).collect();
         drop(now);
-        files::source(lua, &of, &path, true)
+        dirs.iter().try_for_each(|dir| files::source(lua, &of, &format!("{dir}/{option}/{name}{at}.lua"), true))
     };
     table.set("source_rcpath_option", lua.create_function(of_option)?)?;
     let of = state.clone();

@@ -3,6 +3,7 @@
 mod definition;
 mod eventlog;
 mod list;
+pub(crate) use list::status_topic;
 mod machines;
 mod status;
 
