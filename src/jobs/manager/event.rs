@@ -303,8 +303,8 @@ impl JobManager {
         if self.events.retry_at.is_some() || (self.events.batch.is_empty() && self.index.is_written()) {
             return;
         }
-        // While many jobs are cancelled a portion a turn, what comes of them is stored as fast as it can be, and together.
-        if !self.raisings.is_empty() && self.events.in_flight > 0 {
+        // While many jobs are cancelled a portion a turn, what comes of them waits: storing takes longer, and nobody waits for it.
+        if !self.raisings.is_empty() {
             return;
         }
         let mut batch = std::mem::take(&mut self.events.batch);

@@ -86,13 +86,17 @@ impl JobManager {
             return Err(Fault::new(Errno::EINVAL, "urgency value is out of range"));
         }
         let id = body.id.id();
+        let late = || Fault::new(Errno::EINVAL, "urgency cannot be changed once resources are allocated");
+        if self.archive.has(id) {
+            return Err(late());
+        }
         let job = self.active(id, Errno::EINVAL)?;
         authorize(request.cred, job.userid, "guests can only reprioritize their own jobs")?;
         if !request.cred.is_owner() && body.urgency > DEFAULT.max(job.urgency) && enforced("urgency") {
             return Err(Fault::new(Errno::EPERM, "guests can only adjust urgency <= default"));
         }
         if job.has_resources {
-            return Err(Fault::new(Errno::EINVAL, "urgency cannot be changed once resources are allocated"));
+            return Err(late());
         }
         let old = job.urgency;
         let change = [("userid", json!(request.cred.userid)), ("urgency", json!(body.urgency))];
