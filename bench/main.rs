@@ -1,4 +1,4 @@
-//! What the program costs, as one table: `cargo xtask bench [FLUX [AGAINST]] [--jobs N] [--bulk N] [--output]`.
+//! What the program costs, as one table: `cargo xtask bench [FLUX [AGAINST]] [--jobs N] [--bulk N] [--output | --ramp FILE.svg]`.
 //!
 //! Everything is measured on the built program, from outside, as a user would feel it; with `AGAINST` (another flux) the
 //! same is done with that one in the same run, and the table gets a column with the ratio.
@@ -8,6 +8,7 @@ mod instance;
 mod many;
 mod measure;
 mod noisy;
+mod ramp;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use instance::Instance;
 use measure::{Figure, Unit};
 
-const USAGE: &str = "usage: flux-bench FLUX [AGAINST] [--jobs N] [--bulk N] [--output]";
+const USAGE: &str = "usage: flux-bench FLUX [AGAINST] [--jobs N] [--bulk N] [--output | --ramp FILE.svg]";
 
 struct Options {
     flux: PathBuf,
@@ -24,11 +25,13 @@ struct Options {
     bulk: u32,
     /// Only what a job costs that prints a great deal.
     output: bool,
+    /// Only the rate of `bulk` jobs as their number grows, drawn into this file.
+    ramp: Option<String>,
 }
 
 fn options() -> Result<Options, String> {
     let mut programs = Vec::new();
-    let (mut jobs, mut bulk, mut output) = (1000, 100_000, false);
+    let (mut jobs, mut bulk, mut output, mut ramp) = (1000, 100_000, false, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -38,17 +41,21 @@ fn options() -> Result<Options, String> {
                 *(if arg == "--jobs" { &mut jobs } else { &mut bulk }) = count;
             }
             "--output" => output = true,
+            "--ramp" => ramp = Some(args.next().ok_or("--ramp wants a file to draw into")?),
             flag if flag.starts_with('-') => return Err(format!("{flag} is unknown\n{USAGE}")),
             program => programs.push(PathBuf::from(program)),
         }
     }
     let mut programs = programs.into_iter();
     let flux = programs.next().ok_or(USAGE)?;
-    Ok(Options { flux, against: programs.next(), jobs, bulk, output })
+    Ok(Options { flux, against: programs.next(), jobs, bulk, output, ramp })
 }
 
 fn main() -> ExitCode {
     let outcome = options().and_then(|options| {
+        if let Some(svg) = &options.ramp {
+            return ramp::all(&options.flux, options.bulk, svg);
+        }
         if options.output {
             let ours = noisy::all(&options.flux, options.jobs)?;
             let theirs = options.against.as_ref().map(|program| noisy::all(program, options.jobs)).transpose()?;
