@@ -16,6 +16,7 @@ use super::index::{Index, Part};
 use super::raise::Exception;
 use super::{JobManager, Pending};
 use crate::kvs::{self, Durability};
+use crate::limits::{HELD_COMMITS_MAX, HELD_JOBS_MIN};
 
 /// How long a commit that failed (a full disk, usually) waits for its next attempt.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
@@ -70,6 +71,22 @@ impl Batch {
             && self.orders.is_empty()
             && self.submits.is_empty()
     }
+
+    /// Takes what a later batch holds. Answers its lines of finished jobs.
+    fn absorb(&mut self, later: Batch) -> Vec<Part> {
+        self.puts.extend(later.puts);
+        for (id, lines) in later.lines {
+            self.lines.entry(id).or_default().push_str(&lines);
+        }
+        self.whole.extend(later.whole);
+        self.closed.extend(later.closed);
+        self.synced |= later.synced;
+        self.answers.extend(later.answers);
+        self.orders.extend(later.orders);
+        self.ended.extend(later.ended);
+        self.submits.extend(later.submits);
+        later.index
+    }
 }
 
 /// All that is on the way to listeners and the KVS.
@@ -78,6 +95,8 @@ pub(super) struct Events {
     posted: VecDeque<Posted>,
     busy: bool,
     pub(super) batch: Batch,
+    /// Batches before that one, of many jobs that were cancelled at once: stored one after another.
+    pub(super) held: VecDeque<Batch>,
     /// Logs that a failed commit left behind the truth: written again as a whole.
     stale: BTreeSet<JobId>,
     /// Logs of jobs that are gone already, of a failed commit.
@@ -300,15 +319,44 @@ impl JobManager {
         self.rewrite_stale(cx);
         // After a failure all waits for the next attempt: what is stored is always a beginning of what happened, so that
         // no resources look held by a job that gave them back and by the one that got them next.
-        if self.events.retry_at.is_some() || (self.events.batch.is_empty() && self.index.is_written()) {
+        if self.events.retry_at.is_some() {
             return;
         }
         // While many jobs are cancelled a portion a turn, what comes of them waits: storing takes longer, and nobody waits for it.
         if !self.raisings.is_empty() {
+            if self.events.batch.lines.len() >= HELD_JOBS_MIN {
+                let batch = self.take_batch();
+                self.events.held.push_back(batch);
+            }
             return;
         }
-        let mut batch = std::mem::take(&mut self.events.batch);
-        batch.index = self.index.take();
+        if !self.events.held.is_empty() {
+            if self.events.in_flight < HELD_COMMITS_MAX
+                && let Some(batch) = self.events.held.pop_front()
+            {
+                self.store(cx, batch);
+            }
+            return;
+        }
+        if !self.events.batch.is_empty() || !self.index.is_written() {
+            let batch = self.take_batch();
+            self.store(cx, batch);
+        }
+    }
+
+    fn take_batch(&mut self) -> Batch {
+        Batch { index: self.index.take(), ..std::mem::take(&mut self.events.batch) }
+    }
+
+    /// What was held goes on as one: something before it could not be stored.
+    fn unhold(&mut self) {
+        let last = std::mem::take(&mut self.events.batch);
+        let held = std::mem::take(&mut self.events.held).into_iter().chain([last]);
+        let lines: Vec<Vec<Part>> = held.map(|batch| self.events.batch.absorb(batch)).collect();
+        lines.into_iter().rev().for_each(|parts| self.index.put_back(parts));
+    }
+
+    fn store(&mut self, cx: &mut Cx<'_>, batch: Batch) {
         let mut ops = batch.puts.clone();
         for id in &batch.whole {
             let active = self.jobs.get(id).filter(|job| !job.phantom);
@@ -359,6 +407,7 @@ impl JobManager {
     /// Nothing of the batch was stored. New jobs are refused; the events of the others are kept and written later.
     fn batch_failed(&mut self, cx: &mut Cx<'_>, batch: Batch, fault: &Fault) {
         cx.log(LogLevel::Err, format!("eventlogs cannot be written: {fault}; trying again"));
+        self.unhold();
         let refused: BTreeSet<JobId> = batch.submits.iter().flat_map(|s| s.accepted.iter().copied()).collect();
         for submitted in &batch.submits {
             cx.respond_error(&submitted.request, fault);
@@ -419,6 +468,7 @@ impl JobManager {
 
     /// Removes a job that was never valid, and tells listeners (RFC 21 `invalidate`).
     pub(super) fn discard(&mut self, cx: &mut Cx<'_>, id: JobId) {
+        self.unhold();
         self.dequeue(id);
         let entry = Arc::new(Entry::new(cx.now.wall.timestamp(), "invalidate"));
         self.tell_journal(cx, id, &entry);

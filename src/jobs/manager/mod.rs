@@ -217,6 +217,7 @@ impl Service for JobManager {
 
     fn is_idle(&self) -> bool {
         self.events.in_flight == 0
+            && self.events.held.is_empty()
             && self.events.batch.puts.is_empty()
             && self.events.batch.lines.is_empty()
             && self.index.is_written()

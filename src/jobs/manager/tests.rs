@@ -321,6 +321,24 @@ fn many_are_cancelled_a_portion_a_turn_and_those_that_wait_first() {
 }
 
 #[test]
+fn what_many_cancels_lead_to_is_stored_once_also_when_the_disk_was_full() {
+    for full in [false, true] {
+        let mut world = World::new();
+        let ids: Vec<JobId> = (0..20).map(|_| world.submit()).collect();
+        if full {
+            world.kvs.mode = Commits::Fail(Errno::ENOSPC);
+        }
+        let all = json!({"dry_run": false, "userid": -1, "states": 15, "severity": 0, "type": "cancel"});
+        let count = world.rpc("job-manager.raiseall", all).unwrap()["count"].as_u64().unwrap() as usize;
+        world.kvs.mode = Commits::AtOnce;
+        world.advance(Duration::from_secs(5));
+        let ended: Vec<String> = ids.iter().map(|id| world.events(*id)).filter(|log| log.ends_with("clean")).collect();
+        assert_eq!(ended.len(), count, "full: {full}");
+        assert!(ended.iter().all(|log| log.matches("exception").count() == 1 && log.matches("clean").count() == 1));
+    }
+}
+
+#[test]
 fn waiting_tells_how_jobs_ended_once() {
     let mut world = World::new();
     let submit = |world: &mut World| world.submit_with(&jobspec(), 16, JobFlags::WAITABLE).unwrap();
