@@ -119,8 +119,17 @@ impl Depend {
 
 /// One dependency that was asked for, understood.
 enum Wanted {
-    After { target: JobId, after: After, description: String },
-    Time { at_us: u64, description: String },
+    /// `asked` is the scheme and the id, as they were given.
+    After {
+        target: JobId,
+        after: After,
+        description: String,
+        asked: String,
+    },
+    Time {
+        at_us: u64,
+        description: String,
+    },
     Singleton,
 }
 
@@ -136,7 +145,8 @@ fn wanted(object: &Value) -> Result<(String, Wanted), Fault> {
         (Some(after), _) => {
             let target = JobId::parse(value)
                 .map_err(|_| invalid(format!("dependency: {scheme}: \"{value}\" is not a valid jobid")))?;
-            Wanted::After { target, after, description: format!("{}={value}", after.name()) }
+            let asked = format!("{scheme}: id {value}");
+            Wanted::After { target, after, description: format!("{}={value}", after.name()), asked }
         }
         (None, "begin-time") => {
             let at: f64 = value
@@ -227,8 +237,8 @@ impl JobManager {
     /// Waits for something; `None` if there is nothing to wait for.
     fn watch(&mut self, cx: &mut Cx<'_>, id: JobId, wanted: Wanted) -> Result<Option<String>, Fault> {
         match wanted {
-            Wanted::After { target, after, description } => {
-                let satisfied = self.is_after(id, target, after)?;
+            Wanted::After { target, after, description, asked } => {
+                let satisfied = self.is_after(id, target, after, &asked)?;
                 if !satisfied {
                     let waiting = Waiting { job: id, after, description: description.as_str().into() };
                     self.depend.after.entry(target).or_default().push(waiting);
@@ -253,13 +263,13 @@ impl JobManager {
         }
     }
 
-    fn is_after(&self, id: JobId, target: JobId, after: After) -> Result<bool, Fault> {
+    fn is_after(&self, id: JobId, target: JobId, after: After, asked: &str) -> Result<bool, Fault> {
         let userid = self.jobs[&id].userid;
         let (target_user, ended) = match (self.jobs.get(&target), self.archive.get(target)) {
             _ if target == id => return Err(invalid("dependency: a job cannot wait for itself")),
             (Some(job), _) => (job.userid, None),
             (None, Some(finished)) => (finished.userid, Some(finished.ended())),
-            (None, None) => return Err(invalid(format!("dependency: id {target}: job not found"))),
+            (None, None) => return Err(invalid(format!("dependency: {asked}: job not found"))),
         };
         if userid != target_user {
             return Err(Fault::new(Errno::EPERM, format!("dependency: Permission denied for job {target}")));
