@@ -152,7 +152,7 @@ fn no_broker_outlives_who_started_it() {
     let told = tmp.path().join("pids");
     let exe = env!("CARGO_BIN_EXE_flux");
     let script = format!(
-        "{ON}for r in 0 1 2; do ON $r $F getattr broker.pid; done >{0}.new; mv {0}.new {0}; sleep 60",
+        "{ON}for r in 0 1 2; do ON $r $F getattr broker.pid; done >{0}.new; mv {0}.new {0}; exec sleep 60",
         told.display()
     );
     let mut command = Command::new(exe);

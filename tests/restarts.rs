@@ -141,6 +141,42 @@ fn a_job_on_all_nodes_outlives_the_death_of_any_broker() {
 }
 
 #[test]
+fn an_interior_broker_that_dies_takes_its_subtree_along_and_all_of_it_comes_back() {
+    let mut system = System::start(8, "");
+    system.until(None, STATUS, "full");
+    // Rank 7 is below 3, 3 below 1; rank 2 has nothing to do with them.
+    let go = system.path("go").display().to_string();
+    let job = format!("while [ ! -e {go} ]; do sleep 0.1; done; echo done");
+    let ids = [2, 7].map(|rank| system.at(0, &format!("$F submit --requires=host:h{rank} sh -c '{job}'")));
+    for id in &ids {
+        system.until(None, &format!("$F job wait-event -q {id} start && echo runs"), "runs");
+    }
+    let told = system.path("told").display().to_string();
+    let asks = |rank| format!("($F exec -n -r {rank} sleep 60; echo $?) >{told}{rank} 2>&1 </dev/null &");
+    assert_eq!(system.at(0, &[asks(7), asks(3)].concat()), "");
+    system.until(None, "$F exec -n -r 3,7 $F sproc ps -no {cmd} | grep -c 'sleep'", "2");
+    let pid = |system: &System, rank: usize| system.brokers[rank].as_ref().map(Child::id);
+    let before: Vec<_> = (0..8).map(|rank| pid(&system, rank)).collect();
+    system.kill(1);
+    // Who has asked for something below is told that there is no way; the others do not notice.
+    system.until(Some(1), &format!("cat {told}3 {told}7 | grep -c 'No route to host'"), "2");
+    system.until(Some(1), STATUS, "degraded");
+    assert_eq!(system.at(0, "$F ping -c1 -r 7 broker 2>&1 | grep -o 'No route to host'"), "No route to host");
+    assert_eq!(system.at(6, "$F run --requires=host:h6 echo elsewhere"), "elsewhere");
+    assert_eq!(system.at(0, "$F resource list -s up -no {ranks}"), "0,2,5-6");
+    system.until(None, STATUS, "full");
+    system.until(None, "$F resource list -s up -no {ranks}", "0-7");
+    let is_new = |rank: usize| pid(&system, rank) != before[rank];
+    assert_eq!((0..8).filter(|rank| is_new(*rank)).collect::<Vec<_>>(), [1, 3, 4, 7]);
+    assert_eq!(system.at(0, "$F run -N8 -n8 $F getattr rank | sort | tr '\\n' ' '"), "0 1 2 3 4 5 6 7");
+    fs::write(&go, "").unwrap();
+    for id in &ids {
+        system.until(None, &format!("timeout 10 $F job attach {id} 2>&1"), "done");
+        assert_eq!(system.at(2, &format!("$F jobs -no '{{status_abbrev}} {{returncode}}' {id}")), "CD 0");
+    }
+}
+
+#[test]
 fn a_node_that_stays_away_fails_its_jobs_and_comes_back_clean() {
     let mut system = System::start(3, "[exec]\nnode-grace = \"0.5s\"");
     system.until(None, STATUS, "full");

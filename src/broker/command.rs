@@ -1,6 +1,6 @@
 //! The commands that run levels run, one at a time: rc1, the initial program (rc2), those of the clean-up, rc3.
 
-use flux_service::{Completion, LogLevel, Mono, ProcessEvent, ProcessOp, SpawnSpec, StdStream, Tag};
+use flux_service::{Completion, LogLevel, Mono, ProcessEvent, ProcessOp, RunLevelCommand, SpawnSpec, StdStream, Tag};
 use flux_wire::Errno;
 
 use crate::core::Waiting;
@@ -108,7 +108,13 @@ impl Node {
                 self.core.waiting.insert(tag, Waiting::Command);
                 self.command_output(&stream, &bytes, eof);
             }
-            ProcessEvent::Started { .. } | ProcessEvent::Taken { .. } | ProcessEvent::Stopped => {
+            ProcessEvent::Started { pid } => {
+                self.core.waiting.insert(tag, Waiting::Command);
+                let (label, command) = (self.level_name(), self.core.state.command.as_ref());
+                let program = command.and_then(|command| command.argv.first()).cloned().unwrap_or_default();
+                self.info.command = Some(RunLevelCommand { pid, program, label });
+            }
+            ProcessEvent::Taken { .. } | ProcessEvent::Stopped => {
                 self.core.waiting.insert(tag, Waiting::Command);
             }
         }
@@ -128,13 +134,16 @@ impl Node {
 
     /// Which command of which level runs, `rc2.0`.
     fn command_name(&self) -> String {
-        let level = match self.core.state.level {
+        format!("{}.{}", self.level_name(), self.core.state.commands)
+    }
+
+    fn level_name(&self) -> &'static str {
+        match self.core.state.level {
             RunLevel::Init => "rc1",
             RunLevel::Run => "rc2",
             RunLevel::Cleanup => "cleanup",
             _ => "rc3",
-        };
-        format!("{level}.{}", self.core.state.commands)
+        }
     }
 
     fn command_exited(&mut self, status: i32) {
@@ -147,6 +156,7 @@ impl Node {
     }
 
     fn command_over(&mut self, code: i32, how: &str) {
+        self.info.command = None;
         if let Some(command) = self.core.state.command.take() {
             let secs = self.now.mono.since(command.began).as_secs_f64();
             let text = format!("{}: {} {how} (rc={code}) {secs:.1}s", self.command_name(), command.words());

@@ -3,7 +3,7 @@
 use flux_fluxion::FluxionModules;
 use flux_jobs::{JobExec, JobInfo, JobIngest, JobList, JobManager};
 use flux_kvs::{Algorithm, Kvs, KvsFollower};
-use flux_resource::{FitMode, Inventory, Resource, ResourceReduce, SchedSimple};
+use flux_resource::{FitMode, Inventory, Known, Resource, ResourceReduce, SchedSimple};
 use flux_service::{AnyService, Recovered};
 use serde_json::{Value, json};
 
@@ -93,17 +93,20 @@ impl Scheduler {
 /// Makes services by name; all it makes belong to one node.
 fn maker(found: Inventory, size: u32) -> impl Fn(&str) -> Option<Factory> {
     let fluxion = FluxionModules::default();
-    move |name: &str| make(name, &found, size).or_else(|| fluxion.make(name))
+    let known = Known::default();
+    move |name: &str| match name {
+        "resource" => Some(Box::new(Resource::new(found.clone(), size).knowing(known.clone())) as Factory),
+        name => make(name, &found).or_else(|| fluxion.make(name)),
+    }
 }
 
 /// A service in its first state. The KVS is not among them: only a restart reads what is on disk.
-fn make(name: &str, found: &Inventory, size: u32) -> Option<Factory> {
+fn make(name: &str, found: &Inventory) -> Option<Factory> {
     Some(match name {
         "heartbeat" => Box::new(Heartbeat::default()),
         "cron" => Box::new(Cron::default()),
         "groups" => Box::new(Groups::default()),
         "rexec" => Box::new(Rexec::default()),
-        "resource" => Box::new(Resource::new(found.clone(), size)),
         "job-manager" => Box::new(JobManager::default()),
         "job-ingest" => Box::new(JobIngest::default()),
         "job-list" => Box::new(JobList::default()),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use flux_service::{AnyService, Fault, LogLevel, Mono, Outbox, enforced};
+use flux_service::{AnyService, Fault, LogLevel, Mono, Outbox, Plant, enforced, planted};
 use flux_wire::{Errno, Kind, Message, Payload, RouteId, role};
 use serde_json::{Value, json};
 
+use crate::disconnect::Disconnects;
 use crate::event::Subscriptions;
 use crate::external::ExternalSpec;
 use crate::node::{Hop, Node, Owner};
@@ -55,6 +56,8 @@ pub(crate) struct Slot {
     pub(crate) counts: Counts,
     /// Its table has event rows.
     pub(crate) has_events: bool,
+    /// Whom it has streams from.
+    pub(crate) disconnects: Disconnects,
     /// Names it answers for.
     pub(crate) names: Vec<String>,
     /// `stop` has been called; it goes when it is idle, and then this request is answered.
@@ -66,6 +69,11 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_some()
+    }
+
+    /// Somebody has asked for it to go: nothing new reaches it (RFC 5).
+    pub(crate) fn is_removed(&self) -> bool {
+        matches!(self.stopping, Some(Some(_)))
     }
 
     /// The module that a message concerns: one slot may stand for several of flux-core's.
@@ -128,6 +136,7 @@ impl Node {
             subscriptions: Subscriptions::default(),
             counts: Counts::default(),
             has_events,
+            disconnects: Disconnects::default(),
             names,
             stopping: None,
             last_used: self.now.mono,
@@ -145,10 +154,20 @@ impl Node {
     }
 
     fn unregister(&mut self, owner: Owner) -> Option<Slot> {
-        let slot = self.slots.remove(&owner)?;
+        let mut slot = self.slots.remove(&owner)?;
         self.hops.remove(&slot.uuid);
         for name in &slot.names {
             self.names.remove(name);
+        }
+        if !self.info.rank.is_root() {
+            self.parted.extend(slot.names.iter().cloned()); // What comes until it is loaded again goes up.
+        }
+        if planted(Plant::StreamsLeftBehind) {
+            return Some(slot);
+        }
+        // What it listened to is told that it does no more, as of a client.
+        for request in std::mem::take(&mut slot.disconnects).into_requests(std::slice::from_ref(&slot.uuid)) {
+            self.queue.push_back((Hop::Core, request));
         }
         Some(slot)
     }
@@ -165,12 +184,16 @@ impl Node {
 
     /// Removes services that have stopped and are idle; `true` if there was one.
     pub(crate) fn reap_modules(&mut self, force: bool) -> bool {
-        let done = |slot: &Slot| slot.is_stopping() && (force || slot.service.is_idle());
+        let at_rest = |slot: &Slot| slot.service.is_idle() || planted(Plant::RemovedInHaste);
+        let done = |slot: &Slot| slot.is_stopping() && (force || at_rest(slot));
         let owners: Vec<Owner> = self.slots.iter().filter(|(_, slot)| done(slot)).map(|(owner, _)| *owner).collect();
         for owner in &owners {
             let Some(slot) = self.unregister(*owner) else { continue };
             self.log(LogLevel::Debug, "broker", &format!("rmmod {}", slot.service.name()));
             if let Some(Some(request)) = slot.stopping {
+                if (self.loader)(slot.service.name()).is_none() {
+                    self.kept.insert(slot.service.name(), slot.service);
+                }
                 self.answer(&request, Ok(Payload::None));
             }
         }
@@ -195,8 +218,8 @@ impl Node {
             let text = "a built-in module has one name: leave out --name, or load an external program with --exec";
             return Err(Fault::new(Errno::EINVAL, text));
         }
-        let mut service =
-            (self.loader)(name).ok_or_else(|| Fault::new(Errno::ENOENT, "module not found in search path"))?;
+        let kept = self.kept.remove(name).or_else(|| (self.loader)(name));
+        let mut service = kept.ok_or_else(|| Fault::new(Errno::ENOENT, "module not found in search path"))?;
         service.options(&body.args)?;
         self.load(service)?;
         Ok(Some(Payload::None))

@@ -200,6 +200,10 @@ pub struct Node {
     pub(crate) touched: BTreeSet<Owner>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) loader: Loader,
+    /// Modules that were removed and that nothing can make again: they are loaded as they were.
+    pub(crate) kept: BTreeMap<&'static str, Box<dyn AnyService>>,
+    /// Services that have a part here, some of whose requests went further up nevertheless: who asked is known there, too.
+    pub(crate) parted: BTreeSet<String>,
     /// Services are to be told what is listened to.
     pub(crate) subscribers_changed: bool,
 }
@@ -225,6 +229,7 @@ impl Node {
             statedir: setup.statedir.clone(),
             attrs: setup.attrs.to_map(),
             config: setup.config.clone(),
+            command: None,
         };
         let loader = std::mem::replace(&mut setup.loader, Box::new(|_| None));
         let attrs = std::mem::take(&mut setup.attrs);
@@ -246,6 +251,8 @@ impl Node {
             touched: BTreeSet::new(),
             outputs: Vec::new(),
             loader,
+            kept: BTreeMap::new(),
+            parted: BTreeSet::new(),
             subscribers_changed: true,
         };
         node.register_core_names();

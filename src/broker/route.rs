@@ -140,6 +140,9 @@ impl Node {
             && let Some(slot) = self.slots.get_mut(&owner)
         {
             slot.counts.sent(message.kind());
+            if message.is_streaming() {
+                slot.disconnects.note(&message);
+            }
             self.trace_module(owner, Way::Sent, &message);
         }
         match message.body {
@@ -196,20 +199,27 @@ impl Node {
     }
 
     fn deliver_to_slot(&mut self, owner: Owner, message: &Message) {
+        let goes_up = matches!(message.body, Body::Request { target, .. } if !matches!(target, Target::Rank(_)))
+            && !self.info.rank.is_root();
+        if goes_up && message.topic().ends_with(".disconnect") && self.parted.contains(message.service()) {
+            self.send_up(message.clone());
+        }
         let Some(slot) = self.slots.get_mut(&owner) else { return };
         slot.counts.received(message.kind());
+        let is_late = slot.is_removed() && message.wants_response();
         self.trace_module(owner, Way::Received, message);
-        let found = self.call(owner, |service, cx| service.dispatch(cx, message)) == Some(true);
-        if found || self.standard_method(owner, message) {
+        let found = !is_late && self.call(owner, |service, cx| service.dispatch(cx, message)) == Some(true);
+        if found || !is_late && self.standard_method(owner, message) {
             return;
         }
-        match message.body {
-            // The service is in parts: what is not offered here may be above.
-            Body::Request { target, .. } if !self.info.rank.is_root() && !matches!(target, Target::Rank(_)) => {
-                self.send_up(message.clone());
-            }
-            _ => self.no_service(message),
+        if !goes_up {
+            return self.no_service(message);
         }
+        // The service is in parts: what is not offered here may be above.
+        if !message.topic().ends_with(".disconnect") {
+            self.parted.insert(message.service().to_owned());
+        }
+        self.send_up(message.clone());
     }
 
     /// Sends the node's own answer to a request.

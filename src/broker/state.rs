@@ -27,6 +27,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often the log says who is there, while a quorum is waited for.
 const ONLINE_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long until a rank 0 without its resource module is told again what this node has.
+const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
+
 /// Where the broker stands, in the order in which it goes through them (flux-broker(1)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunLevel {
@@ -119,6 +122,8 @@ pub(crate) struct State {
     parent_failed: bool,
     /// When to say who is waited for: for a quorum, or to leave.
     warn_at: Option<Mono>,
+    /// When rank 0 is told once more of this node.
+    announce_at: Option<Mono>,
     /// Brokers that are there, as rank 0 counts them.
     online: Idset,
     /// The start was noted in the key-value store.
@@ -163,6 +168,7 @@ impl State {
             parent_level: 0,
             parent_failed: false,
             warn_at: None,
+            announce_at: None,
             online: Idset::range(0, 0),
             started: false,
             finishing: false,
@@ -186,7 +192,7 @@ impl State {
     }
 
     pub(crate) fn next_timer(&self) -> Option<Mono> {
-        self.deadline.into_iter().chain(self.warn_at).min()
+        self.deadline.into_iter().chain(self.warn_at).chain(self.announce_at).min()
     }
 }
 
@@ -300,7 +306,7 @@ impl Node {
 
     /// Tells rank 0 what this node has.
     fn announce(&mut self) {
-        let Some(body) = self.links.take_announce() else {
+        let Some(body) = self.links.announcement() else {
             self.core.state.announced = true;
             return;
         };
@@ -309,8 +315,14 @@ impl Node {
     }
 
     pub(crate) fn announced(&mut self, response: &Message) {
+        let fault = Fault::of(response);
+        if fault.as_ref().is_some_and(|fault| fault.errno == Errno::ENOSYS) {
+            // The resource module of rank 0 is being reloaded.
+            self.core.state.announce_at = Some(self.now.mono.after(ANNOUNCE_AGAIN));
+            return;
+        }
         self.core.state.announced = true;
-        if let Some(fault) = Fault::of(response) {
+        if let Some(fault) = fault {
             self.log(LogLevel::Err, "broker", &format!("rank 0 does not take this node's resources: {fault}"));
         }
     }
@@ -558,6 +570,9 @@ impl Node {
 
     pub(crate) fn core_timer(&mut self) {
         self.warn_of_missing();
+        if self.core.state.announce_at.take_if(|at| *at <= self.now.mono).is_some() {
+            self.announce();
+        }
         let due = self.core.state.deadline.is_some_and(|at| at <= self.now.mono);
         if due {
             self.core.state.deadline = None;

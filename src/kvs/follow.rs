@@ -203,7 +203,9 @@ impl Kvs {
     }
 
     pub(crate) fn unfollow_all(&mut self, cx: &mut Cx<'_>) {
-        self.follows.remove(|_| true).iter().for_each(|follower| cx.end_stream(follower));
+        // No end of a stream: who reads below must not take it for the end of what is watched.
+        let fault = Fault::new(Errno::ENOSYS, "the KVS of the broker above is going away");
+        self.follows.remove(|_| true).iter().for_each(|follower| cx.respond_error(follower, &fault));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The KVS of a broker that is not rank 0: it reads for those on it and below, and passes on what they write.
 
 use flux_service::{Cx, Fault, Handler, Mono, Outcome, Service, Tag};
-use flux_wire::Message;
+use flux_wire::{Errno, Message};
 use serde_json::Value;
 
 use crate::content::Content;
@@ -78,6 +78,7 @@ impl Service for KvsFollower {
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.0.unfollow_all(cx);
+        self.0.forsake(cx, &Fault::new(Errno::ENOSYS, "the KVS of this broker is going away"));
     }
 
     fn is_idle(&self) -> bool {

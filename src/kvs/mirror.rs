@@ -273,6 +273,16 @@ impl Kvs {
         self.release_held(cx);
     }
 
+    /// Whoever waits here for something is told that it does not come; what was passed on is still answered.
+    pub(crate) fn forsake(&mut self, cx: &mut Cx<'_>, fault: &Fault) {
+        for space in self.mirror.feeds.keys().cloned().collect::<Vec<_>>() {
+            self.feed_lost(cx, &space, fault);
+        }
+        for job in self.parking.take_all() {
+            self.job_failed(cx, &job, fault);
+        }
+    }
+
     fn forget_feed(&mut self, space: &Arc<str>) -> Option<Feed> {
         let feed = self.mirror.feeds.remove(space)?;
         self.mirror.by_tag.remove(&feed.tag);

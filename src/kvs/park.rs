@@ -85,6 +85,10 @@ impl Parking {
         self.parked.retain(|_, parked| !parked.job.request().is_some_and(|waiting| request.same_sender(waiting)));
     }
 
+    pub(crate) fn take_all(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.parked).into_values().map(|parked| parked.job).collect()
+    }
+
     pub(crate) fn check(&self) {
         assert!(self.parked.len() <= PENDING_MAX);
         assert!(self.parked.values().all(|parked| parked.missing > 0), "what misses nothing has run");

@@ -199,6 +199,9 @@ impl Service for Kvs {
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.checkpoints.configure(cx.node)?;
+        if std::mem::take(&mut self.stopping) {
+            return Ok(()); // It was only removed: who waited goes on waiting, and all is as it was.
+        }
         let recovered = self.recovered.take().unwrap_or_default();
         self.recover(cx, recovered)?;
         self.advance(cx);
@@ -217,7 +220,8 @@ impl Service for Kvs {
     }
 
     fn is_idle(&self) -> bool {
-        self.log.is_idle() && self.line.is_empty() && self.checkpoints.is_idle(self)
+        let reads = self.content.reads_len() > 0 || !self.collecting.is_empty();
+        self.log.is_idle() && self.line.is_empty() && self.checkpoints.is_idle(self) && !reads
     }
 
     fn on_completion(&mut self, cx: &mut Cx<'_>, tag: Tag, completion: Completion) {

@@ -52,10 +52,23 @@ impl Resource {
         self.waiting.insert(tag, Waiting::OldResources);
     }
 
+    /// The module was loaded anew: what brokers have told is known, and what somebody put into the KVS counts more.
+    pub(crate) fn begin_again(&mut self, cx: &mut Cx<'_>) {
+        self.begin_gathering(cx);
+        self.gathered = Some(ResourceSet::new());
+    }
+
     /// The resources of the last run: a node that is away keeps what it had, and its jobs keep their places.
     pub(crate) fn old_resources(&mut self, cx: &mut Cx<'_>, reply: &Message) {
         let hosts = cx.node.attr("hostlist").and_then(|text| Hostlist::parse(text).ok()).unwrap_or_default();
         let set = stored_text(reply).and_then(|text| ResourceSet::parse(&text).ok()).unwrap_or_default();
+        if !self.known.is_empty() {
+            let mut stored = set.copy_ranks(&Idset::below(cx.node.size));
+            let known = self.known.get();
+            let _ = stored.append(&known.copy_ranks(&known.ranks().subtract(&stored.ranks())));
+            self.stored = Some(stored);
+            return self.settle_gathered(cx);
+        }
         // Another host may have that rank today.
         let same = |(rank, node): &(u32, &Node)| hosts.nth(*rank as usize) == node.host.as_deref().map(str::to_owned);
         self.stored = Some(set.copy_ranks(&set.iter().filter(same).map(|(rank, _)| rank).collect()));
@@ -65,6 +78,9 @@ impl Resource {
     pub(crate) fn topo_reduce(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let set = told(request, cx.node.size)?;
         cx.respond_empty(request);
+        if self.gathered.is_some() || self.method == Method::DynamicDiscovery {
+            self.known.note(&set);
+        }
         match &mut self.gathered {
             Some(gathered) => {
                 // A broker that restarted meanwhile counts with what it has now.

@@ -37,6 +37,9 @@ impl Resource {
     pub(crate) fn inventory_known(&mut self, cx: &mut Cx<'_>, inventory: Inventory) {
         self.set = inventory.set;
         self.method = inventory.method;
+        if self.method == Method::DynamicDiscovery {
+            self.known.note(&self.set);
+        }
         let scheduling = cx.node.config_at("resource.scheduling").and_then(Value::as_str);
         match scheduling.filter(|_| self.method == Method::Configuration) {
             Some(path) => {

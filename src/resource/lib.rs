@@ -20,5 +20,5 @@ mod targets;
 
 pub use inventory::{Inventory, InventoryError, Method};
 pub use reduce::ResourceReduce;
-pub use service::Resource;
+pub use service::{Known, Resource};
 pub use simple::{FitMode, SchedSimple};

@@ -43,6 +43,16 @@ impl Service for ResourceReduce {
         }
     }
 
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        if self.flush_at.is_some() {
+            self.flush(cx);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sent.is_empty()
+    }
+
     fn next_timer(&self) -> Option<Mono> {
         self.flush_at
     }

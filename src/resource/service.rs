@@ -1,6 +1,8 @@
 //! The `resource` service.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -97,6 +99,29 @@ pub struct Resource {
     waitup: Vec<(Message, usize)>,
     pub(crate) waiting: BTreeMap<Tag, Waiting>,
     pub(crate) ready: bool,
+    pub(crate) known: Known,
+}
+
+/// What brokers have told of themselves, kept beside the module: they tell it once, and the module may be loaded anew.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Rc<RefCell<ResourceSet>>);
+
+impl Known {
+    pub(crate) fn get(&self) -> ResourceSet {
+        self.0.borrow().clone()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// These ranks have this.
+    pub(crate) fn note(&self, set: &ResourceSet) {
+        let mut known = self.0.borrow_mut();
+        known.remove_ranks(&set.ranks());
+        // What was there under these ranks is gone: nothing stands in the way.
+        let _ = known.append(set);
+    }
 }
 
 impl Service for Resource {
@@ -140,6 +165,8 @@ impl Service for Resource {
             self.waiting.insert(tag, Waiting::ConfigFile);
         } else if let Some(inventory) = self.of_the_parent(cx).filter(|_| !self.conf.rediscover) {
             self.inventory_known(cx, inventory);
+        } else if !self.known.is_empty() {
+            self.begin_again(cx);
         } else if self.size > 1 {
             self.begin_gathering(cx);
         } else {
@@ -170,6 +197,20 @@ impl Service for Resource {
         for request in std::mem::take(&mut self.journal).into_iter().chain(self.acquire.take()) {
             cx.end_stream(&request);
         }
+        for (request, _) in std::mem::take(&mut self.waitup) {
+            cx.respond_error(&request, &Fault::new(Errno::ENOSYS, "the resource module is going away"));
+        }
+    }
+
+    /// What somebody waits for is answered.
+    fn is_idle(&self) -> bool {
+        let asked = |waiting: &Waiting| {
+            matches!(
+                waiting,
+                Waiting::Commit(_) | Waiting::Drain(..) | Waiting::Allocated(_) | Waiting::Reload(_) | Waiting::Ignored
+            )
+        };
+        !self.waiting.values().any(asked)
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
@@ -264,7 +305,13 @@ impl Resource {
             waitup: Vec::new(),
             waiting: BTreeMap::new(),
             ready: false,
+            known: Known::default(),
         }
+    }
+
+    /// The resource service that finds what the ones before it on this broker have been told.
+    pub fn knowing(self, known: Known) -> Resource {
+        Resource { known, ..self }
     }
 
     /// Drains outlive a restart: the log of the last run says what they were.

@@ -29,6 +29,16 @@ pub struct NodeInfo {
     pub attrs: BTreeMap<String, String>,
     /// The TOML configuration as JSON; an empty object where there is none.
     pub config: Arc<Value>,
+    /// The command of a run level that runs now.
+    pub command: Option<RunLevelCommand>,
+}
+
+/// A process that the node runs for itself: `rc1`, the initial program (`rc2`), a command of the clean-up, `rc3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLevelCommand {
+    pub pid: u32,
+    pub program: String,
+    pub label: &'static str,
 }
 
 impl NodeInfo {
@@ -45,6 +55,7 @@ impl NodeInfo {
             statedir: None,
             attrs: BTreeMap::new(),
             config: Arc::new(Value::Object(serde_json::Map::new())),
+            command: None,
         }
     }
 

@@ -23,7 +23,7 @@ pub use check::enforced;
 #[cfg(feature = "weaken")]
 pub use check::leave_out;
 pub use clock::{Mono, Now, Wall};
-pub use cx::{Cx, NodeInfo, Outbox, Tag};
+pub use cx::{Cx, NodeInfo, Outbox, RunLevelCommand, Tag};
 pub use effect::{
     Completion, Effect, FileOp, HashedBlob, LogLevel, LogPosition, ProcessEvent, ProcessOp, Recovered, SpawnSpec,
     StdStream, StoreOp,

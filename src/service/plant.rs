@@ -39,10 +39,12 @@ pub enum Plant {
     PassingForgotten,
     ListenersKept,
     OrdersNotStored,
+    RemovedInHaste,
+    StreamsLeftBehind,
 }
 
 impl Plant {
-    pub const ALL: [Plant; 32] = [
+    pub const ALL: [Plant; 34] = [
         Plant::LostRequestsForgotten,
         Plant::EventSentTwice,
         Plant::EventNotSent,
@@ -75,6 +77,8 @@ impl Plant {
         Plant::PassingForgotten,
         Plant::ListenersKept,
         Plant::OrdersNotStored,
+        Plant::RemovedInHaste,
+        Plant::StreamsLeftBehind,
     ];
 }
 

@@ -43,6 +43,14 @@ impl TxnOp {
         TxnOp { key, change: Change::Put(bytes.into()) }
     }
 
+    /// The value that it puts there.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.change {
+            Change::Put(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     pub fn append(key: String, bytes: impl Into<Arc<[u8]>>) -> TxnOp {
         TxnOp { key, change: Change::Append(bytes.into()) }
     }

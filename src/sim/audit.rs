@@ -23,6 +23,8 @@ pub(crate) enum Question {
     Allocated,
     /// Which nodes are drained.
     Drained,
+    /// Which brokers are there.
+    Online,
     /// How many listen there.
     Listeners(Table, u32),
 }
@@ -36,6 +38,8 @@ pub(crate) enum Progress {
     Turning,
     Waiting,
     Reading,
+    /// All brokers come back, each with all below it.
+    Joining,
     /// What is kept for those who listen.
     Counting,
     Done,
@@ -65,6 +69,10 @@ impl World {
                 return self.call(at, Call::Audit(Question::Drained), "resource.status", Target::Any, json!({}));
             }
             Progress::Turning => return self.turn_all_on(at),
+            Progress::Joining => {
+                let body = json!({"name": "broker.online"});
+                return self.call(at, Call::Audit(Question::Online), "groups.get", Target::Any, body);
+            }
             Progress::Counting => return self.count_listeners(at),
             _ => {}
         }
@@ -147,13 +155,19 @@ impl World {
                 // Jobs whose submitter heard nothing may still run.
                 let lite = body["allocated"]["execution"]["R_lite"].as_array();
                 if lite.is_none_or(Vec::is_empty) && self.history.progress == Progress::Reading {
-                    self.history.progress = Progress::Counting;
-                    self.history.tables.begin(self.scenario.size);
+                    self.history.progress = Progress::Joining;
                 }
             }
             Question::Allocated => {}
             Question::Drained if message.errno().is_none() => self.drains_told(body),
             Question::Drained => {}
+            Question::Online => {
+                let members = body["members"].as_str().and_then(|text| text.parse::<Idset>().ok());
+                if members.is_some_and(|members| members == Idset::below(self.scenario.size)) {
+                    self.history.progress = Progress::Counting;
+                    self.history.tables.begin(self.scenario.size);
+                }
+            }
             Question::Listeners(table, rank) => {
                 let open = self.streams_open(table, rank);
                 self.history.tables.counted((table, rank), body, open);
@@ -204,6 +218,7 @@ impl World {
         self.calm_since.is_some()
             && self.history.progress == Progress::Done
             && self.shells.is_empty()
+            && self.reloads.is_empty()
             && self.clients.iter().all(answered)
     }
 
@@ -213,7 +228,7 @@ impl World {
             parts.push(format!("rank {} is down", host.rank));
         }
         for (at, client) in self.clients.iter().enumerate() {
-            if client.conn.is_none() {
+            if client.conn.is_none() && client.duty != Duty::Operate {
                 parts.push(format!("client {at} is not connected"));
             }
             for (call, since) in client.calls.values().filter(|(call, _)| !call.is_endless()) {
@@ -223,6 +238,9 @@ impl World {
         if self.history.progress == Progress::Reading {
             parts.push("all jobs are over, but resources are allocated".to_owned());
         }
+        if self.history.progress == Progress::Joining {
+            parts.push("not all brokers are in broker.online".to_owned());
+        }
         parts.extend(self.history.tables.told());
         for id in self.history.jobs.open() {
             parts.push(format!("job {id} is not over: {}", self.history.jobs.state_of(id)));
@@ -230,6 +248,7 @@ impl World {
         if let Some(id) = self.history.jobs.open().first() {
             parts.push(format!("the eventlog of {id}: {}", self.history.jobs.eventlog_of(*id)));
         }
+        parts.extend(self.reloads.values().map(|reload| format!("{reload:?}")));
         for (id, shell) in &self.shells {
             parts.push(format!("shell {} of job {} runs on rank {}", id.0, shell.job, shell.host));
         }

@@ -14,6 +14,7 @@ use crate::audit::Question;
 use crate::check::{Switch, Table};
 use crate::deeds::GUESTS;
 use crate::host::{OWNER, Peer};
+use crate::modules::Phase;
 use crate::scenario::{Fault, between_us, percent};
 use crate::world::{Action, World};
 
@@ -25,6 +26,8 @@ pub(crate) enum Step {
     Audit,
     /// The scout begins again to read the journal.
     Scout,
+    /// The operator of a broker goes on with a module.
+    Operate,
 }
 
 /// What a request was for.
@@ -75,6 +78,8 @@ pub(crate) enum Call {
     /// The journal of the job manager, as the scout reads it.
     Scout,
     Audit(Question),
+    /// A module is taken out, or loaded again.
+    Module(Phase),
 }
 
 impl Call {
@@ -107,6 +112,8 @@ pub(crate) enum Duty {
     Work,
     Audit,
     Scout,
+    /// Takes out modules of its broker, and loads them again.
+    Operate,
 }
 
 /// Keys that all clients write to.
@@ -164,6 +171,7 @@ impl World {
             Step::Work => self.client_works(at),
             Step::Audit => self.audit(at),
             Step::Scout => self.scout(at),
+            Step::Operate => self.work_on_module(at),
         }
     }
 
@@ -182,6 +190,7 @@ impl World {
             Duty::Work => Step::Work,
             Duty::Audit => Step::Audit,
             Duty::Scout => Step::Scout,
+            Duty::Operate => Step::Operate,
         };
         if first != Step::Work {
             return self.after(Duration::ZERO, Action::Client { client: at, step: first });
@@ -212,7 +221,7 @@ impl World {
     pub(crate) fn lose_a_client(&mut self) {
         let at = self.rng.below(self.clients.len() as u64) as usize;
         let host = self.clients[at].host;
-        let Some(conn) = self.clients[at].conn else { return };
+        let Some(conn) = self.clients[at].conn.filter(|_| self.clients[at].duty != Duty::Operate) else { return };
         self.count(Fault::ClientGone);
         self.disconnect(host, conn);
         self.client_lost(at);
@@ -231,6 +240,9 @@ impl World {
         }
         if let Some(conn) = conn {
             self.history.subscriber_gone(conn);
+        }
+        if self.clients[at].duty == Duty::Operate {
+            return self.operator_lost(at);
         }
         let pause = between_us(&mut self.rng, 1_000, 1_000_000);
         self.after(pause, Action::Client { client: at, step: Step::Connect });
@@ -317,6 +329,9 @@ impl World {
     fn watch(&mut self, at: usize, key: String) {
         const WATCH: i64 = 4;
         const WAITCREATE: i64 = 8;
+        if self.is_reloaded(self.clients[at].host, "kvs") {
+            return; // It must be known where it is listened for.
+        }
         let body = json!({"namespace": "primary", "key": key, "flags": WATCH | WAITCREATE});
         self.call(at, Call::Watch { key }, "kvs-watch.lookup", Target::Any, body);
     }
@@ -461,6 +476,7 @@ impl World {
             Call::Watch { .. } => self.history.kvs.watch_ended((conn, tag)),
             Call::Audit(question) => self.audited(question, message, &body),
             Call::Scout => self.scout_hears(at, message, &body),
+            Call::Module(phase) => self.module_answered(at, phase, message),
             _ => {} // Seen to elsewhere.
         }
     }

@@ -27,7 +27,7 @@ impl World {
         self.after(span, Action::Fault(kind));
     }
 
-    fn any_host(&mut self) -> usize {
+    pub(crate) fn any_host(&mut self) -> usize {
         self.rng.below(self.hosts.len() as u64) as usize
     }
 
@@ -49,6 +49,7 @@ impl World {
                 self.after(span, Action::DiskHeals { host: at });
             }
             Fault::RouterLost => self.lose_a_router(),
+            Fault::Reload => self.reload_a_module(),
             Fault::ShellKilled => self.kill_a_shell(),
             Fault::ClientGone => self.lose_a_client(),
             Fault::Pause => {

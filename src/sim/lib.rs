@@ -15,6 +15,7 @@ mod fault;
 mod host;
 pub mod limits;
 mod listen;
+mod modules;
 mod net;
 mod run;
 mod scale;

@@ -7,7 +7,7 @@ mod sweep;
 const USAGE: &str = "usage: flux-sim --seeds A-B [--threads N]
        flux-sim --seed N [--trace] [--plant NAME]
        flux-sim --plants [--seeds A-B] [--threads N]
-       flux-sim --scale [SIZE]";
+       flux-sim --scale [SIZE] [--shape kary:2|kary:32|binomial|kary:0]";
 
 /// What the command line asks for.
 struct Args {
@@ -17,10 +17,12 @@ struct Args {
     trace: bool,
     plants: bool,
     scale: Option<u32>,
+    shape: Option<String>,
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Option<Args> {
-    let mut args = Args { first: 1, last: 2000, threads: sweep::threads(), trace: false, plants: false, scale: None };
+    let mut args =
+        Args { first: 1, last: 2000, threads: sweep::threads(), trace: false, plants: false, scale: None, shape: None };
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         let (name, value) = match word.split_once('=') {
@@ -41,6 +43,7 @@ fn parse(words: impl Iterator<Item = String>) -> Option<Args> {
             "--threads" => args.threads = value()?.parse().ok().filter(|count| *count > 0)?,
             "--trace" => args.trace = true,
             "--scale" => args.scale = Some(value().map_or(Some(16384), |text| text.parse().ok())?),
+            "--shape" => args.shape = Some(value()?),
             "--plants" => args.plants = true,
             "--plant" => sweep::choose(&value()?)?,
             _ => return None,
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let good = if let Some(size_max) = args.scale {
-        sweep::scaling(size_max)
+        sweep::scaling(size_max, args.shape.as_deref())
     } else if args.plants {
         sweep::plants(&args)
     } else if args.first == args.last {

@@ -40,10 +40,12 @@ pub enum Fault {
     Pause,
     /// A broker between others dies while they talk over it.
     RouterLost,
+    /// The operator takes a module out and loads it again.
+    Reload,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 12] = [
+    pub const ALL: [Fault; 13] = [
         Fault::LinkLost,
         Fault::Partition,
         Fault::Delay,
@@ -56,6 +58,7 @@ impl Fault {
         Fault::ClientGone,
         Fault::Pause,
         Fault::RouterLost,
+        Fault::Reload,
     ];
 
     pub fn name(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Fault {
             Fault::ClientGone => "client gone",
             Fault::Pause => "broker paused",
             Fault::RouterLost => "router killed",
+            Fault::Reload => "module reloaded",
         }
     }
 }
@@ -123,7 +127,10 @@ impl Scenario {
                 let networked = matches!(kind, Fault::LinkLost | Fault::Partition);
                 let possible = (size > 1 || !networked) && (deep || kind != Fault::RouterLost);
                 if possible && percent(rng, 45) {
-                    faults.push((kind, Duration::from_millis(4_000 + rng.below(20_000))));
+                    let mean = 4_000 + rng.below(20_000);
+                    // There are many modules.
+                    let mean = if kind == Fault::Reload { mean / 3 } else { mean };
+                    faults.push((kind, Duration::from_millis(mean)));
                 }
             }
         }

@@ -224,30 +224,43 @@ pub(crate) fn many(args: &Args) -> bool {
 }
 
 /// Sizes and shapes of the table in doc/scaling.md.
-const SHAPES: &[(&str, &[u32])] = &[
+const SHAPES: [(&str, &[u32]); 4] = [
     ("kary:2", &[16, 256, 4096, 16384]),
     ("kary:32", &[16, 256, 4096, 16384]),
     ("binomial", &[16, 256, 4096, 16384]),
     ("kary:0", &[16, 256, 4096, 16384]),
 ];
 
-/// What is said between brokers of instances of many sizes, as a table; only those up to `size_max`.
-pub(crate) fn scaling(size_max: u32) -> bool {
+/// What is said between brokers of instances of many sizes, as a table; only those up to `size_max`. With a shape only
+/// its row of that size.
+pub(crate) fn scaling(size_max: u32, shape: Option<&str>) -> bool {
+    if let Some(shape) = shape {
+        let Some((topology, _)) = SHAPES.iter().find(|(name, _)| *name == shape) else {
+            println!("{shape}: not one of {}", SHAPES.map(|(name, _)| name).join(", "));
+            return false;
+        };
+        return told(size_max, topology);
+    }
     println!("| tree | brokers | depth | most children | boot | event | commit | job of all |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     let mut good = true;
-    for (topology, sizes) in SHAPES {
+    for (topology, sizes) in &SHAPES {
         for size in sizes.iter().filter(|size| **size <= size_max) {
-            match flux_sim::scale(*size, topology) {
-                Ok(scale) => println!("{}", row(&scale)),
-                Err(why) => {
-                    println!("{topology}, {size} brokers: {why}");
-                    good = false;
-                }
-            }
+            good &= told(*size, topology);
         }
     }
     good
+}
+
+fn told(size: u32, topology: &'static str) -> bool {
+    match flux_sim::scale(size, topology) {
+        Ok(scale) => println!("{}", row(&scale)),
+        Err(why) => {
+            println!("{topology}, {size} brokers: {why}");
+            return false;
+        }
+    }
+    true
 }
 
 /// All messages for each broker, and those at rank 0 for each of its links.

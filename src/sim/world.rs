@@ -13,6 +13,7 @@ use crate::client::{Client, Step as ClientStep};
 use crate::disk::Side as DiskSide;
 use crate::host::{Host, Peer, hostname};
 use crate::limits::STEPS_MAX;
+use crate::modules::Reload;
 use crate::net::Network;
 use crate::scenario::{Fault, Scenario, between_us, stream};
 use crate::shell::{Shell, ShellId, Step as ShellStep};
@@ -139,6 +140,8 @@ pub(crate) struct World {
     pub(crate) steps: u64,
     /// How often the auditor has asked for jobs that are not over.
     pub(crate) audits: u64,
+    /// Modules that are being reloaded, by the client that does it.
+    pub(crate) reloads: BTreeMap<usize, Reload>,
 }
 
 /// The day on which all scenarios begin.
@@ -172,6 +175,7 @@ impl World {
             violation: None,
             steps: 0,
             audits: 0,
+            reloads: BTreeMap::new(),
             scenario,
         };
         for host in 0..world.hosts.len() {

@@ -20,7 +20,7 @@ fn simulator() -> std::process::Command {
 pub(crate) fn main(args: &[String]) -> Outcome {
     match args {
         [] => run(simulator().args(["--seeds", CI_SEEDS])),
-        [scale, ..] if scale == "--scale" => {
+        [scale, ..] if scale == "--scale" && !args.iter().any(|arg| arg.starts_with("--shape")) => {
             let (good, table) = output(simulator().args(args))?;
             if !good {
                 return Err(table);

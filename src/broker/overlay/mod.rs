@@ -137,8 +137,8 @@ impl Links {
         !self.children.is_empty()
     }
 
-    pub(crate) fn take_announce(&mut self) -> Option<Value> {
-        self.announce.take()
+    pub(crate) fn announcement(&self) -> Option<Value> {
+        self.announce.clone()
     }
 }
 

@@ -367,7 +367,11 @@ impl Rexec {
                 "state": if proc.status.is_some() { "Z" } else { "R" },
             })
         };
-        let procs: Vec<Value> = self.procs.values().map(entry).collect();
+        let own =
+            cx.node.command.iter().map(
+                |command| json!({"pid": command.pid, "cmd": command.program, "label": command.label, "state": "R"}),
+            );
+        let procs: Vec<Value> = own.chain(self.procs.values().map(entry)).collect();
         cx.respond(request, json!({"rank": cx.node.rank.0, "procs": procs}));
         Ok(())
     }

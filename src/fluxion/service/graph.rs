@@ -1,13 +1,14 @@
 //! `sched-fluxion-resource`: the graph, filled by the resource service (RFC 28) or from a file.
 
 use super::config::{merged, resource_config};
+use super::queues::RETRY;
 use super::{Shared, Sharing, refused, seconds};
 use crate::fluxion::{Fluxion, FluxionConfig};
 use crate::limits::NOTIFY_COUNT_MAX;
 use crate::matcher::{Script, is_script};
 use crate::reader::Reader;
 use flux_sched::Acquired;
-use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Outcome, Service, Tag, stopwatch};
+use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Mono, Outcome, Service, Tag, stopwatch};
 use flux_types::Idset;
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Map, Value, json};
@@ -22,6 +23,9 @@ pub(super) struct FluxionResource {
     script: Option<Tag>,
     /// The stream of resources.
     acquire: Option<Tag>,
+    /// When resources are asked for again.
+    retry: Option<Mono>,
+    stopped: bool,
     /// The file the graph is read from, and the resources that wait for it.
     load: Option<(Tag, Acquired)>,
     load_file: Option<String>,
@@ -74,13 +78,18 @@ impl Service for FluxionResource {
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
-        if let Some(tag) = self.acquire.take() {
-            cx.notify("resource.acquire-cancel", Target::Any, json!({"matchtag": tag.0}));
+        self.stopped = true;
+        self.forget(cx);
+    }
+
+    fn next_timer(&self) -> Option<Mono> {
+        self.retry
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        if self.retry.take_if(|at| *at <= cx.now.mono).is_some() {
+            self.begin(cx);
         }
-        for (request, _) in std::mem::take(&mut self.notified) {
-            cx.end_stream(&request);
-        }
-        self.shared.set(None);
     }
 
     fn is_ready(&self) -> bool {
@@ -93,13 +102,17 @@ impl Service for FluxionResource {
         }
         if let Some(fault) = Fault::of(reply) {
             self.acquire = None;
-            if fault.errno == Errno::ESTALE {
-                // There is more now: a graph of it all is a new graph, as after a reload.
-                self.stop(cx);
-                (self.load, self.resources, self.up) = (None, None, Idset::new());
-                self.begin(cx);
-            } else if fault.errno != Errno::ENODATA {
-                cx.log(LogLevel::Err, format!("no resources to schedule: {fault}"));
+            if self.stopped {
+                return;
+            }
+            if fault.errno != Errno::ESTALE && self.resources.is_some() {
+                cx.log(LogLevel::Warning, format!("no resources to schedule: {fault}; they are asked for again"));
+            }
+            // There is more now, or the resource module is being reloaded: a graph of it all is a new graph.
+            self.forget(cx);
+            match fault.errno {
+                Errno::ESTALE => self.begin(cx),
+                _ => self.retry = Some(cx.now.mono.after(RETRY)),
             }
             return;
         }
@@ -134,9 +147,9 @@ impl Service for FluxionResource {
         let (config, file) = resource_config(&options).map_err(refused)?;
         if options != self.options {
             cx.log(LogLevel::Notice, "the graph is made anew under the new [sched-fluxion-resource]".to_owned());
-            self.stop(cx);
+            self.forget(cx);
             (self.options, self.config, self.load_file) = (options, config, file);
-            (self.load, self.resources, self.up) = (None, None, Idset::new());
+            self.retry = None;
             self.begin(cx);
         }
         Ok(())
@@ -165,6 +178,8 @@ impl FluxionResource {
             config: FluxionConfig::default(),
             script: None,
             acquire: None,
+            retry: None,
+            stopped: false,
             load: None,
             load_file: None,
             resources: None,
@@ -172,6 +187,18 @@ impl FluxionResource {
             expiration: None,
             notified: Vec::new(),
         }
+    }
+
+    /// The graph is none any more: whoever follows it begins again.
+    fn forget(&mut self, cx: &mut Cx<'_>) {
+        if let Some(tag) = self.acquire.take() {
+            cx.notify("resource.acquire-cancel", Target::Any, json!({"matchtag": tag.0}));
+        }
+        for (request, _) in std::mem::take(&mut self.notified) {
+            cx.end_stream(&request);
+        }
+        (self.load, self.resources, self.up) = (None, None, Idset::new());
+        self.shared.set(None);
     }
 
     /// Reads the match policy, if it is a script, then asks for resources.

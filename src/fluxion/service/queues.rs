@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long until the graph's module is looked for again when it is gone.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long until a module that is gone is looked for again.
+pub(super) const RETRY: Duration = Duration::from_millis(100);
 
 /// Gives jobs resources, queue by queue.
 pub(super) struct FluxionQmanager {
@@ -198,7 +198,10 @@ impl FluxionQmanager {
         if let Some(fault) = Fault::of(reply) {
             self.notify = None;
             if !self.stopped {
-                cx.log(LogLevel::Warning, format!("sched-fluxion-resource is gone ({fault}): nothing is scheduled"));
+                if self.handshake.is_ready() {
+                    let text = format!("sched-fluxion-resource is gone ({fault}): nothing is scheduled");
+                    cx.log(LogLevel::Warning, text);
+                }
                 self.drop_requests(cx);
                 self.handshake = Handshake::default();
                 self.running.clear();

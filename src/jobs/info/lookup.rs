@@ -102,6 +102,10 @@ impl JobInfo {
 }
 
 impl Lookup {
+    pub(super) fn request(&self) -> &Message {
+        &self.request
+    }
+
     fn answer(self) -> Result<Value, Fault> {
         let mut found = self.found.into_iter().map(|value| value.expect("all are there"));
         let mut values: Vec<Result<String, Fault>> = found.by_ref().take(self.keys.len()).collect();

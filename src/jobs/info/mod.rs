@@ -59,6 +59,17 @@ impl Service for JobInfo {
         Ok(())
     }
 
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        let fault = Fault::new(Errno::ENOSYS, "job-info is going away");
+        for number in self.watches.keys().copied().collect::<Vec<u64>>() {
+            self.fail(cx, number, &fault);
+        }
+        self.pending.clear();
+        for lookup in std::mem::take(&mut self.lookups).into_values() {
+            cx.respond_error(lookup.request(), &fault);
+        }
+    }
+
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
         let Some(pending) = self.pending.get(&tag).copied() else { return };
         let more = reply.is_streaming() && reply.errno().is_none();

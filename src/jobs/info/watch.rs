@@ -286,7 +286,7 @@ impl JobInfo {
     }
 
     /// Ends a stream with an error; ENODATA is the regular end.
-    fn fail(&mut self, cx: &mut Cx<'_>, number: u64, fault: &Fault) {
+    pub(super) fn fail(&mut self, cx: &mut Cx<'_>, number: u64, fault: &Fault) {
         self.stop_watching(cx, number);
         if let Some(watch) = self.forget(number) {
             cx.respond_error(&watch.request, fault);

@@ -117,6 +117,15 @@ impl Service for JobList {
         Ok(())
     }
 
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        let waiting = std::mem::take(&mut self.waiting).into_values().flatten().map(|waiting| waiting.request);
+        let watchers = std::mem::take(&mut self.watchers).into_iter();
+        for request in waiting.chain(watchers).chain(std::mem::take(&mut self.deferred)) {
+            cx.respond_error(&request, &Fault::new(Errno::ENOSYS, "job-list is going away"));
+        }
+        self.waiting_len = 0;
+    }
+
     fn on_reply(&mut self, cx: &mut Cx<'_>, tag: Tag, reply: &Message) {
         if self.journal != Some(tag) {
             return;

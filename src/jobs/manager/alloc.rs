@@ -321,8 +321,9 @@ impl JobManager {
     /// `sched.free`, to a scheduler that knows of what is given back.
     pub(super) fn tell_free(&mut self, cx: &mut Cx<'_>, body: Value) {
         match &mut self.alloc.late {
-            _ if self.alloc.online => cx.notify("sched.free", Target::Any, body),
+            // Between its hello and its being ready it is still learning who has what.
             Some(late) => late.push(body),
+            None if self.alloc.online => cx.notify("sched.free", Target::Any, body),
             None => {}
         }
     }
@@ -357,8 +358,11 @@ impl JobManager {
             if planted(Plant::HelloForgetsJobs) {
                 break;
             }
-            let body =
+            let mut body =
                 json!({"id": job.id.0, "priority": job.priority, "userid": job.userid, "t_submit": job.t_submit});
+            if let Some(r) = self.events.unstored(&kvs::job_key(job.id, "R")) {
+                body["R"] = r;
+            }
             cx.respond(request, body);
         }
         self.hello_housekeeping(cx, request, hello.partial_ok);

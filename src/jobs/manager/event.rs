@@ -109,6 +109,14 @@ pub(super) struct Events {
     pub(super) count: u64,
 }
 
+impl Events {
+    /// A value that could not be stored so far, and is tried again.
+    pub(super) fn unstored(&self, key: &str) -> Option<Value> {
+        let op = self.lost_puts.iter().chain(&self.batch.puts).find(|op| op.key == key)?;
+        serde_json::from_slice(op.bytes()?).ok()
+    }
+}
+
 /// An event's context with keys in the order given.
 pub(super) fn context<const N: usize>(pairs: [(&str, Value); N]) -> Option<Map<String, Value>> {
     Some(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())

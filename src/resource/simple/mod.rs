@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use flux_sched::{Acquired, AllocBody, Grant, Handshake, Heard, IdBody, PrioritizeBody, cancelled, deny};
-use flux_service::{Cx, Fault, Handler, LogLevel, Outcome, Service, Tag};
+use flux_service::{Cx, Fault, Handler, LogLevel, Mono, Outcome, Service, Tag};
 use flux_types::{Idset, Jobspec, ResourceSet};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
@@ -17,6 +17,9 @@ pub use self::pool::FitMode;
 use self::pool::{NoFit, Pool};
 use self::request::Request;
 use crate::limits::PENDING_MAX;
+
+/// How long until a resource module that is gone is looked for again.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 
 struct Pending {
     message: Message,
@@ -33,6 +36,8 @@ pub struct SchedSimple {
     order: BTreeSet<(Reverse<u64>, u64)>,
     /// The stream of resources.
     acquire: Option<Tag>,
+    /// When they are asked for again.
+    retry: Option<Mono>,
     handshake: Handshake,
     /// Something changed since the last pass.
     dirty: bool,
@@ -88,6 +93,16 @@ impl Service for SchedSimple {
         }
     }
 
+    fn next_timer(&self) -> Option<Mono> {
+        self.retry
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        if self.retry.take_if(|at| *at <= cx.now.mono).is_some() {
+            self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({})));
+        }
+    }
+
     fn on_batch_end(&mut self, cx: &mut Cx<'_>) {
         if self.handshake.is_ready() && std::mem::take(&mut self.dirty) {
             self.schedule(cx);
@@ -121,6 +136,7 @@ impl SchedSimple {
             pending: BTreeMap::new(),
             order: BTreeSet::new(),
             acquire: None,
+            retry: None,
             handshake: Handshake::default(),
             dirty: false,
             stopped: false,
@@ -135,8 +151,13 @@ impl SchedSimple {
             if fault.errno == Errno::ESTALE {
                 // There is more now. What waits is kept; what runs is asked for again.
                 self.acquire = Some(cx.request_stream("resource.acquire", Target::Any, json!({})));
-            } else if fault.errno != Errno::ENODATA {
-                cx.log(LogLevel::Err, format!("no resources to schedule: {fault}"));
+            } else if !self.stopped {
+                // The resource module is being reloaded: nothing is given away that it may know better.
+                if self.handshake.is_ready() {
+                    cx.log(LogLevel::Warning, format!("no resources to schedule: {fault}; they are asked for again"));
+                }
+                self.handshake = Handshake::default();
+                self.retry = Some(cx.now.mono.after(RETRY));
             }
             return;
         }
