@@ -20,6 +20,11 @@ pub(crate) enum Endpoint {
     Client(ConnId),
 }
 
+/// Says that somebody does not listen any more, to one stream or to all.
+fn is_end(message: &Message) -> bool {
+    !message.wants_response() && [".disconnect", ".cancel", "-cancel"].iter().any(|end| message.topic().ends_with(end))
+}
+
 impl Node {
     pub(crate) fn connected(&mut self, conn: ConnId, cred: Cred) {
         let uuid: RouteId = self.rng.uuid().into();
@@ -201,7 +206,7 @@ impl Node {
     fn deliver_to_slot(&mut self, owner: Owner, message: &Message) {
         let goes_up = matches!(message.body, Body::Request { target, .. } if !matches!(target, Target::Rank(_)))
             && !self.info.rank.is_root();
-        if goes_up && message.topic().ends_with(".disconnect") && self.parted.contains(message.service()) {
+        if goes_up && is_end(message) && self.parted.contains(message.service()) {
             self.send_up(message.clone());
         }
         let Some(slot) = self.slots.get_mut(&owner) else { return };
@@ -216,7 +221,7 @@ impl Node {
             return self.no_service(message);
         }
         // The service is in parts: what is not offered here may be above.
-        if !message.topic().ends_with(".disconnect") {
+        if !is_end(message) {
             self.parted.insert(message.service().to_owned());
         }
         self.send_up(message.clone());

@@ -278,8 +278,15 @@ impl Kvs {
         for space in self.mirror.feeds.keys().cloned().collect::<Vec<_>>() {
             self.feed_lost(cx, &space, fault);
         }
+        for space in self.watches.per_space().map(|(space, _)| space.clone()).collect::<Vec<_>>() {
+            self.watch_lost(cx, &space, fault);
+        }
         for job in self.parking.take_all() {
             self.job_failed(cx, &job, fault);
+        }
+        let waits = std::mem::take(&mut self.versions).into_iter().map(|wait| wait.request);
+        for request in waits.chain(self.take_waiting(|_| true)) {
+            cx.respond_error(&request, fault);
         }
     }
 

@@ -200,7 +200,7 @@ impl Service for Kvs {
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         self.checkpoints.configure(cx.node)?;
         if std::mem::take(&mut self.stopping) {
-            return Ok(()); // It was only removed: who waited goes on waiting, and all is as it was.
+            return Ok(()); // It was only removed: all is as it was.
         }
         let recovered = self.recovered.take().unwrap_or_default();
         self.recover(cx, recovered)?;
@@ -217,6 +217,7 @@ impl Service for Kvs {
         self.unfollow_all(cx);
         self.checkpoints.hurry();
         self.settle_all(cx);
+        self.forsake(cx, &Fault::new(Errno::ENOSYS, "the KVS is going away"));
     }
 
     fn is_idle(&self) -> bool {

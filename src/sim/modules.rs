@@ -87,7 +87,10 @@ impl World {
             self.reloads.remove(&at);
             // A broker on its way out has begun to unload modules itself.
             let is_leaving = matches!(errno, Errno::ENOENT | Errno::EBUSY) && self.clients[at].host > 0;
-            return if is_leaving { () } else { self.violated("modules", text) };
+            if !is_leaving {
+                self.violated("modules", text);
+            }
+            return;
         }
         match phase {
             Phase::Remove => {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::absent::Claim;
 use super::recover::Remains;
-use super::{JobExec, Pending};
+use super::{JobExec, Pending, RETRY_PAUSE};
 use crate::body::WireId;
 use crate::limits::SHELL_ORDERS_MAX;
 
@@ -438,7 +438,7 @@ impl JobExec {
 
     pub(super) fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         let now = cx.now.mono;
-        self.disconnect_relays(request);
+        self.disconnect_relays(cx, request);
         for shell in self.shells.values_mut() {
             if shell.hello.as_ref().is_some_and(|hello| request.same_sender(hello)) {
                 shell.hello = None;
@@ -450,7 +450,9 @@ impl JobExec {
                 }
             }
             if shell.leader.as_ref().is_some_and(|leader| request.same_sender(leader)) {
-                shell.leader = None;
+                // If the next leader does not ask for it, it is to be known whether anybody wants it.
+                (shell.leader, shell.claim) = (None, Claim::Open);
+                self.claims_at.get_or_insert(now.after(RETRY_PAUSE));
             }
         }
         Ok(())

@@ -377,8 +377,14 @@ impl JobExec {
     }
 
     /// Who asked is gone.
-    pub(super) fn disconnect_relays(&mut self, request: &Message) {
+    /// Who asked for launches below is gone: so it is for those below.
+    pub(super) fn disconnect_relays(&mut self, cx: &mut Cx<'_>, request: &Message) {
+        let before = self.relays.len();
         self.relays.retain(|_, relay| !request.same_sender(&relay.request));
+        if self.relays.len() < before {
+            let children: Idset = cx.node.below.values().copied().chain([cx.node.rank.0]).collect();
+            children.iter().for_each(|rank| cx.notify("job-exec.disconnect", Target::Rank(Rank(rank)), json!({})));
+        }
     }
 
     pub(super) fn next_flush(&self) -> Option<Mono> {
