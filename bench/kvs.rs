@@ -44,6 +44,7 @@ impl Node {
             statedir: None,
             attrs: BTreeMap::new(),
             config: Arc::new(json!({})),
+            command: None,
         };
         let kvs = Kvs::new(Algorithm::Sha1, Recovered::default());
         let (rng, out) = (Rng::new(1), Outbox::default());

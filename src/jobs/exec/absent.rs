@@ -26,6 +26,8 @@ pub(super) enum Claim {
     Settled,
     /// The leader is being asked, or is to be.
     Open,
+    /// As `Open`, of a shell whose leader has gone: the next one wants it, unless the job has ended meanwhile.
+    Unsure,
     /// The job is over: it is to end.
     Over,
 }
@@ -139,7 +141,7 @@ impl JobExec {
     /// Asks the leader about shells that it has not asked for.
     pub(super) fn claim_shells(&mut self, cx: &mut Cx<'_>) {
         self.claims_at = None;
-        let open = |shell: &&mut super::node::Shell| shell.claim == Claim::Open;
+        let open = |shell: &&mut super::node::Shell| matches!(shell.claim, Claim::Open | Claim::Unsure);
         let mut asked = Vec::new();
         for shell in self.shells.values_mut().filter(open) {
             match shell.leader {
@@ -155,10 +157,14 @@ impl JobExec {
     }
 
     pub(super) fn on_claim(&mut self, cx: &mut Cx<'_>, id: JobId, reply: &Message) {
-        let Some(shell) = self.shells.get_mut(&id).filter(|shell| shell.claim == Claim::Open) else { return };
+        let is_open = |shell: &&mut super::node::Shell| matches!(shell.claim, Claim::Open | Claim::Unsure);
+        let Some(shell) = self.shells.get_mut(&id).filter(is_open) else { return };
         match (shell.leader.is_some(), reply.decode::<Verdict>()) {
             _ if reply.errno().is_some() => _ = self.claims_at.get_or_insert(cx.now.mono.after(RETRY_PAUSE)),
             (true, _) | (false, Ok(Verdict { over: false })) => shell.claim = Claim::Settled,
+            (false, Ok(Verdict { over: true })) if shell.claim == Claim::Unsure && shell.finished => {
+                self.forget_shell(cx, id);
+            }
             (false, Ok(Verdict { over: true })) => {
                 shell.claim = Claim::Over;
                 self.end_unwanted(cx, id);
@@ -180,7 +186,7 @@ impl JobExec {
 
     /// No shell of an earlier broker runs here that may be unwanted: the node may be given new work.
     pub(super) fn claims_are_settled(&self) -> bool {
-        self.shells.values().all(|shell| shell.claim == Claim::Settled)
+        self.shells.values().all(|shell| matches!(shell.claim, Claim::Settled | Claim::Unsure))
     }
 }
 

@@ -385,7 +385,7 @@ impl JobExec {
         if body.done {
             match self.shells.get_mut(&id) {
                 // Given up while this node was away: it is forgotten when it is gone.
-                Some(shell) if shell.claim != Claim::Settled && shell.remains.is_none() => {
+                Some(shell) if matches!(shell.claim, Claim::Open | Claim::Over) && shell.remains.is_none() => {
                     shell.claim = Claim::Over;
                     self.end_unwanted(cx, id);
                 }
@@ -451,8 +451,11 @@ impl JobExec {
             }
             if shell.leader.as_ref().is_some_and(|leader| request.same_sender(leader)) {
                 // If the next leader does not ask for it, it is to be known whether anybody wants it.
-                (shell.leader, shell.claim) = (None, Claim::Open);
-                self.claims_at.get_or_insert(now.after(RETRY_PAUSE));
+                shell.leader = None;
+                if shell.claim == Claim::Settled {
+                    shell.claim = Claim::Unsure;
+                    self.claims_at.get_or_insert(now.after(RETRY_PAUSE));
+                }
             }
         }
         Ok(())
