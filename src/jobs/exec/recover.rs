@@ -141,6 +141,9 @@ impl JobExec {
             }
         }
         self.go_on(cx);
+        if !self.recovery.is_busy() {
+            self.claim_shells(cx);
+        }
     }
 
     /// All is known: requests that waited are taken.
@@ -159,7 +162,6 @@ impl JobExec {
                 cx.respond_error(&request, &fault);
             }
         }
-        self.claim_shells(cx);
     }
 
     fn is_guest(&self, id: JobId) -> bool {
