@@ -51,7 +51,7 @@ pub const EXCEPTION_TYPE_LEN_MAX: usize = 256;
 pub const EXCEPTION_NOTE_LEN_MAX: usize = 64 << 10;
 /// Requests to raise exceptions on many jobs that are under way, and jobs that get one in a turn.
 pub const RAISINGS_MAX: usize = 1024;
-pub const RAISES_PER_TURN_MAX: usize = if cfg!(test) { 2 } else { 8192 };
+pub const RAISES_PER_TURN_MAX: usize = if cfg!(test) { 2 } else { 32768 };
 /// Jobs of a portion of what came of that, as it is stored, and such portions that are being stored.
 pub const HELD_JOBS_MIN: usize = if cfg!(test) { 3 } else { 8192 };
 pub const HELD_COMMITS_MAX: usize = 2;
