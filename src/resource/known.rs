@@ -64,7 +64,7 @@ impl Resource {
         self.look_for_log(cx);
     }
 
-    fn look_for_log(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn look_for_log(&mut self, cx: &mut Cx<'_>) {
         self.mark_queues(cx);
         let body = json!({"key": "resource.eventlog", "namespace": "primary", "flags": 0});
         let tag = cx.request("kvs.lookup", Target::Any, body);

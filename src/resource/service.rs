@@ -100,7 +100,12 @@ pub struct Resource {
     pub(crate) waiting: BTreeMap<Tag, Waiting>,
     pub(crate) ready: bool,
     pub(crate) known: Known,
+    /// When the eventlog is looked for again.
+    look_at: Option<Mono>,
 }
+
+/// How long until a KVS that is not loaded is asked again.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// What brokers have told of themselves, kept beside the module: they tell it once, and the module may be loaded anew.
 #[derive(Clone, Debug, Default)]
@@ -183,12 +188,15 @@ impl Service for Resource {
     }
 
     fn next_timer(&self) -> Option<Mono> {
-        self.gather_until.into_iter().chain(self.grow_at).min()
+        self.gather_until.into_iter().chain(self.grow_at).chain(self.look_at).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
         if self.gather_until.is_some_and(|at| at <= cx.now.mono) {
             self.settle_gathered(cx);
+        }
+        if self.look_at.take_if(|at| *at <= cx.now.mono).is_some() {
+            self.look_for_log(cx);
         }
         self.grow(cx);
     }
@@ -306,6 +314,7 @@ impl Resource {
             waiting: BTreeMap::new(),
             ready: false,
             known: Known::default(),
+            look_at: None,
         }
     }
 
@@ -319,6 +328,11 @@ impl Resource {
         match Fault::of(reply) {
             None => self.replay(cx, &stored_text(reply).unwrap_or_default()),
             Some(fault) if fault.errno == Errno::ENOENT => {}
+            Some(fault) if fault.errno == Errno::ENOSYS => {
+                // The KVS is being reloaded, too.
+                self.look_at = Some(cx.now.mono.after(LOOK_AGAIN));
+                return;
+            }
             Some(fault) => cx.log(LogLevel::Err, format!("resource.eventlog cannot be read: {fault}; drains are lost")),
         }
         match self.configured_exclusion(cx) {

@@ -105,6 +105,9 @@ impl World {
         if body["R"]["execution"]["R_lite"].as_array().is_none_or(Vec::is_empty) {
             return; // It does not know its nodes yet.
         }
+        if body["online"] == "" {
+            return; // Nor who is drained: rank 0 is there as soon as that has been read.
+        }
         let mut drained: Vec<(u32, bool)> = Vec::new();
         for (ranks, why) in body["drain"].as_object().into_iter().flatten() {
             let ranks: Idset = ranks.parse().expect("ranks are an idset");
