@@ -36,6 +36,22 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("FIX", "ME", "unfinished code"),
 ];
 
+/// Files that stand at the top: what else lies there was left behind.
+const TOP: &[&str] = &[
+    ".gitignore",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "NOTICE",
+    "README.md",
+    "deny.toml",
+    "rustfmt.toml",
+    "setup",
+    "test",
+];
+
 pub(crate) fn main(_: &[String]) -> Outcome {
     let files = files()?;
     let mut complaints = rooms::check(&files)?;
@@ -60,6 +76,9 @@ fn files() -> Result<Vec<String>, String> {
 fn check_file(file: &str, text: &str, complaints: &mut Vec<String>) {
     if TABLES.iter().any(|(prefix, _)| file.starts_with(prefix)) {
         return;
+    }
+    if !file.contains('/') && !TOP.contains(&file) {
+        complaints.push(format!("{file}: a file at the top that is not in xtask/src/tidy.rs"));
     }
     for (number, line) in text.lines().enumerate() {
         for (first, second, what) in FORBIDDEN {
@@ -140,6 +159,8 @@ mod tests {
             ("src/kvs/a.rs", "// unsafe\n#![forbid(unsafe_code)]\nconst A: &str = \"unsafe\";\n", 0),
             ("doc/a.md", concat!("FIX", "ME\n"), 1),
             ("src/kvs/a.rs", concat!("fn a() { todo", "!() }\n"), 1),
+            ("swf", "1 0 -1 60\n", 1),
+            ("test", "#!/bin/sh\n", 0),
             ("third_party/a.c", concat!("FIX", "ME\n"), 0),
         ];
         for (file, text, want) in rows {
