@@ -279,37 +279,42 @@ impl World {
     /// Delivers until nothing moves.
     pub(crate) fn run(&mut self) {
         for _ in 0..100_000 {
-            let mut moved = false;
-            while let Some((name, tag, completion)) = self.completions.pop_front() {
-                moved = true;
-                self.call(&name, |service, cx| service.on_completion(cx, tag, completion));
-            }
-            while let Some(message) = self.queue.pop_front() {
-                if self.dies() {
-                    return;
-                }
-                moved = true;
-                self.deliver(message);
-            }
-            if self.dies() {
-                return;
-            }
-            let names: Vec<&'static str> = self.slots.keys().copied().collect();
-            for name in &names {
-                self.call(name, |service, cx| service.on_batch_end(cx));
-            }
-            for name in &names {
-                let now = self.now.mono;
-                if self.slots[name].service.next_timer().is_some_and(|at| at <= now) {
-                    moved = true;
-                    self.call(name, |service, cx| service.on_timer(cx));
-                }
-            }
-            if !moved && self.queue.is_empty() {
+            if !self.turn() {
                 return;
             }
         }
         panic!("the services never come to rest");
+    }
+
+    /// One turn of the loop: what has come is delivered, then everyone hears that it was the last. `false`: all is at rest.
+    pub(crate) fn turn(&mut self) -> bool {
+        let mut moved = false;
+        while let Some((name, tag, completion)) = self.completions.pop_front() {
+            moved = true;
+            self.call(&name, |service, cx| service.on_completion(cx, tag, completion));
+        }
+        while let Some(message) = self.queue.pop_front() {
+            if self.dies() {
+                return false;
+            }
+            moved = true;
+            self.deliver(message);
+        }
+        if self.dies() {
+            return false;
+        }
+        let names: Vec<&'static str> = self.slots.keys().copied().collect();
+        for name in &names {
+            self.call(name, |service, cx| service.on_batch_end(cx));
+        }
+        for name in &names {
+            let now = self.now.mono;
+            if self.slots[name].service.next_timer().is_some_and(|at| at <= now) {
+                moved = true;
+                self.call(name, |service, cx| service.on_timer(cx));
+            }
+        }
+        moved || !self.queue.is_empty()
     }
 
     pub(crate) fn advance(&mut self, span: Duration) {
@@ -449,7 +454,7 @@ impl World {
         World::resources_on(id, "0")
     }
 
-    fn resources_on(id: JobId, ranks: &str) -> Value {
+    pub(crate) fn resources_on(id: JobId, ranks: &str) -> Value {
         json!({"version": 1, "execution": {"R_lite": [{"rank": ranks, "children": {"core": (id.0 % 97).to_string()}}],
                "nodelist": [if ranks == "0" { "host" } else { "host[0-1]" }], "starttime": 1_700_000_000.0, "expiration": 0.0}})
     }

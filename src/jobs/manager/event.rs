@@ -110,9 +110,10 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// A value that could not be stored so far, and is tried again.
+    /// A value that is not on its way to the KVS yet: it could not be stored so far, or waits for its turn.
     pub(super) fn unstored(&self, key: &str) -> Option<Value> {
-        let op = self.lost_puts.iter().chain(&self.batch.puts).find(|op| op.key == key)?;
+        let waiting = self.held.iter().chain([&self.batch]).flat_map(|batch| &batch.puts);
+        let op = self.lost_puts.iter().chain(waiting).find(|op| op.key == key)?;
         serde_json::from_slice(op.bytes()?).ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flux_types::JobId;
+use flux_types::{JobId, JobState};
 use flux_wire::{Errno, Flags};
 use serde_json::{Value, json};
 
@@ -336,6 +336,30 @@ fn what_many_cancels_lead_to_is_stored_once_also_when_the_disk_was_full() {
         assert_eq!(ended.len(), count, "full: {full}");
         assert!(ended.iter().all(|log| log.matches("exception").count() == 1 && log.matches("clean").count() == 1));
     }
+}
+
+#[test]
+fn a_scheduler_learns_of_resources_that_wait_with_many_cancels_for_their_commit() {
+    let mut world = World::new();
+    world.sched.hold = true;
+    let id = world.submit();
+    let mut spec = jobspec();
+    spec["attributes"]["system"]["dependencies"] = json!([{"scheme": "afterok", "value": id.to_string()}]);
+    for _ in 0..8 {
+        world.submit_with(&spec, 16, 0).expect("it waits for the first");
+    }
+    let depend = JobState::Depend.bit();
+    let all = json!({"dry_run": false, "userid": -1, "states": depend, "severity": 0, "type": "cancel"});
+    let raising = world.ask("job-manager.raiseall", all);
+    world.sched.hold = false;
+    world.schedule();
+    world.turn();
+    assert!(world.answer(raising).is_none() && world.key(id, "R").is_none(), "R waits with the cancels");
+    let hello = world.stream("job-manager.sched-hello", json!({}));
+    world.run();
+    let (told, _) = world.told(hello);
+    assert_eq!((told[0]["id"].as_u64(), &told[0]["R"]), (Some(id.0), &World::resources_on(id, "0")));
+    assert!(world.key(id, "R").is_some());
 }
 
 #[test]
