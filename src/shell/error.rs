@@ -16,6 +16,8 @@ pub enum ShellError {
         why: String,
     },
     Taskmap(String),
+    /// A way to map tasks that there is not.
+    Scheme(String),
     /// A script of the shell failed (`initrc`, `userrc`).
     Script(String),
     TooMany {
@@ -31,6 +33,7 @@ impl fmt::Display for ShellError {
             Self::Jobspec(why) => write!(f, "the jobspec cannot be run: {why}"),
             Self::Resources(why) => write!(f, "the resource set cannot be used: {why}"),
             Self::Option { name, why } => write!(f, "shell option {name}: {why}"),
+            Self::Scheme(scheme) => write!(f, "failed to map tasks with scheme={scheme}"),
             Self::Taskmap(why) => write!(f, "failed to map tasks: {why}"),
             Self::Script(why) => f.write_str(why),
             Self::TooMany { what, max } => write!(f, "more than {max} {what}"),

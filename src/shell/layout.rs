@@ -106,7 +106,7 @@ pub fn remap(
         "cyclic" => cyclic(&block, value)?,
         "manual" => Taskmap::parse(value).map_err(|error| ShellError::Taskmap(error.to_string()))?,
         "hostfile" => from_hosts(allocation, &block, &hostfile(value).map_err(ShellError::Taskmap)?)?,
-        _ => return Err(bad(format!("the scheme {scheme:?} is not one of block, cyclic, manual, hostfile"))),
+        _ => return Err(ShellError::Scheme(scheme.to_owned())),
     };
     if !map.has_shape_of(&block) {
         let (got, want) = (map.ntasks(), block.ntasks());
@@ -121,7 +121,7 @@ pub fn remap(
 fn cyclic(block: &Taskmap, value: &str) -> Result<Taskmap, ShellError> {
     let stride: u32 = if value.is_empty() { 1 } else { value.parse().unwrap_or(0) };
     if stride == 0 {
-        return Err(ShellError::Option { name: "taskmap", why: format!("{value:?} is no stride") });
+        return Err(ShellError::Option { name: "taskmap", why: format!("invalid cyclic stride: {value}") });
     }
     let mut left: Vec<u32> = (0..block.nnodes()).map(|node| block.ntasks_on(node as u32) as u32).collect();
     let mut map = Taskmap::new();

@@ -103,8 +103,8 @@ fn no_request_and_no_allocation_make_a_layout_hang_or_lose_tasks() {
 #[test]
 fn options_that_cannot_be_are_refused_with_their_name() {
     let rows = [
-        (json!({"taskmap": {"scheme": "spiral"}}), "shell option taskmap: the scheme \"spiral\""),
-        (json!({"taskmap": {"scheme": "cyclic", "value": "0"}}), "shell option taskmap: \"0\" is no stride"),
+        (json!({"taskmap": {"scheme": "spiral"}}), "failed to map tasks with scheme=spiral"),
+        (json!({"taskmap": {"scheme": "cyclic", "value": "0"}}), "shell option taskmap: invalid cyclic stride: 0"),
         (
             json!({"taskmap": {"scheme": "manual", "value": "0-9"}}),
             "failed to map tasks: it has 10 tasks on 1 nodes, not 2 on 1",

@@ -54,7 +54,7 @@ impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => f.write_str("the output format is too long"),
-            Self::Brace(why) => write!(f, "malformed output format: {why}"),
+            Self::Brace(why) => write!(f, "Error in user format: {why}"),
             Self::UnknownField(name) => write!(f, "Unknown format field: {name}"),
             Self::InvalidSortKey(name) => write!(f, "Invalid sort key: {name}"),
             Self::Conversion(c) => write!(f, "unknown conversion '!{c}' in the output format"),

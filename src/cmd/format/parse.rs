@@ -51,7 +51,7 @@ fn field(chars: &mut impl Iterator<Item = char>) -> Result<Field, FormatError> {
     let mut inside = String::new();
     loop {
         match chars.next() {
-            None => return Err(FormatError::Brace("'{' without '}' after it")),
+            None => return Err(FormatError::Brace("expected '}' before end of string")),
             Some('}') => break,
             Some('{') => return Err(FormatError::Brace("fields cannot be nested")),
             Some(c) => inside.push(c),

@@ -115,7 +115,7 @@ fn malformed_formats_are_refused_with_a_reason() {
     let rows = [
         ("{nope}", FormatError::UnknownField("nope".to_owned())),
         ("{s!x}", FormatError::Conversion('x')),
-        ("{s", FormatError::Brace("'{' without '}' after it")),
+        ("{s", FormatError::Brace("expected '}' before end of string")),
         ("}", FormatError::Brace("'}' without '{' before it")),
         ("{}", FormatError::Brace("a field needs a name")),
         ("{s:zz}", FormatError::Spec("zz".to_owned())),

@@ -72,6 +72,15 @@ pub fn command_line(help: &'static str) -> Arg {
     Arg::new("COMMAND").value_name("COMMAND").num_args(0..).trailing_var_arg(true).help(help)
 }
 
+/// A whole number given to an option, which may be negative; `shown` is how the option is called in the complaint: `-c/--count`.
+///
+/// # Errors
+/// Not a whole number: a usage error.
+pub fn integer(matches: &ArgMatches, name: &str, shown: &str, default: i64) -> Result<i64, CmdError> {
+    let bad = |text: &str| CmdError::usage(format!("error: argument {shown}: invalid int value: '{text}'"));
+    text(matches, name).map_or(Ok(default), |text| text.trim().parse().map_err(|_| bad(text)))
+}
+
 /// The value of an option or word.
 pub fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
     matches.get_one::<String>(name).map(String::as_str)

@@ -24,7 +24,7 @@ use flux_types::{JobId, JobResult, StateSet};
 use serde_json::{Map, Value, json};
 
 use crate::format::{Format, FormatError, Formats, Named};
-use crate::frame::args::{flag, many, option, text, texts, words};
+use crate::frame::args::{flag, integer, many, option, text, texts, words};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
 use crate::jobid::shown;
@@ -34,7 +34,12 @@ use instance::Instance;
 use query::Query;
 use stats::Stats;
 
-const COUNT_DEFAULT: u32 = 1000;
+const COUNT_DEFAULT: i64 = 1000;
+
+/// As job-list says it of a negative number.
+fn max_entries(count: i64) -> Result<u32, CmdError> {
+    u32::try_from(count).map_err(|_| refused("invalid payload: max_entries < 0 not allowed"))
+}
 
 const BUILTIN: &[Named] = &[
     Named {
@@ -169,13 +174,9 @@ impl Listing {
         if let Some(keys) = text(matches, "sort") {
             format.sort_by(keys).map_err(refused)?;
         }
-        let number = |name: &str, default: u32| match text(matches, name) {
-            None => Ok(default),
-            Some(text) => text
-                .parse()
-                .map_err(|_| CmdError::usage(format!("error: argument --{name}: invalid int value: '{text}'"))),
-        };
-        let (count, level_max) = (number("count", COUNT_DEFAULT)?, number("level", 9999)?);
+        integer(matches, "threads", "--threads", 0)?;
+        let count = max_entries(integer(matches, "count", "-c/--count", COUNT_DEFAULT)?)?;
+        let level_max = u32::try_from(integer(matches, "level", "-L/--level", 9999)?).unwrap_or(0);
         let recurse_all = matches.get_flag("recurse-all");
         let recursive = recurse_all || matches.get_flag("recursive");
         let json = matches.get_flag("json");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::info::{JobInfo, Shared};
 use super::query::Query;
 use crate::format::{Format, Formats, Named, Row};
-use crate::frame::args::{flag, many, option, text, texts, words};
+use crate::frame::args::{flag, integer, many, option, text, texts, words};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
 use crate::job::signals::for_each;
@@ -169,13 +169,10 @@ fn search(matches: &ArgMatches, fields: &[&str], cx: &mut Context) -> Result<(Ha
         return Err(bad("Only one pattern can be provided".to_owned()));
     }
     let test = Test::parse(&words).map_err(bad)?;
-    let number = |name: &str, default: u32| match text(matches, name) {
-        None => Ok(default),
-        Some(text) => {
-            text.parse().map_err(|_| CmdError::usage(format!("error: argument --{name}: invalid int value: '{text}'")))
-        }
-    };
-    let mut query = Query { max_entries: number("max-entries", 1000)?, ..Query::default() };
+    let max_entries = super::max_entries(integer(matches, "max-entries", "--max-entries", 1000)?)?;
+    let count = integer(matches, "count", "-c/--count", 0)?;
+    let count = usize::try_from(count).map_err(|_| refused(format_args!("--count={count} is below 0")))?;
+    let mut query = Query { max_entries, ..Query::default() };
     query.narrow(matches)?;
     // With -a, a filter narrows nothing, as in flux-core.
     if matches.try_get_one::<bool>("a").ok().flatten().copied().unwrap_or(false) {
@@ -190,9 +187,8 @@ fn search(matches: &ArgMatches, fields: &[&str], cx: &mut Context) -> Result<(Ha
     let mut flux = cx.open()?;
     let mut jobs = query.run(&mut flux, &attributes, &Shared::new(false))?;
     jobs.retain(|job| test.holds(job));
-    let count = number("count", 0)?;
     if count > 0 {
-        jobs.truncate(count as usize);
+        jobs.truncate(count);
     }
     Ok((flux, jobs))
 }

@@ -14,7 +14,7 @@ use super::info::{JobInfo, Shared};
 use super::instance::Instance;
 use super::query::{self, Query};
 use crate::format::{Format, cut_line};
-use crate::frame::args::{flag, option, text, texts, words};
+use crate::frame::args::{flag, integer, option, text, texts, words};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
 use crate::submit::refused;
@@ -242,13 +242,11 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         (false, true) => COMPACT,
         (false, false) => BOX,
     };
-    let number = |name: &str, default: u32| {
-        let read = |text: &str| {
-            text.parse().map_err(|_| CmdError::usage(format!("error: argument --{name}: invalid int value: '{text}'")))
-        };
-        text(matches, name).map_or(Ok(default), read)
-    };
-    let mut query = Query { max_entries: number("count", 1000)?, ..Query::default() };
+    // Below zero is as if it were zero: all of them, and the root alone.
+    let at_least_0 = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+    let count = at_least_0(integer(matches, "count", "-c/--count", 1000)?);
+    let level_max = at_least_0(integer(matches, "level", "-L/--level", 999)?);
+    let mut query = Query { max_entries: count, ..Query::default() };
     query.set_user(None)?;
     query.filter(match matches.get_flag("all") {
         true => "pending,running,inactive",
@@ -263,7 +261,7 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         query,
         ids: ids.collect::<Result<_, CmdError>>()?,
         combine: !matches.get_flag("no-combine"),
-        level_max: number("level", 999)?,
+        level_max,
         shared: Shared::new(cx.var("FLUX_URI_RESOLVE_LOCAL").is_some()),
     };
     let skip_root = match text(matches, "skip-root") {

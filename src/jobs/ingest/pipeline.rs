@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::access::{Access, Known};
 use super::rules::{self, Step};
 use super::worker::Worker;
-use super::{Checked, JobIngest, defaults, invalid, spec};
+use super::{Checked, JobIngest, defaults, spec};
 use crate::state::JobFlags;
 
 /// A request between two steps.
@@ -113,7 +113,7 @@ impl JobIngest {
             }
             Step::Jobspec { version } => {
                 let version = *version;
-                rules::check_environment(job.environment.as_deref()).and_then(|()| self.check(&mut job, version))
+                rules::check_environment(job.environment.as_deref()).and_then(|()| self.check(cx, &mut job, version))
             }
             Step::Access => {
                 let uid = job.request.cred.userid;
@@ -147,11 +147,12 @@ impl JobIngest {
     }
 
     /// RFC 14 and 25; what is equal to the last valid one is valid, and the same.
-    fn check(&mut self, job: &mut Checked, version: Option<u32>) -> Outcome {
+    fn check(&mut self, cx: &Cx<'_>, job: &mut Checked, version: Option<u32>) -> Outcome {
         match &self.pipeline.valid {
             Some(valid) if *valid == job.jobspec => job.jobspec = valid.clone(),
             _ => {
-                rules::check_jobspec(&job.jobspec, version)?;
+                let hosts = cx.node.attrs.get("hostlist");
+                rules::check_jobspec(&job.jobspec, version, hosts.map(String::as_str))?;
                 self.pipeline.valid = Some(job.jobspec.clone());
             }
         }
@@ -194,7 +195,7 @@ impl JobIngest {
         let answers = worker.on_event(cx, event);
         self.pipeline.leaving.retain(|worker| !worker.is_idle());
         for (number, answer) in answers {
-            self.answered(cx, number, answer.map_err(invalid));
+            self.answered(cx, number, answer);
         }
     }
 

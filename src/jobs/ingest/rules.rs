@@ -1,8 +1,9 @@
 //! The `[ingest]` table: which steps a request goes through, and those that are built in.
 
 use flux_service::Fault;
-use flux_types::Jobspec;
+use flux_types::constraint::Constraint;
 use flux_types::jobspec::Summary;
+use flux_types::{Hostlist, Jobspec};
 use flux_wire::Errno;
 use serde_json::{Map, Value};
 
@@ -189,19 +190,39 @@ pub(super) fn check_environment(text: Option<&str>) -> Result<(), Fault> {
     if text.is_none_or(|text| text.starts_with('{')) {
         return Ok(());
     }
-    Err(invalid("jobspec: attributes.system.environment must be a mapping"))
+    Err(invalid("attributes.system.environment must be a mapping"))
 }
 
-/// RFC 14, and what this program runs: version 1 (RFC 25), or any.
+/// RFC 14, and what this program runs: version 1 (RFC 25), or any. Hosts that a constraint names are among `hosts`, those of
+/// this instance.
 ///
 /// # Errors
-/// EINVAL and what is wrong.
-pub(super) fn check_jobspec(jobspec: &Value, version: Option<u32>) -> Result<(), Fault> {
+/// EPERM, as clients know it of flux-core's validator, and what is wrong.
+pub(super) fn check_jobspec(jobspec: &Value, version: Option<u32>, hosts: Option<&str>) -> Result<(), Fault> {
+    let refused = |text: String| Fault::new(Errno::EPERM, text);
     let parsed = Jobspec::from_value(jobspec.clone()).and_then(|jobspec| match version {
         Some(_) => jobspec.validate(),
         None => Ok(()),
     });
-    parsed.map_err(|error| invalid(error.to_string()))
+    parsed.map_err(|error| refused(error.to_string()))?;
+    let constraint = jobspec.pointer("/attributes/system/constraints").and_then(|c| Constraint::from_value(c).ok());
+    let (Some(constraint), Some(hosts)) = (constraint, hosts) else { return Ok(()) };
+    let Ok(hosts) = Hostlist::parse(hosts) else { return Ok(()) };
+    match unknown_host(&constraint, &hosts) {
+        None => Ok(()),
+        Some(name) => Err(refused(format!("host constraint contains invalid hosts: host '{name}' not found"))),
+    }
+}
+
+/// The first host that a constraint names and `hosts` lacks.
+fn unknown_host(constraint: &Constraint, hosts: &Hostlist) -> Option<String> {
+    match constraint {
+        Constraint::Hosts(named) => named.iter().find(|name| !hosts.contains(name)),
+        Constraint::And(list) | Constraint::Or(list) | Constraint::Not(list) => {
+            list.iter().find_map(|one| unknown_host(one, hosts))
+        }
+        Constraint::Any | Constraint::Properties(_) | Constraint::Ranks(_) => None,
+    }
 }
 
 /// # Errors

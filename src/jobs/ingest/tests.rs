@@ -70,7 +70,7 @@ fn a_program_that_ends_fails_its_requests_and_is_started_again() {
     world.run();
     let (process, _) = program(&world);
     world.process_says("job-ingest", process, ProcessEvent::Exited { status: 1 << 8 });
-    let lost = Some(Err((Errno::EINVAL, "Unrecoverable error: worker unexpectedly exited".into())));
+    let lost = Some(Err((Errno::EPROTO, "Unrecoverable error: worker unexpectedly exited".into())));
     assert_eq!(world.answer(tag), lost);
     let tag = world.ask("job-ingest.submit", World::submit_body(&jobspec(), 16, 0));
     world.run();

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
-use flux_service::{Cx, LogLevel, ProcessEvent, ProcessOp, SpawnSpec, StdStream, Tag};
-use serde_json::Value;
+use flux_service::{Cx, Fault, LogLevel, ProcessEvent, ProcessOp, SpawnSpec, StdStream, Tag};
+use flux_wire::Errno;
+use serde_json::{Map, Value};
 
 use crate::limits::INGEST_LINE_LEN_MAX;
 
@@ -23,7 +24,7 @@ pub(super) struct Worker {
 }
 
 /// What a program said of a request.
-pub(super) type Answer = (u64, Result<Option<Value>, String>);
+pub(super) type Answer = (u64, Result<Option<Value>, Fault>);
 
 impl Worker {
     pub(super) fn new(argv: Vec<String>) -> Worker {
@@ -97,7 +98,7 @@ impl Worker {
         self.process = None;
         self.partial = Default::default();
         self.unsent.clear();
-        self.asked.drain(..).map(|number| (number, Err(why.to_owned()))).collect()
+        self.asked.drain(..).map(|number| (number, Err(Fault::new(Errno::EPROTO, why)))).collect()
     }
 
     fn output(&mut self, cx: &mut Cx<'_>, name: &str, is_error: bool, bytes: &[u8]) -> Vec<Answer> {
@@ -128,13 +129,18 @@ impl Worker {
     }
 }
 
-fn verdict(line: &[u8]) -> Result<Option<Value>, String> {
+fn verdict(line: &[u8]) -> Result<Option<Value>, Fault> {
+    let invalid = |text: &str| Fault::new(Errno::EINVAL, text);
     let Ok(Value::Object(mut answer)) = serde_json::from_slice(line) else {
-        return Err("the program answers what is no JSON object".to_owned());
+        return Err(invalid("the program answers what is no JSON object"));
     };
-    match answer.get("errnum").and_then(Value::as_i64) {
-        Some(0) => Ok(answer.shift_remove("data")),
-        Some(_) => Err(answer.get("errstr").and_then(Value::as_str).unwrap_or("the request is refused").to_owned()),
-        None => Err("the program answers without errnum".to_owned()),
+    let text = |answer: &Map<String, Value>| answer.get("errstr").and_then(Value::as_str).map(str::to_owned);
+    match answer.get("errnum").and_then(Value::as_i64).map(i32::try_from) {
+        Some(Ok(0)) => Ok(answer.shift_remove("data")),
+        Some(errnum) => {
+            let errno = errnum.ok().filter(|errnum| *errnum > 0).map_or(Errno::EINVAL, Errno);
+            Err(Fault::new(errno, text(&answer).unwrap_or_else(|| "the request is refused".to_owned())))
+        }
+        None => Err(invalid("the program answers without errnum")),
     }
 }

@@ -144,7 +144,7 @@ impl Jobspec {
     /// Writes `options` into the attributes of a `flux submit` or `flux run` job.
     ///
     /// # Errors
-    /// [`JobspecError`] if a dotted name does not fit, or the result is not valid.
+    /// [`JobspecError`] if a dotted name does not fit. Whether the values are valid is for the service to say.
     pub fn apply(&mut self, options: &SubmitOptions) -> Result<(), JobspecError> {
         self.apply_basics(options)?;
         self.apply_rest(options)
@@ -224,7 +224,7 @@ impl Jobspec {
         for (name, file) in &options.files {
             self.add_file(name, file.clone())?;
         }
-        self.validate()
+        Ok(())
     }
 
     /// Adds an RFC 37 file object. The name is one key, dots and all.

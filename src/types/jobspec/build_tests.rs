@@ -118,6 +118,6 @@ fn what_cannot_be_a_job_is_refused() {
     for duration in [-1.0, f64::NAN, f64::INFINITY] {
         assert!(spec.apply(&SubmitOptions { duration: Some(duration), ..plain() }).is_err());
     }
-    let attributes = vec![("duration".to_owned(), "long".into())];
+    let attributes = vec![("duration.of".to_owned(), "long".into())];
     assert!(spec.apply(&SubmitOptions { attributes, ..plain() }).is_err());
 }

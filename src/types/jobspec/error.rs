@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::constraint::ConstraintError;
+
 /// Why a jobspec was refused. The user reads the text; `at` is the dotted path of the offending key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobspecError {
@@ -29,7 +31,7 @@ pub enum JobspecError {
         reason: String,
     },
     Constraint {
-        reason: String,
+        reason: ConstraintError,
     },
     Dependency {
         reason: String,
@@ -68,19 +70,30 @@ impl JobspecError {
 impl fmt::Display for JobspecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Json { reason } => write!(f, "jobspec: invalid JSON: {reason}"),
-            Self::Missing { at, key } if at.is_empty() => write!(f, "jobspec: Missing key ({key})"),
-            Self::Missing { at, key } => write!(f, "jobspec: {at}: Missing key ({key})"),
-            Self::Extraneous { at, key } if at.is_empty() => write!(f, "jobspec: Extraneous key ({key})"),
-            Self::Extraneous { at, key } => write!(f, "jobspec: {at}: Extraneous key ({key})"),
-            Self::Type { at, want } | Self::Value { at, want } => write!(f, "jobspec: {at} must be {want}"),
-            Self::Count { at, reason } => write!(f, "jobspec: {at}: {reason}"),
-            Self::Constraint { reason } => write!(f, "jobspec: attributes.system.constraints: {reason}"),
-            Self::Dependency { reason } => write!(f, "jobspec: attributes.system.dependencies: {reason}"),
-            Self::TooLarge { what, max } => write!(f, "jobspec: over the limit of {max} {what}"),
+            Self::Json { reason } => write!(f, "invalid JSON: {reason}"),
+            Self::Missing { at, key } if at.is_empty() => write!(f, "Missing key ({key})"),
+            Self::Missing { at, key } => write!(f, "Missing key ({key}) in {at}"),
+            Self::Extraneous { at, key } if at.is_empty() => write!(f, "Extraneous key ({key})"),
+            Self::Extraneous { at, key } => write!(f, "Extraneous key ({key}) in {at}"),
+            Self::Type { at, want } | Self::Value { at, want } => write!(f, "{at} must be {want}"),
+            Self::Count { at, reason } => write!(f, "{at}: {reason}"),
+            Self::Constraint { reason } => constraint(reason, f),
+            Self::Dependency { reason } => write!(f, "{reason}"),
+            Self::TooLarge { what, max } => write!(f, "jobspec is over the limit of {max} {what}"),
             Self::Options { reason } => write!(f, "{reason}"),
         }
     }
 }
 
 impl std::error::Error for JobspecError {}
+
+/// The words that submitters know, which are not those of a constraint in a query.
+fn constraint(reason: &ConstraintError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match reason {
+        ConstraintError::NotObject => write!(f, "constraints must be a mapping"),
+        ConstraintError::UnknownOperator { name } => write!(f, "unknown constraint operator '{name}'"),
+        ConstraintError::NotArray { operator } => write!(f, "argument to constraint {operator} must be a sequence"),
+        ConstraintError::BadProperty { property, .. } => write!(f, "invalid character in property '{property}'"),
+        other => write!(f, "{other}"),
+    }
+}

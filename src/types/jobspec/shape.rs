@@ -99,7 +99,7 @@ pub(super) fn check_attributes(attributes: &Map<String, Value>) -> Result<()> {
     object(attributes, "attributes", "user")?;
     let Some(Value::Object(system)) = attributes.get("system") else { return Ok(()) };
     const AT: &str = "attributes.system";
-    for key in ["environment", "job", "shell", "constraints"] {
+    for key in ["environment", "job", "shell"] {
         object(system, AT, key)?;
     }
     for key in ["cwd", "queue", "bank", "project"] {
@@ -109,7 +109,7 @@ pub(super) fn check_attributes(attributes: &Map<String, Value>) -> Result<()> {
     }
     check_duration(system)?;
     if let Some(constraint) = system.get("constraints") {
-        Constraint::from_value(constraint).map_err(|e| JobspecError::Constraint { reason: e.to_string() })?;
+        Constraint::from_value(constraint).map_err(|e| JobspecError::Constraint { reason: e })?;
     }
     match system.get("dependencies") {
         None => Ok(()),

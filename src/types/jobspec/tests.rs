@@ -64,87 +64,69 @@ type Edit = fn(&mut Value);
 #[test]
 fn bad_jobspecs_are_refused_with_the_place_and_the_reason() {
     let rows: &[(Edit, &str)] = &[
-        (|j| *j = json!([]), "jobspec: jobspec must be an object"),
-        (|j| drop(j.as_object_mut().unwrap().remove("resources")), "jobspec: Missing key (resources)"),
-        (|j| drop(j.as_object_mut().unwrap().remove("version")), "jobspec: Missing key (version)"),
-        (|j| j["more"] = 1.into(), "jobspec: Extraneous key (more)"),
-        (|j| j["version"] = "1".into(), "jobspec: version must be an integer"),
-        (|j| j["version"] = 0.into(), "jobspec: version must be >= 1"),
-        (|j| j["resources"] = json!({}), "jobspec: resources must be a sequence"),
-        (|j| j["resources"] = json!([]), "jobspec: resources must be a sequence of at least one resource"),
-        (|j| j["resources"][0] = 1.into(), "jobspec: resources[0] must be a mapping"),
-        (|j| j["resources"][0] = json!({"count": 1}), "jobspec: resources[0]: Missing key (type)"),
-        (|j| j["resources"][0] = json!({"type": 1, "count": 1}), "jobspec: resources[0].type must be a string"),
-        (|j| j["resources"][0] = json!({"type": "node"}), "jobspec: resources[0]: Missing key (count)"),
-        (|j| j["resources"][0]["count"] = 0.into(), "jobspec: resources[0].count must be an integer >= 1"),
-        (|j| j["resources"][0]["count"] = 1.5.into(), "jobspec: resources[0].count must be an integer >= 1"),
-        (|j| j["resources"][0]["count"] = 4294967296u64.into(), "jobspec: resources[0].count must be an integer >= 1"),
-        (|j| j["resources"][0]["exclusive"] = 1.into(), "jobspec: resources[0].exclusive must be a boolean"),
-        (|j| j["resources"][0]["with"] = 1.into(), "jobspec: resources[0].with must be a sequence"),
+        (|j| *j = json!([]), "jobspec must be an object"),
+        (|j| drop(j.as_object_mut().unwrap().remove("resources")), "Missing key (resources)"),
+        (|j| drop(j.as_object_mut().unwrap().remove("version")), "Missing key (version)"),
+        (|j| j["more"] = 1.into(), "Extraneous key (more)"),
+        (|j| j["version"] = "1".into(), "version must be an integer"),
+        (|j| j["version"] = 0.into(), "version must be >= 1"),
+        (|j| j["resources"] = json!({}), "resources must be a sequence"),
+        (|j| j["resources"] = json!([]), "resources must be a sequence of at least one resource"),
+        (|j| j["resources"][0] = 1.into(), "resources[0] must be a mapping"),
+        (|j| j["resources"][0] = json!({"count": 1}), "Missing key (type) in resources[0]"),
+        (|j| j["resources"][0] = json!({"type": 1, "count": 1}), "resources[0].type must be a string"),
+        (|j| j["resources"][0] = json!({"type": "node"}), "Missing key (count) in resources[0]"),
+        (|j| j["resources"][0]["count"] = 0.into(), "resources[0].count must be an integer >= 1"),
+        (|j| j["resources"][0]["count"] = 1.5.into(), "resources[0].count must be an integer >= 1"),
+        (|j| j["resources"][0]["count"] = 4294967296u64.into(), "resources[0].count must be an integer >= 1"),
+        (|j| j["resources"][0]["exclusive"] = 1.into(), "resources[0].exclusive must be a boolean"),
+        (|j| j["resources"][0]["with"] = 1.into(), "resources[0].with must be a sequence"),
         (
             |j| drop(j["resources"][0]["with"][0].as_object_mut().unwrap().remove("label")),
-            "jobspec: resources[0].with[0]: Missing key (label)",
+            "Missing key (label) in resources[0].with[0]",
         ),
-        (|j| j["tasks"] = json!([]), "jobspec: tasks must be a sequence of at least one task"),
-        (|j| j["tasks"][0] = 1.into(), "jobspec: tasks[0] must be a mapping"),
-        (|j| j["tasks"][0]["command"] = json!([]), "jobspec: tasks[0].command must be a non-empty list of strings"),
-        (|j| j["tasks"][0]["command"] = "app".into(), "jobspec: tasks[0].command must be a non-empty list of strings"),
-        (|j| j["tasks"][0]["command"] = json!([1]), "jobspec: tasks[0].command must be a non-empty list of strings"),
-        (|j| j["tasks"][0]["slot"] = 1.into(), "jobspec: tasks[0].slot must be a string"),
-        (|j| j["tasks"][0]["count"] = 1.into(), "jobspec: tasks[0].count must be a mapping"),
+        (|j| j["tasks"] = json!([]), "tasks must be a sequence of at least one task"),
+        (|j| j["tasks"][0] = 1.into(), "tasks[0] must be a mapping"),
+        (|j| j["tasks"][0]["command"] = json!([]), "tasks[0].command must be a non-empty list of strings"),
+        (|j| j["tasks"][0]["command"] = "app".into(), "tasks[0].command must be a non-empty list of strings"),
+        (|j| j["tasks"][0]["command"] = json!([1]), "tasks[0].command must be a non-empty list of strings"),
+        (|j| j["tasks"][0]["slot"] = 1.into(), "tasks[0].slot must be a string"),
+        (|j| j["tasks"][0]["count"] = 1.into(), "tasks[0].count must be a mapping"),
         (
             |j| j["tasks"][0]["count"]["total"] = 1.into(),
-            "jobspec: tasks[0].count must be a mapping with exactly one of per_slot, per_resource, total",
+            "tasks[0].count must be a mapping with exactly one of per_slot, per_resource, total",
         ),
-        (|j| j["tasks"][0]["count"] = json!({"total": 0}), "jobspec: tasks[0].count.total must be an integer >= 1"),
-        (|j| j["attributes"] = json!(null), "jobspec: attributes must be a mapping"),
-        (|j| j["attributes"]["other"] = json!({}), "jobspec: attributes: Extraneous key (other)"),
-        (|j| j["attributes"]["user"] = 1.into(), "jobspec: attributes.user must be a mapping"),
-        (
-            |j| j["attributes"]["system"]["duration"] = "1".into(),
-            "jobspec: attributes.system.duration must be a number",
-        ),
-        (
-            |j| j["attributes"]["system"]["duration"] = (-1).into(),
-            "jobspec: attributes.system.duration must be zero or greater",
-        ),
-        (|j| j["attributes"]["system"]["cwd"] = 1.into(), "jobspec: attributes.system.cwd must be a string"),
-        (
-            |j| j["attributes"]["system"]["environment"] = json!([]),
-            "jobspec: attributes.system.environment must be a mapping",
-        ),
-        (
-            |j| j["attributes"]["system"]["dependencies"] = json!({}),
-            "jobspec: attributes.system.dependencies must be a list",
-        ),
-        (
-            |j| j["attributes"]["system"]["dependencies"] = json!([{"scheme": "x"}]),
-            "jobspec: attributes.system.dependencies: dependency: Missing key (value)",
-        ),
-        (
-            |j| j["attributes"]["system"]["constraints"] = json!({"foo": []}),
-            "jobspec: attributes.system.constraints: unknown constraint operator: foo",
-        ),
+        (|j| j["tasks"][0]["count"] = json!({"total": 0}), "tasks[0].count.total must be an integer >= 1"),
+        (|j| j["attributes"] = json!(null), "attributes must be a mapping"),
+        (|j| j["attributes"]["other"] = json!({}), "Extraneous key (other) in attributes"),
+        (|j| j["attributes"]["user"] = 1.into(), "attributes.user must be a mapping"),
+        (|j| j["attributes"]["system"]["duration"] = "1".into(), "attributes.system.duration must be a number"),
+        (|j| j["attributes"]["system"]["duration"] = (-1).into(), "attributes.system.duration must be zero or greater"),
+        (|j| j["attributes"]["system"]["cwd"] = 1.into(), "attributes.system.cwd must be a string"),
+        (|j| j["attributes"]["system"]["environment"] = json!([]), "attributes.system.environment must be a mapping"),
+        (|j| j["attributes"]["system"]["dependencies"] = json!({}), "attributes.system.dependencies must be a list"),
+        (|j| j["attributes"]["system"]["dependencies"] = json!([{"scheme": "x"}]), "dependency: Missing key (value)"),
+        (|j| j["attributes"]["system"]["constraints"] = json!({"foo": []}), "unknown constraint operator 'foo'"),
     ];
     for (edit, want) in rows {
         assert_eq!(Jobspec::from_value(v1(edit)).unwrap_err().to_string(), *want);
     }
-    assert!(Jobspec::parse("{").unwrap_err().to_string().starts_with("jobspec: invalid JSON: "));
+    assert!(Jobspec::parse("{").unwrap_err().to_string().starts_with("invalid JSON: "));
 }
 
 #[test]
 fn version_1_has_rules_of_its_own() {
     let rows: &[(Edit, &str)] = &[
-        (|j| j["version"] = 2.into(), "jobspec: version must be 1"),
-        (|j| j["attributes"] = json!({}), "jobspec: attributes: Missing key (system)"),
+        (|j| j["version"] = 2.into(), "version must be 1"),
+        (|j| j["attributes"] = json!({}), "Missing key (system) in attributes"),
         (
             |j| drop(j["attributes"]["system"].as_object_mut().unwrap().remove("duration")),
-            "jobspec: attributes.system: Missing key (duration)",
+            "Missing key (duration) in attributes.system",
         ),
-        (|j| j["resources"][0]["count"] = "1-4".into(), "jobspec: resource count of 'node' must be an integer"),
+        (|j| j["resources"][0]["count"] = "1-4".into(), "resource count of 'node' must be an integer"),
         (
             |j| j["tasks"][0]["count"] = json!({"per_resource": {"type": "core", "count": 1}}),
-            "jobspec: tasks count must be per_slot or total",
+            "tasks count must be per_slot or total",
         ),
     ];
     for (edit, want) in rows {
