@@ -58,7 +58,7 @@ fn unknown_option(option: &str) -> CmdError {
 }
 
 /// The exit code of Python's argparse for a wrong command line.
-const PYTHON_USAGE_EXIT: u8 = 2;
+pub(super) const PYTHON_USAGE_EXIT: u8 = 2;
 
 /// Runs the command line; errors are printed here.
 pub(crate) fn run(args: Vec<OsString>, programs: Programs) -> ExitCode {

@@ -47,12 +47,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The definition, with the name that users type.
+    /// The definition, with the name that users type. An option may be given again, and counts as it was given last; where flux-core's
+    /// command is written in C, long options may be cut short (getopt_long(3)).
     pub fn definition(&self) -> clap::Command {
         (self.command)()
             .name(format!("flux-{}", self.name))
             .bin_name(format!("flux {}", self.name))
             .about(self.summary)
             .disable_version_flag(true)
+            .args_override_self(true)
+            .infer_long_args(self.usage_exit != dispatch::PYTHON_USAGE_EXIT)
     }
 }

@@ -56,7 +56,7 @@ fn formatter(matches: &ArgMatches, cx: &Context) -> Result<Formatter, CmdError> 
         Some("always") => true,
         Some("never") => false,
         Some("auto") | None => cx.on_terminal() && cx.var("NO_COLOR").is_none(),
-        Some(other) => return Err(CmdError::new(format!("Invalid argument for --color: '{other}'"))),
+        Some(other) => return Err(CmdError::new(format!("Invalid argument to --color: '{other}'"))),
     };
     let format = text(matches, "format").unwrap_or("text");
     let times = text(matches, "time-format").unwrap_or("raw");
@@ -129,7 +129,11 @@ pub(super) mod wait {
             return Err(CmdError::usage("wait-event: a job id and the name of an event are needed"));
         };
         let id = job_id(name)?;
-        let count = text(matches, "count").map_or(Ok(1), str::parse::<u32>).ok().filter(|count| *count > 0);
+        let count = match text(matches, "count").map_or(Ok(1), str::parse::<i64>) {
+            Err(_) => return Err(CmdError::new("Option 'count' requires an integer argument")),
+            Ok(count) => u32::try_from(count).ok().filter(|count| *count > 0),
+        };
+        let count = count.ok_or_else(|| CmdError::new("count must be > 0"))?;
         let pair = text(matches, "match-context").map(|pair| pair.split_once('=').ok_or(()));
         let timeout = text(matches, "timeout").map(|text| parse_fsd(text).filter(|span| span.is_finite()).ok_or(text));
         let wait = Wait {
@@ -137,7 +141,7 @@ pub(super) mod wait {
             path: path_of(text(matches, "path").unwrap_or("eventlog")).0,
             event: Some(event),
             matching: pair.transpose().map_err(|()| CmdError::new("must specify a context test as key=value"))?,
-            count: count.ok_or_else(|| CmdError::new("count must be > 0"))?,
+            count,
             timeout: timeout
                 .transpose()
                 .map_err(|text| CmdError::new(format!("Invalid argument for option 'timeout': {text}")))?

@@ -24,12 +24,14 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     for id in &given {
         print(id, form, cx)?;
     }
+    let mut count = given.len();
     if given.is_empty() {
         for line in std::io::stdin().lock().lines() {
             print(&line?, form, cx)?;
+            count += 1;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(count == 0)))
 }
 
 fn print(given: &str, form: JobIdForm, cx: &mut Context) -> Result<(), CmdError> {

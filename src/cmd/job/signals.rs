@@ -9,7 +9,6 @@ use flux_sys::users::Users;
 use flux_types::{JobId, StateSet};
 use serde_json::{Value, json};
 
-use super::job_id;
 use crate::frame::args::{flag, many, option, text, texts, words};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
@@ -132,6 +131,9 @@ pub(super) mod raiseall {
         };
         let userid = user_id(text(matches, "user")).map_err(|user| CmdError::new(format!("unknown user {user}")))?;
         let mut states = StateSet::NONE;
+        if texts(matches, "states").iter().any(|list| list.is_empty()) {
+            return Err(CmdError::new("no states specified"));
+        }
         for name in texts(matches, "states").iter().flat_map(|list| list.split(',')) {
             let known = StateSet::from_name(name);
             states =
@@ -168,7 +170,9 @@ fn signal_option() -> clap::Arg {
 
 fn signal_number(matches: &ArgMatches, what: &str) -> Result<i32, CmdError> {
     let name = text(matches, "signal").unwrap_or("SIGTERM");
-    flux_sys::signal::by_name(name).ok_or_else(|| CmdError::new(format!("{what}: Invalid signal {name}")))
+    let number = name.parse().ok().filter(|number| *number > 0);
+    let named = || flux_sys::signal::by_name(name).filter(|_| name == name.to_uppercase());
+    number.or_else(named).ok_or_else(|| CmdError::new(format!("{what}: Invalid signal {name}")))
 }
 
 pub(super) mod kill {
@@ -183,7 +187,9 @@ pub(super) mod kill {
         if given.is_empty() {
             return Err(CmdError::usage("kill: a job id is missing"));
         }
-        let jobs = given.iter().map(|name| Ok((*name, job_id(name)?))).collect::<Result<Vec<_>, CmdError>>()?;
+        let bad = |name: &str| CmdError::new(format!("invalid jobid: {name}"));
+        let jobs = given.iter().map(|name| Ok((*name, JobId::parse(name).map_err(|_| bad(name))?)));
+        let jobs = jobs.collect::<Result<Vec<_>, CmdError>>()?;
         let signum = signal_number(matches, "kill")?;
         let faults = for_each(&mut cx.open()?, "job-manager.kill", &jobs, |id| json!({"id": id, "signum": signum}))?;
         finish("kill", &faults, cx)

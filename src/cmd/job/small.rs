@@ -68,6 +68,9 @@ pub(super) mod memo {
         for pair in pairs {
             let (key, value) =
                 pair.split_once('=').ok_or_else(|| CmdError::new(format!("memo: no value for key={pair}")))?;
+            if key.is_empty() {
+                return Err(CmdError::new(format!("memo: no key in {pair}")));
+            }
             let value = match value {
                 "-" => String::from_utf8_lossy(&cx.read_stdin()?).into_owned(),
                 value => value.to_owned(),

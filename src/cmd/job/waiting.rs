@@ -170,7 +170,9 @@ pub(super) mod status {
         let ids = names.iter().map(|name| job_id(name)).collect::<Result<Vec<_>, _>>()?;
         let exception_code = match text(matches, "exception-exit-code") {
             None => 1,
-            Some(text) => text.parse::<u8>().map_err(|_| CmdError::new(format!("invalid exit code '{text}'")))?,
+            Some(text) => text
+                .parse::<u8>()
+                .map_err(|_| CmdError::new("Option 'exception-exit-code' requires an integer argument"))?,
         };
         let verbose = verbosity(matches);
         if verbose > 0 && ids.len() > 1 {

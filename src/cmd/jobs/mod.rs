@@ -36,6 +36,13 @@ use stats::Stats;
 
 const COUNT_DEFAULT: i64 = 1000;
 
+fn bad_format(error: FormatError) -> CmdError {
+    match error {
+        FormatError::UnknownField(_) => refused(format_args!("Error in user format: {error}")),
+        other => refused(other),
+    }
+}
+
 /// As job-list says it of a negative number.
 fn max_entries(count: i64) -> Result<u32, CmdError> {
     u32::try_from(count).map_err(|_| refused("invalid payload: max_entries < 0 not allowed"))
@@ -167,10 +174,7 @@ impl Listing {
         let vars = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let chosen = FORMATS.choose(chosen, vars, &mut cx.out).map_err(refused)?;
         let Some(chosen) = chosen else { return Ok(None) };
-        let mut format = Format::parse(&chosen, fields::headings(&chosen)).map_err(|error| match error {
-            FormatError::UnknownField(_) => refused(format_args!("Error in user format: {error}")),
-            other => refused(other),
-        })?;
+        let mut format = Format::parse(&chosen, fields::headings(&chosen)).map_err(bad_format)?;
         if let Some(keys) = text(matches, "sort") {
             format.sort_by(keys).map_err(refused)?;
         }

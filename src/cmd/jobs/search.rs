@@ -1,14 +1,13 @@
-//! `flux pgrep` and `flux pkill`: finds jobs by name, or by any expression over their properties.
+//! `flux pgrep` and `flux pkill`: finds jobs by name, or by a range of ids.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 use flux_client::{Handle, Target};
-use flux_types::constraint::{QuerySyntax, query};
-use flux_types::parse_fsd;
+use flux_types::JobId;
 use regex_lite::Regex;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::info::{JobInfo, Shared};
 use super::query::Query;
@@ -20,8 +19,7 @@ use crate::job::signals::for_each;
 use crate::jobid::shown;
 use crate::submit::refused;
 
-/// The dialect of these commands: RFC 35 with operators of their own.
-const SYNTAX: QuerySyntax = QuerySyntax { default_operator: Some("name"), aliases: &[], lists: &[], joined: &[] };
+const COUNT_DEFAULT: i64 = 99_999;
 
 /// Exit code where the expression cannot be used.
 const BAD_EXPRESSION: u8 = 2;
@@ -49,97 +47,41 @@ const BUILTIN: &[Named] = &[
 
 const FORMATS: Formats = Formats { tool: "flux-pgrep", subcommand: None, builtin: BUILTIN };
 
-/// An expression over jobs.
-#[derive(Debug)]
-enum Test {
-    Matches {
-        field: &'static str,
-        regex: Regex,
-    },
-    /// A range of seconds, both ends included.
-    Within {
-        field: &'static str,
-        from: f64,
-        to: f64,
-    },
-    All(Vec<Test>),
-    Any(Vec<Test>),
-    Not(Vec<Test>),
+/// What jobs are looked for: a pattern that is in their names, a range of their ids, or both.
+#[derive(Debug, Default)]
+struct Test {
+    name: Option<Regex>,
+    ids: Option<(JobId, JobId)>,
 }
 
 impl Test {
     fn parse(words: &[&str]) -> Result<Test, String> {
-        let parsed = query::parse(&words.join(" "), &SYNTAX).map_err(|error| error.to_string())?;
-        Test::from_value(&parsed)
-    }
-
-    fn from_value(value: &Value) -> Result<Test, String> {
-        let Some((operator, args)) = value.as_object().and_then(|object| object.iter().next()) else {
-            return Err("empty expression".to_owned());
-        };
-        let args = args.as_array().map(Vec::as_slice).unwrap_or_default();
-        let all = || args.iter().map(Test::from_value).collect::<Result<Vec<_>, _>>();
-        let text = || args.first().and_then(Value::as_str).unwrap_or("");
-        match operator.as_str() {
-            "and" => Ok(Test::All(all()?)),
-            "or" => Ok(Test::Any(all()?)),
-            "not" => Ok(Test::Not(all()?)),
-            "name" => matches("name", text()),
-            "user" => matches("username", text()),
-            "host" | "hosts" => matches("nodelist", text()),
-            "queue" => matches("queue", text()),
-            "state" => matches("status", text()),
-            "duration" => range("duration", text()),
-            "runtime" => range("runtime", text()),
-            // Whatever has a colon but no known operator is a name with a colon.
-            other => matches("name", &format!("{other}:{}", text())),
+        let mut test = Test::default();
+        for word in words {
+            if let Some(ids) = range(word) {
+                test.ids = Some(ids);
+                continue;
+            }
+            if test.name.is_some() {
+                return Err("Only one pattern can be provided".to_owned());
+            }
+            let pattern = word.strip_prefix("name:").unwrap_or(word);
+            test.name = Some(Regex::new(pattern).map_err(|error| format!("bad pattern '{pattern}': {error}"))?);
         }
+        Ok(test)
     }
 
     fn holds(&self, job: &JobInfo) -> bool {
-        match self {
-            Test::Matches { field, regex } => {
-                regex.is_match(&job.field(field).map(|v| v.to_string()).unwrap_or_default())
-            }
-            Test::Within { field, from, to } => {
-                let value = job.field(field).and_then(|value| value.number()).unwrap_or(0.0);
-                *from <= value && value <= *to
-            }
-            Test::All(tests) => tests.iter().all(|test| test.holds(job)),
-            Test::Any(tests) => tests.iter().any(|test| test.holds(job)),
-            Test::Not(tests) => !tests.iter().all(|test| test.holds(job)),
-        }
+        let name = || job.field("name").map(|name| name.to_string()).unwrap_or_default();
+        self.name.as_ref().is_none_or(|regex| regex.is_match(&name()))
+            && self.ids.is_none_or(|(first, last)| (first..=last).contains(&job.id()))
     }
 }
 
-fn matches(field: &'static str, pattern: &str) -> Result<Test, String> {
-    let regex = Regex::new(pattern).map_err(|error| format!("bad pattern '{pattern}': {error}"))?;
-    Ok(Test::Matches { field, regex })
-}
-
-/// `FROM..TO`, either end open, with the operators `<`, `<=`, `>` and `>=` for one end, or a single duration.
-fn range(field: &'static str, text: &str) -> Result<Test, String> {
-    let seconds = |text: &str, open: f64| match text {
-        "" => Ok(open),
-        text => parse_fsd(text).ok_or_else(|| format!("invalid duration '{text}'")),
-    };
-    let ends = [("<=", f64::MIN, 0.0), (">=", f64::MAX, 0.0), ("<", f64::MIN, -1.0), (">", f64::MAX, 1.0)];
-    if let Some((rest, open, step)) =
-        ends.iter().find_map(|(mark, open, step)| Some((text.strip_prefix(mark)?, open, step)))
-    {
-        let end = seconds(rest, 0.0)?;
-        let end = if *step < 0.0 {
-            end.next_down()
-        } else if *step > 0.0 {
-            end.next_up()
-        } else {
-            end
-        };
-        let (from, to) = if *open < 0.0 { (f64::MIN, end) } else { (end, f64::MAX) };
-        return Ok(Test::Within { field, from, to });
-    }
-    let (from, to) = text.split_once("..").unwrap_or((text, text));
-    Ok(Test::Within { field, from: seconds(from, f64::MIN)?, to: seconds(to, f64::MAX)? })
+/// `JOBID1..JOBID2`; anything else, and what has a colon, is a pattern.
+fn range(word: &str) -> Option<(JobId, JobId)> {
+    let (first, last) = word.split_once("..").filter(|_| !word.contains(':'))?;
+    Some((JobId::parse(first).ok()?, JobId::parse(last).ok()?))
 }
 
 fn common(command: Command) -> Command {
@@ -155,7 +97,7 @@ fn common(command: Command) -> Command {
         .arg(many("queue", Some('q'), "QUEUE,...", "Limit search to specific queue or queues"))
         .arg(option("count", Some('c'), "N", "Limit to the first N matching jobs"))
         .arg(option("max-entries", None, "N", "Limit search to N jobs (default: 1000)"))
-        .arg(words("EXPRESSION", "job name pattern or expression"))
+        .arg(words("EXPRESSION", "job name pattern or id range, JOBID1..JOBID2"))
 }
 
 /// The jobs that an expression finds.
@@ -165,12 +107,9 @@ fn search(matches: &ArgMatches, fields: &[&str], cx: &mut Context) -> Result<(Ha
         return Err(CmdError::usage("error: the following arguments are required: EXPRESSION"));
     }
     let bad = |why: String| CmdError::Failed { text: format!("ERROR: expression error: {why}"), code: BAD_EXPRESSION };
-    if words.len() > 1 && words.iter().all(|word| !word.contains(':') && !is_operator(word)) {
-        return Err(bad("Only one pattern can be provided".to_owned()));
-    }
     let test = Test::parse(&words).map_err(bad)?;
     let max_entries = super::max_entries(integer(matches, "max-entries", "--max-entries", 1000)?)?;
-    let count = integer(matches, "count", "-c/--count", 0)?;
+    let count = integer(matches, "count", "-c/--count", COUNT_DEFAULT)?;
     let count = usize::try_from(count).map_err(|_| refused(format_args!("--count={count} is below 0")))?;
     let mut query = Query { max_entries, ..Query::default() };
     query.narrow(matches)?;
@@ -182,21 +121,12 @@ fn search(matches: &ArgMatches, fields: &[&str], cx: &mut Context) -> Result<(Ha
         query.filter("pending,running")?;
     }
     query.whose(matches)?;
-    let needed = ["name", "username", "nodelist", "queue", "status", "duration", "runtime"];
-    let attributes = super::fields::attributes(fields.iter().copied().chain(needed));
+    let attributes = super::fields::attributes(fields.iter().copied().chain(["name"]));
     let mut flux = cx.open()?;
     let mut jobs = query.run(&mut flux, &attributes, &Shared::new(false))?;
     jobs.retain(|job| test.holds(job));
-    if count > 0 {
-        jobs.truncate(count);
-    }
+    jobs.truncate(count);
     Ok((flux, jobs))
-}
-
-fn is_operator(word: &str) -> bool {
-    matches!(word, "and" | "or" | "not" | "&" | "&&" | "|" | "||")
-        || word.starts_with(['-', '('])
-        || word.ends_with(')')
 }
 
 pub(crate) mod pgrep {
@@ -215,12 +145,12 @@ pub(crate) mod pgrep {
         let Some(chosen) = FORMATS.choose(name, var, &mut cx.out).map_err(refused)? else {
             return Ok(ExitCode::SUCCESS);
         };
-        let format = Format::parse(&chosen, crate::jobs::fields::headings(&chosen)).map_err(refused)?;
+        let format = Format::parse(&chosen, crate::jobs::fields::headings(&chosen)).map_err(crate::jobs::bad_format)?;
         let (_, mut jobs) = search(matches, &format.fields(), cx)?;
         if jobs.is_empty() {
             return Ok(ExitCode::FAILURE);
         }
-        let no_header = name == "default" || matches.get_flag("no-header");
+        let no_header = name == "default" && chosen == BUILTIN[0].format || matches.get_flag("no-header");
         let options = crate::format::TableOptions { no_header, width: None };
         for line in format.lines(&mut jobs, options)? {
             cx.line(line)?;
@@ -281,8 +211,7 @@ mod tests {
     use super::*;
 
     fn finds(words: &[&str]) -> Result<bool, String> {
-        let job = json!({"id": 1, "name": "my:job", "userid": 0, "state": 16, "queue": "batch", "nodelist": "n[1-3]",
-            "duration": 3600.0});
+        let job = json!({"id": 5, "name": "my:job", "userid": 0, "state": 16});
         Ok(Test::parse(words)?.holds(&JobInfo::new(job, &Shared::new(false)).unwrap()))
     }
 
@@ -294,21 +223,18 @@ mod tests {
             (&["^job"], false),
             (&["name:job"], true),
             (&["my:j"], true),
-            (&["queue:batch"], true),
-            (&["queue:debug"], false),
-            (&["-queue:debug"], true),
-            (&["host:n", "and", "state:RUN"], true),
-            (&["queue:debug", "or", "state:run"], false),
-            (&["duration:1h"], true),
-            (&["duration:>1h"], false),
-            (&["duration:>=1h"], true),
-            (&["duration:<2h"], true),
-            (&["duration:30m..90m"], true),
-            (&["duration:..30m"], false),
+            (&["^(my|your):(x|job)$"], true),
+            (&["queue:batch"], false),
+            (&["1..5"], true),
+            (&["6..7"], false),
+            (&["1..5", "^job"], false),
+            (&["^my", "1..5"], true),
+            (&["name:1..5"], false),
+            (&["m..job"], true),
         ];
         for (words, want) in rows {
             assert_eq!(finds(words), Ok(*want), "{words:?}");
         }
-        assert!(finds(&["["]).is_err() && finds(&["duration:x"]).is_err());
+        assert!(finds(&["["]).is_err() && finds(&["a", "b"]).is_err());
     }
 }

@@ -256,6 +256,9 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let ids = texts(matches, "JOBID")
         .into_iter()
         .map(|name| Ok((name.to_owned(), JobId::parse(name).map_err(|_| bad(name))?)));
+    if matches.contains_id("JOBID") && (matches.get_flag("all") || matches.contains_id("filter")) {
+        say!("flux-pstree: WARNING: filtering options ignored with jobid list");
+    }
     let walk = Walk {
         labels: Labels::of(matches)?,
         query,
@@ -268,7 +271,7 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         None => walk.labels.details.is_some() || !walk.ids.is_empty(),
         Some("yes") => true,
         Some("no") => false,
-        Some(other) => return Err(CmdError::usage(format!("error: argument --skip-root: invalid value '{other}'"))),
+        Some(_) => return Err(refused("--skip-root requires either 'yes' or 'no'")),
     };
     let mut flux = cx.open()?;
     let mut root = match skip_root {
@@ -279,8 +282,11 @@ pub(crate) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     if let Some(details) = walk.labels.details.as_ref().filter(|_| !matches.get_flag("no-header")) {
         cx.line(details.header())?;
     }
-    let columns =
-        || flux_sys::terminal::size(std::io::stdout()).map_or(COLUMNS_DEFAULT, |size| usize::from(size.columns));
+    let columns = || {
+        let given = cx.var("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+        let terminal = || flux_sys::terminal::size(std::io::stdout()).map(|size| usize::from(size.columns));
+        given.or_else(|| terminal().ok()).unwrap_or(COLUMNS_DEFAULT)
+    };
     let width = (!matches.get_flag("long")).then(columns);
     let mut lines = Vec::new();
     if skip_root {

@@ -86,17 +86,14 @@ impl JobManager {
             return Err(Fault::new(Errno::EINVAL, "urgency value is out of range"));
         }
         let id = body.id.id();
-        let late = || Fault::new(Errno::EINVAL, "urgency cannot be changed once resources are allocated");
-        if self.archive.has(id) {
-            return Err(late());
-        }
-        let job = self.active(id, Errno::EINVAL)?;
+        let unknown = |fault| if self.archive.has(id) { fault } else { Fault::new(Errno::EINVAL, "unknown job") };
+        let job = self.active(id, Errno::EINVAL).map_err(unknown)?;
         authorize(request.cred, job.userid, "guests can only reprioritize their own jobs")?;
         if !request.cred.is_owner() && body.urgency > DEFAULT.max(job.urgency) && enforced("urgency") {
             return Err(Fault::new(Errno::EPERM, "guests can only adjust urgency <= default"));
         }
         if job.has_resources {
-            return Err(late());
+            return Err(Fault::new(Errno::EINVAL, "urgency cannot be changed once resources are allocated"));
         }
         let old = job.urgency;
         let change = [("userid", json!(request.cred.userid)), ("urgency", json!(body.urgency))];

@@ -53,7 +53,7 @@ impl IdsetError {
 impl fmt::Display for IdsetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadRange { text } => write!(f, "'{text}' is neither an id nor a range of ids"),
+            Self::BadRange { text } => write!(f, "error parsing range '{text}'"),
             Self::OutOfOrder { text } => write!(f, "'{text}' does not follow the ids before it"),
             Self::Brackets => write!(f, "the brackets of an idset do not match"),
             Self::TooLarge { text } => write!(f, "'{text}' is over the largest id, {IDSET_ID_MAX}"),

@@ -59,9 +59,9 @@ impl fmt::Display for TaskmapError {
             Self::BadBlock => {
                 write!(f, "a task map block is [nodeid,nnodes,ppn,repeat], the last three 1 or more")
             }
-            Self::Version { got } => write!(f, "task map version {got}, expected 1"),
+            Self::Version { got } => write!(f, "expected version=1, got {got}"),
             Self::Pmi { text } => write!(f, "'{text}' is not a PMI process mapping"),
-            Self::Idset(error) => write!(f, "task map: {error}"),
+            Self::Idset(error) => write!(f, "{error}"),
             Self::Duplicate { taskid } => write!(f, "task {taskid} is on two nodes of the task map"),
             Self::Missing { taskid } => write!(f, "task {taskid} is on no node of the task map"),
             Self::TooLarge => {

@@ -20,7 +20,7 @@ pub(crate) use session::{Log, Options, exit_of_status};
 pub(crate) use status::When;
 
 use super::job_id;
-use crate::frame::args::{flag, option, optional_word, text};
+use crate::frame::args::{flag, option, optional_word, text, verbose, verbosity};
 use crate::frame::context::Context;
 use crate::frame::{CmdError, CmdResult};
 use crate::limits::TAIL_DEFAULT;
@@ -38,7 +38,7 @@ pub(super) fn command() -> Command {
             "Wait for event NAME before detaching from eventlog (default=finish)",
         ))
         .arg(flag("label-io", Some('l'), "Label output by rank"))
-        .arg(flag("verbose", Some('v'), "Increase verbosity"))
+        .arg(verbose())
         .arg(flag("quiet", Some('q'), "Suppress warnings written to stderr from flux-job"))
         .arg(flag("read-only", Some('r'), "Disable reading stdin and capturing signals"))
         .arg(flag("unbuffered", Some('u'), "Disable buffering of stdin"))
@@ -61,7 +61,7 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         show_exec: matches.get_flag("show-exec"),
         wait_event: text(matches, "wait-event").map(str::to_owned),
         label_io: matches.get_flag("label-io"),
-        verbose: matches.get_flag("verbose"),
+        verbose: verbosity(matches) > 0,
         quiet: matches.get_flag("quiet"),
         read_only: matches.get_flag("read-only"),
         stdin_ranks: stdin_ranks(text(matches, "stdin-ranks"))?,
