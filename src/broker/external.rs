@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::core::Waiting;
 use crate::node::{ConnId, Node, Output};
 use crate::route::Endpoint;
+use crate::state::RunLevel;
 
 /// Connections with this bit are external modules; the runtime's own count from 0.
 const EXTERNAL_BIT: u64 = 1 << 63;
@@ -278,8 +279,12 @@ impl Node {
             let errno = if errnum == 0 { Errno::ECHILD } else { Errno(errnum) };
             let text = format!("{} ended before it reported that it runs: {errno}", module.path);
             self.answer(&request, Err(Fault::new(errno, text)));
-        } else if module.removing.is_none() && errnum != 0 {
-            self.log(LogLevel::Err, "broker", &format!("module {} ended: {}", module.name, Errno(errnum)));
+        } else if module.removing.is_none() && errnum != 0 && self.core.state.level < RunLevel::Finalize {
+            self.log(LogLevel::Err, "broker", &format!("{}: {}", module.name, Errno(errnum)));
+            self.log(LogLevel::Crit, "broker", &format!("{} module runtime failure", module.name));
+            if self.attrs.get("broker.module-nopanic").is_none_or(|value| value == "0") {
+                self.panic();
+            }
         }
         if let Some(request) = module.removing {
             self.answer(&request, Ok(Payload::None));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use flux_service::{AnyService, Fault, LogLevel, Mono, Outbox, Plant, enforced, planted};
-use flux_wire::{Errno, Kind, Message, Payload, RouteId, role};
+use flux_service::{AnyService, Fault, LogLevel, Mono, Outbox, Plant, Service as _, enforced, planted};
+use flux_types::Idset;
+use flux_wire::{Errno, Kind, Message, Payload, RouteId, Target, role};
 use serde_json::{Value, json};
 
 use crate::disconnect::Disconnects;
@@ -11,6 +12,8 @@ use crate::event::Subscriptions;
 use crate::external::ExternalSpec;
 use crate::node::{Hop, Node, Owner};
 use crate::route::Endpoint;
+use crate::service::{Groups, TORPID};
+use crate::state::RunLevel;
 
 /// Makes a service by its module name; `None` if there is no such module.
 pub type Loader = Box<dyn Fn(&str) -> Option<Factory>>;
@@ -207,6 +210,10 @@ impl Node {
 
     pub(crate) fn module_load(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {
         let body: LoadBody = request.decode()?;
+        if self.core.state.level >= RunLevel::Finalize {
+            // Nobody would unload it again.
+            return Err(Fault::new(Errno::EBUSY, "the broker is unloading its modules"));
+        }
         if body.exec || body.loader.is_some() {
             let spec = ExternalSpec { path: body.path, name: body.name, loader: body.loader, args: body.args };
             self.load_external(spec, request)?;
@@ -222,7 +229,23 @@ impl Node {
         let mut service = kept.ok_or_else(|| Fault::new(Errno::ENOENT, "module not found in search path"))?;
         service.options(&body.args)?;
         self.load(service)?;
+        if name == Groups::NAME && !planted(Plant::GroupsBeginEmpty) {
+            self.groups_again();
+        }
         Ok(Some(Payload::None))
+    }
+
+    /// The module of groups was loaded anew: who is below tells it of themselves, and the broker what it says of its own accord.
+    fn groups_again(&mut self) {
+        let children = self.links.family.online().to_string();
+        self.core_cx(|cx| cx.notify("groups.resync", Target::Rank(cx.node.rank), json!({"children": children})));
+        let torpid = self.links.family.children().iter().filter(|child| child.torpid).map(|child| child.rank);
+        let torpid: Idset = torpid.collect();
+        if !torpid.is_empty() {
+            let body = json!({"update": [{"name": TORPID, "ranks": torpid.to_string(), "join": true}]});
+            self.core_cx(|cx| cx.notify("groups.update", Target::Rank(cx.node.rank), body));
+        }
+        self.go_online_again();
     }
 
     pub(crate) fn module_remove(&mut self, request: &Message) -> Result<Option<Payload>, Fault> {

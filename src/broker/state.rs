@@ -328,6 +328,14 @@ impl Node {
     }
 
     fn enter_quorum(&mut self) {
+        self.go_online();
+        if self.info.rank.is_root() && self.info.size > 1 {
+            self.warn_after("broker.quorum-warn");
+        }
+    }
+
+    /// Joins `broker.online`; rank 0 is in it, and hears who else is.
+    fn go_online(&mut self) {
         let name = json!({"name": ONLINE});
         if !self.info.rank.is_root() {
             let tag = self.core_cx(|cx| cx.request("groups.join", Target::Rank(cx.node.rank), name));
@@ -335,7 +343,13 @@ impl Node {
         } else if self.info.size > 1 {
             let tag = self.core_cx(|cx| cx.request_stream("groups.get", Target::Rank(Rank::ROOT), name));
             self.core.waiting.insert(tag, Waiting::Online);
-            self.warn_after("broker.quorum-warn");
+        }
+    }
+
+    /// The module of groups was loaded anew.
+    pub(crate) fn go_online_again(&mut self) {
+        if self.core.state.level >= RunLevel::Quorum && self.core.state.level < RunLevel::Shutdown {
+            self.go_online();
         }
     }
 
@@ -680,6 +694,13 @@ impl Node {
         commands.append(&mut self.core.state.pushed);
         self.core.state.pushed = commands;
         Ok(Some(Payload::None))
+    }
+
+    /// The broker cannot go on: it ends with an error, and those below it with it.
+    pub(crate) fn panic(&mut self) {
+        const SIGHUP: i32 = 1;
+        self.core.state.exit_code = self.norestart().unwrap_or(1);
+        self.begin_shutdown(SIGHUP);
     }
 
     pub(crate) fn state_post(&mut self, request: &Message) -> Answer {

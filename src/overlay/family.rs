@@ -21,11 +21,15 @@ pub struct Child {
     pub error: Option<String>,
 }
 
-/// The children of one broker, in the order of their ranks.
+const STATUSES: usize = Status::Offline as usize + 1;
+
+/// The children of one broker, in the order of their ranks. What one of them does costs the same among two as among thousands.
 #[derive(Clone, Debug)]
 pub struct Family {
     rank: u32,
     children: Vec<Child>,
+    /// How many children have each status, by its number.
+    counts: [usize; STATUSES],
     since: Mono,
     status: Status,
 }
@@ -41,8 +45,15 @@ impl Family {
             error: None,
         };
         let children: Vec<Child> = tree.children(rank).iter().map(child).collect();
-        let status = Status::of_children(children.iter().map(|child| child.status));
-        Family { rank, children, since: now, status }
+        debug_assert!(children.is_sorted_by_key(|child| child.rank));
+        let mut counts = [0; STATUSES];
+        counts[Status::Offline as usize] = children.len();
+        let status = Status::of_children(children.iter().map(|child| child.status).take(1));
+        Family { rank, children, counts, since: now, status }
+    }
+
+    fn place(&self, rank: u32) -> Option<usize> {
+        self.children.binary_search_by_key(&rank, |child| child.rank).ok()
     }
 
     pub fn rank(&self) -> u32 {
@@ -54,7 +65,21 @@ impl Family {
     }
 
     pub fn child(&self, rank: u32) -> Option<&Child> {
-        self.children.iter().find(|child| child.rank == rank)
+        self.place(rank).map(|at| &self.children[at])
+    }
+
+    /// A child's status is this now, and ours follows.
+    fn set_status(&mut self, at: usize, status: Status, now: Mono) {
+        let child = &mut self.children[at];
+        self.counts[child.status as usize] -= 1;
+        self.counts[status as usize] += 1;
+        child.status = status;
+        let present = (1..=Status::Offline as u32).filter(|number| self.counts[*number as usize] > 0);
+        let status = Status::of_children(present.filter_map(Status::from_number));
+        if status != self.status {
+            self.status = status;
+            self.since = now;
+        }
     }
 
     /// This broker with all below it.
@@ -74,52 +99,45 @@ impl Family {
 
     /// A child is there; `false` if it is none of ours.
     pub fn joined(&mut self, rank: u32, uuid: RouteId, status: Status, now: Mono) -> bool {
-        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return false };
-        *child = Child { rank, uuid: Some(uuid), status, torpid: false, since: now, error: None };
-        self.refresh(now);
+        let Some(at) = self.place(rank) else { return false };
+        let before = self.children[at].status;
+        self.children[at] = Child { rank, uuid: Some(uuid), status: before, torpid: false, since: now, error: None };
+        self.set_status(at, status, now);
         true
     }
 
     /// A child says how it is.
     pub fn reported(&mut self, rank: u32, status: Status, now: Mono) {
-        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return };
-        if child.status != status {
-            child.status = status;
-            child.since = now;
+        let Some(at) = self.place(rank) else { return };
+        if self.children[at].status != status {
+            self.children[at].since = now;
+            self.set_status(at, status, now);
         }
-        self.refresh(now);
     }
 
     /// A child has gone: with a word (`error` is `None`), or lost.
     pub fn left(&mut self, rank: u32, error: Option<String>, now: Mono) {
-        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return };
+        let Some(at) = self.place(rank) else { return };
+        let status = if error.is_some() { Status::Lost } else { Status::Offline };
+        let child = &mut self.children[at];
         child.uuid = None;
         child.torpid = false;
-        child.status = if error.is_some() { Status::Lost } else { Status::Offline };
         child.error = error;
         child.since = now;
-        self.refresh(now);
+        self.set_status(at, status, now);
     }
 
     /// A child is torpid, or is so no more; `true` if that is news.
     pub fn set_torpid(&mut self, rank: u32, torpid: bool) -> bool {
-        let Some(child) = self.children.iter_mut().find(|child| child.rank == rank) else { return false };
-        std::mem::replace(&mut child.torpid, torpid) != torpid
+        let Some(at) = self.place(rank) else { return false };
+        std::mem::replace(&mut self.children[at].torpid, torpid) != torpid
     }
 
     /// Why a child that is not connected could not come.
     pub fn refused(&mut self, rank: u32, error: String) {
-        let child = self.children.iter_mut().find(|child| child.rank == rank);
+        let child = self.place(rank).map(|at| &mut self.children[at]);
         if let Some(child) = child.filter(|child| !child.status.is_online()) {
             child.error = Some(error);
-        }
-    }
-
-    fn refresh(&mut self, now: Mono) {
-        let status = Status::of_children(self.children.iter().map(|child| child.status));
-        if status != self.status {
-            self.status = status;
-            self.since = now;
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::inventory::{Inventory, Method};
-use crate::service::{Resource, Waiting, stored_text};
+use crate::service::{LOOK_AGAIN, Resource, Waiting, stored_text};
 
 /// How long brokers beyond the quorum may take to tell what they have before the first jobs run.
 const GATHER_WAIT: Duration = Duration::from_millis(500);
@@ -36,17 +36,28 @@ pub(crate) fn told(request: &Message, size: u32) -> Result<ResourceSet, Fault> {
 }
 
 impl Resource {
+    /// The module of groups is being reloaded.
+    fn ask_again(&mut self, cx: &Cx<'_>) {
+        self.follow_at.get_or_insert(cx.now.mono.after(LOOK_AGAIN));
+    }
+
     /// Hears of brokers that come and go.
     pub(crate) fn follow_members(&mut self, cx: &mut Cx<'_>) {
+        let following = |waiting: &Waiting| matches!(waiting, Waiting::Members | Waiting::Torpid);
+        self.waiting.retain(|_, waiting| !following(waiting));
         let tag = cx.request_stream("groups.get", Target::Rank(cx.node.rank), json!({"name": "broker.online"}));
         self.waiting.insert(tag, Waiting::Members);
         let tag = cx.request_stream("groups.get", Target::Rank(cx.node.rank), json!({"name": "broker.torpid"}));
         self.waiting.insert(tag, Waiting::Torpid);
     }
 
-    /// Waits for the inventories of the other brokers; ours is the first. What an earlier run knew of them is asked for.
+    /// Waits for the inventories of the other brokers; ours is the first, and those that came before the module was loaded anew.
+    /// What an earlier run knew of them is asked for.
     pub(crate) fn begin_gathering(&mut self, cx: &mut Cx<'_>) {
-        self.gathered = Some(self.found.set.clone());
+        let mut set = self.found.set.clone();
+        let told = self.known.get();
+        let _ = set.append(&told.copy_ranks(&told.ranks().subtract(&set.ranks()))); // They have no rank in common.
+        self.gathered = Some(set);
         let body = json!({"key": "resource.R", "namespace": "primary", "flags": 0});
         let tag = cx.request("kvs.lookup", Target::Any, body);
         self.waiting.insert(tag, Waiting::OldResources);
@@ -62,7 +73,7 @@ impl Resource {
     pub(crate) fn old_resources(&mut self, cx: &mut Cx<'_>, reply: &Message) {
         let hosts = cx.node.attr("hostlist").and_then(|text| Hostlist::parse(text).ok()).unwrap_or_default();
         let set = stored_text(reply).and_then(|text| ResourceSet::parse(&text).ok()).unwrap_or_default();
-        if !self.known.is_empty() {
+        if self.known.is_settled(cx.node.rank) {
             let mut stored = set.copy_ranks(&Idset::below(cx.node.size));
             let known = self.known.get();
             let _ = stored.append(&known.copy_ranks(&known.ranks().subtract(&stored.ranks())));
@@ -175,7 +186,7 @@ impl Resource {
             members: Idset,
         }
         if reply.errno().is_some() {
-            return;
+            return self.ask_again(cx);
         }
         self.waiting.insert(tag, Waiting::Members);
         let Ok(Members { members }) = reply.decode() else { return };
@@ -194,7 +205,7 @@ impl Resource {
             members: Idset,
         }
         if reply.errno().is_some() {
-            return;
+            return self.ask_again(cx);
         }
         self.waiting.insert(tag, Waiting::Torpid);
         let Ok(Members { members }) = reply.decode() else { return };

@@ -10,7 +10,7 @@ use flux_sched::Claims;
 use flux_service::{Completion, Cx, Fault, FileOp, Handler, LogLevel, Mono, Outcome, Plant, Service, Tag, planted};
 use flux_types::eventlog::Entry;
 use flux_types::{Idset, ResourceSet};
-use flux_wire::{Errno, Message, Target};
+use flux_wire::{Errno, Message, Rank, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -102,10 +102,12 @@ pub struct Resource {
     pub(crate) known: Known,
     /// When the eventlog is looked for again.
     look_at: Option<Mono>,
+    /// When it is asked again who is there.
+    pub(crate) follow_at: Option<Mono>,
 }
 
-/// How long until a KVS that is not loaded is asked again.
-const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
+/// How long until a KVS, or groups, that are not loaded are asked again.
+pub(crate) const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// What brokers have told of themselves, kept beside the module: they tell it once, and the module may be loaded anew.
 #[derive(Clone, Debug, Default)]
@@ -116,8 +118,9 @@ impl Known {
         self.0.borrow().clone()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+    /// This broker's own resources stand in it once the inventory is settled.
+    pub(crate) fn is_settled(&self, own: Rank) -> bool {
+        self.0.borrow().get(own.0).is_some()
     }
 
     /// These ranks have this.
@@ -170,7 +173,7 @@ impl Service for Resource {
             self.waiting.insert(tag, Waiting::ConfigFile);
         } else if let Some(inventory) = self.of_the_parent(cx).filter(|_| !self.conf.rediscover) {
             self.inventory_known(cx, inventory);
-        } else if !self.known.is_empty() {
+        } else if self.known.is_settled(cx.node.rank) {
             self.begin_again(cx);
         } else if self.size > 1 {
             self.begin_gathering(cx);
@@ -188,7 +191,7 @@ impl Service for Resource {
     }
 
     fn next_timer(&self) -> Option<Mono> {
-        self.gather_until.into_iter().chain(self.grow_at).chain(self.look_at).min()
+        self.gather_until.into_iter().chain(self.grow_at).chain(self.look_at).chain(self.follow_at).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
@@ -197,6 +200,9 @@ impl Service for Resource {
         }
         if self.look_at.take_if(|at| *at <= cx.now.mono).is_some() {
             self.look_for_log(cx);
+        }
+        if self.follow_at.take_if(|at| *at <= cx.now.mono).is_some() {
+            self.follow_members(cx);
         }
         self.grow(cx);
     }
@@ -315,6 +321,7 @@ impl Resource {
             ready: false,
             known: Known::default(),
             look_at: None,
+            follow_at: None,
         }
     }
 

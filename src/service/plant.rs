@@ -41,10 +41,11 @@ pub enum Plant {
     OrdersNotStored,
     RemovedInHaste,
     StreamsLeftBehind,
+    GroupsBeginEmpty,
 }
 
 impl Plant {
-    pub const ALL: [Plant; 34] = [
+    pub const ALL: [Plant; 35] = [
         Plant::LostRequestsForgotten,
         Plant::EventSentTwice,
         Plant::EventNotSent,
@@ -79,6 +80,7 @@ impl Plant {
         Plant::OrdersNotStored,
         Plant::RemovedInHaste,
         Plant::StreamsLeftBehind,
+        Plant::GroupsBeginEmpty,
     ];
 }
 

@@ -147,8 +147,8 @@ impl World {
         let stdin = spec.stdin.as_deref().expect("the bundle comes on standard input");
         let bundle: Value = serde_json::from_slice(stdin).expect("the bundle is JSON");
         let number = |value: &Value| value.as_u64().expect("a number");
-        let set = ResourceSet::from_value(&bundle["R"]).expect("the bundle has R");
         let rank = number(&bundle["rank"]) as u32;
+        let set = self.resources_of_job(&bundle["R"]);
         let node = set.get(rank).expect("R names the node");
         let cores = node.child("core").map(|cores| cores.iter().collect()).unwrap_or_default();
         let sim = &bundle["jobspec"]["attributes"]["user"]["sim"];
@@ -195,6 +195,15 @@ impl World {
         self.shells.insert(id, shell);
         let span = between_us(&mut self.rng, 500, 5_000);
         self.after(span, Action::Shell { shell: id, step: Step::Begin });
+    }
+
+    /// All shells of a job are given the same R: it is read once.
+    fn resources_of_job(&mut self, text: &Value) -> &ResourceSet {
+        if self.last_set.0 != *text {
+            let set = ResourceSet::from_value(text).expect("the bundle has R");
+            self.last_set = (text.clone(), set);
+        }
+        &self.last_set.1
     }
 
     pub(crate) fn shell_step(&mut self, id: ShellId, step: Step) {

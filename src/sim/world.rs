@@ -6,7 +6,9 @@ use std::time::Duration;
 use flux_broker::{ConnId, Input, LinkId};
 use flux_overlay::Tree;
 use flux_service::{Completion, Mono, Now, Rng, Tag, Wall};
+use flux_types::ResourceSet;
 use flux_wire::{Message, decode, encode};
+use serde_json::Value;
 
 use crate::check::History;
 use crate::client::{Client, Step as ClientStep};
@@ -129,6 +131,8 @@ pub(crate) struct World {
     pub(crate) net: Network,
     pub(crate) shells: BTreeMap<ShellId, Shell>,
     pub(crate) last_shell: u64,
+    /// R of the job that was last launched somewhere, as it was sent and as it was read.
+    pub(crate) last_set: (Value, ResourceSet),
     pub(crate) last_conn: u64,
     pub(crate) clients: Vec<Client>,
     pub(crate) history: History,
@@ -166,6 +170,7 @@ impl World {
             net: Network::default(),
             shells: BTreeMap::new(),
             last_shell: 0,
+            last_set: (Value::Null, ResourceSet::new()),
             last_conn: 0,
             clients: Vec::new(),
             history: History::default(),

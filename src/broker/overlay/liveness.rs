@@ -67,7 +67,8 @@ impl Node {
         };
         self.log(LogLevel::Err, "overlay", &text);
         let body = json!({"update": [{"name": TORPID, "ranks": rank.to_string(), "join": silent.is_some()}]});
-        self.core_cx(|cx| cx.notify("groups.update", Target::Rank(cx.node.rank), body));
+        // Without a module of groups here, the broker above takes it.
+        self.core_cx(|cx| cx.notify("groups.update", Target::Any, body));
         self.tell_monitors(rank);
     }
 

@@ -249,10 +249,9 @@ impl Node {
             self.core_cx(|cx| cx.publish(LOST_EVENT, serde_json::json!({"uuid": &*uuid})));
         }
         let ranks = self.links.tree.subtree(rank).to_string();
-        self.core_cx(|cx| {
-            let here = flux_wire::Target::Rank(cx.node.rank);
-            cx.notify("groups.lost", here, serde_json::json!({"ranks": ranks}));
-        });
+        let body = serde_json::json!({"ranks": ranks});
+        // Without a module of groups here, the broker above takes it.
+        self.core_cx(|cx| cx.notify("groups.lost", flux_wire::Target::Any, body));
         self.family_changed(rank);
     }
 

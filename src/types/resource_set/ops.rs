@@ -114,7 +114,11 @@ impl ResourceSet {
     /// Takes out the nodes with these ranks; says how many there were.
     pub fn remove_ranks(&mut self, ranks: &Idset) -> usize {
         let before = self.nodes.len();
-        self.nodes.retain(|rank, _| !ranks.contains(*rank));
+        if ranks.count() < before {
+            ranks.iter().for_each(|rank| drop(self.nodes.remove(&rank)));
+        } else {
+            self.nodes.retain(|rank, _| !ranks.contains(*rank));
+        }
         self.trim_properties();
         before - self.nodes.len()
     }
