@@ -173,7 +173,11 @@ impl<'m> Instance<'m> {
                 Some(bytes) => Completion::File(bytes),
                 None => Completion::Failed(Fault::from(Errno::ENOENT)),
             },
-            FileOp::Write { .. } | FileOp::MakeDir { .. } | FileOp::Remove { .. } => Completion::Done,
+            FileOp::Write { .. }
+            | FileOp::MakeDir { .. }
+            | FileOp::Create { .. }
+            | FileOp::Mark { .. }
+            | FileOp::Remove { .. } => Completion::Done,
             FileOp::List { .. } => Completion::Names(Vec::new()),
             FileOp::User { uid } => Completion::User { name: format!("user{uid}"), groups: Vec::new() },
             FileOp::IsLocked { .. } => Completion::Failed(Fault::from(Errno::ENOENT)),

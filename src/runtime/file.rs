@@ -17,6 +17,8 @@ pub(crate) fn perform(op: &FileOp) -> Completion {
         FileOp::Read { path } => (path, read(Path::new(path))),
         FileOp::Write { path, bytes, mode, sync } => (path, replace(Path::new(path), bytes, *mode, *sync)),
         FileOp::MakeDir { path, mode } => (path, make_dir(Path::new(path), *mode)),
+        FileOp::Create { path, mode } => (path, create(Path::new(path), *mode)),
+        FileOp::Mark { path } => (path, mark(Path::new(path))),
         FileOp::Remove { path } => (path, remove(Path::new(path))),
         FileOp::List { path } => (path, list(Path::new(path))),
         FileOp::IsLocked { path } => (path, is_locked(Path::new(path))),
@@ -104,12 +106,37 @@ fn make_dir(path: &Path, mode: u32) -> io::Result<Completion> {
     Ok(Completion::Done)
 }
 
-/// Most of what is removed is an empty directory: that is tried first, as it asks for nothing.
+fn create(path: &Path, mode: u32) -> io::Result<Completion> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(mode).open(path)?;
+    Ok(Completion::Done)
+}
+
+/// The file that all marks of a directory are names of.
+const MARK: &str = ".mark";
+
+/// A file of its own where there can be no link: the file system has none, or the file has as many names as it may have.
+fn mark(path: &Path) -> io::Result<Completion> {
+    let Some(dir) = path.parent() else { return Err(raw(Errno::EINVAL)) };
+    let original = dir.join(MARK);
+    let linked = fs::hard_link(&original, path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => create(&original, 0o600).and_then(|_| fs::hard_link(&original, path)),
+        _ => Err(error),
+    });
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => create(path, 0o600),
+        _ => Ok(Completion::Done),
+    }
+}
+
+/// Most of what is removed is a file: that is tried first, as it asks for nothing.
 fn remove(path: &Path) -> io::Result<Completion> {
-    use io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound};
-    let removed = fs::remove_dir(path).or_else(|error| match error.kind() {
+    use io::ErrorKind::{DirectoryNotEmpty, IsADirectory, NotFound};
+    let removed = fs::remove_file(path).or_else(|error| match error.kind() {
+        IsADirectory => fs::remove_dir(path),
+        _ => Err(error),
+    });
+    let removed = removed.or_else(|error| match error.kind() {
         DirectoryNotEmpty => fs::remove_dir_all(path),
-        NotADirectory => fs::remove_file(path),
         _ => Err(error),
     });
     match removed {
@@ -175,6 +202,24 @@ mod tests {
             assert!(fs::symlink_metadata(gone).is_err(), "{gone}");
             assert!(*gone == target || fs::symlink_metadata(&target).is_ok(), "a link is removed, not what it names");
         }
+    }
+
+    #[test]
+    fn marks_and_records_are_made_once_and_cost_little() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = path(&dir, "record");
+        assert_eq!(perform(&FileOp::Create { path: record.clone(), mode: 0o600 }), Completion::Done);
+        fs::write(&record, "x").unwrap();
+        assert_eq!(perform(&FileOp::Create { path: record.clone(), mode: 0o600 }), Completion::Done);
+        assert_eq!(fs::read(&record).unwrap(), b"x", "what is there stays");
+        let inode = |name: &str| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path(&dir, name)).unwrap());
+        for name in ["a", "b", "b"] {
+            assert_eq!(perform(&FileOp::Mark { path: path(&dir, name) }), Completion::Done);
+        }
+        assert_eq!((inode("a"), inode("b")), (inode(MARK), inode(MARK)), "one file with many names");
+        assert_eq!(perform(&FileOp::Remove { path: path(&dir, "a") }), Completion::Done);
+        let left = vec![MARK.to_owned(), "b".to_owned(), "record".to_owned()];
+        assert_eq!(perform(&FileOp::List { path: path(&dir, "") }), Completion::Names(left));
     }
 
     #[test]

@@ -174,6 +174,10 @@ pub enum FileOp {
     Write { path: String, bytes: Arc<[u8]>, mode: u32, sync: bool },
     /// With those above it; one that is there already is no error.
     MakeDir { path: String, mode: u32 },
+    /// An empty file; one that is there already stays as it is.
+    Create { path: String, mode: u32 },
+    /// A name in a directory, and nothing else: what it names must not be opened. Cheaper than a file, as all are one file.
+    Mark { path: String },
     /// A file, or a directory with all in it; what is absent is no error.
     Remove { path: String },
     /// Names in a directory, sorted; answered by [`Completion::Names`].

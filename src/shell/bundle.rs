@@ -24,8 +24,9 @@ pub struct Bundle {
     /// The job's directory for temporary files, where it was made already: a guest's shell makes it for itself.
     #[serde(skip)]
     pub tmpdir: Option<String>,
-    /// Where lock, spool and exit record go. `None`: the instance cannot come back, and nothing is recorded.
-    pub jobdir: Option<String>,
+    /// The file that tells of this shell, held locked; its broker has made it. `None`: the instance cannot come back, and nothing
+    /// is recorded.
+    pub record: Option<String>,
     pub jobspec: Value,
     #[serde(rename = "R")]
     pub resources: Value,

@@ -131,7 +131,7 @@ mod tests {
         let jobspec = json!({"resources": [{"type": "slot", "count": 1, "label": "t", "with": [storage]}],
             "attributes": {"storage": [entry]}});
         let text = json!({"id": 1, "userid": 0, "rank": 0, "shell_rank": 0, "shell_count": count, "service": "s",
-            "uri": "u", "rundir": "/r", "jobdir": null, "jobspec": jobspec, "R": {}, "options": {"storage": {"shared": "/s"}}});
+            "uri": "u", "rundir": "/r", "record": null, "jobspec": jobspec, "R": {}, "options": {"storage": {"shared": "/s"}}});
         Bundle::parse(text.to_string().as_bytes()).expect("a good bundle")
     }
 

@@ -44,7 +44,7 @@ fn resources(cores: &[&str]) -> Value {
 fn bundle(jobspec: Value, cores: &[&str], shell_rank: u32) -> Bundle {
     let text = json!({
         "id": 1234, "userid": 1000, "rank": shell_rank, "shell_rank": shell_rank, "shell_count": cores.len(),
-        "service": "1000-shell-fNH", "uri": "local:///run/x", "rundir": "/run/flux", "jobdir": null,
+        "service": "1000-shell-fNH", "uri": "local:///run/x", "rundir": "/run/flux", "record": null,
         "jobspec": jobspec, "R": resources(cores), "options": {"jobid_path": "/fABC", "instance_level": 1},
     });
     Bundle::parse(text.to_string().as_bytes()).unwrap()

@@ -89,8 +89,8 @@ fn run(text: Vec<u8>, title: Option<&Title>) -> Result<i32, String> {
     if let Some(title) = title {
         title.set(&["flux-shell", &bundle.id.encode(JobIdForm::F58Plain)]);
     }
-    let locked = |dir: &String| Record::open(dir).map_err(|error| format!("taking the lock in {dir}: {error}"));
-    let record = bundle.jobdir.as_ref().map(locked).transpose()?;
+    let locked = |path: &String| Record::open(path).map_err(|error| format!("taking the lock of {path}: {error}"));
+    let record = bundle.record.as_ref().map(locked).transpose()?;
     flux_sys::process::set_name("flux-shell");
     let signals = poll::take_signals().map_err(|error| format!("taking over signals: {error}"))?;
     let Planned { plan, failure, scripts, logs } = script::planned(&mut bundle);

@@ -1,7 +1,8 @@
-//! The job directory: the lock that says that this shell lives, the spool, and the exit record (ADR 1).
+//! The record of a job: the lock that says that this shell lives, and beside it the spool and how the job ended (ADR 1).
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use flux_shell::journal::{Journal, Numbered};
@@ -11,7 +12,8 @@ use serde_json::Value;
 /// What this shell leaves on disk.
 #[derive(Debug)]
 pub(crate) struct Record {
-    dir: PathBuf,
+    /// Where the spool and the end go; made when it is needed.
+    left: PathBuf,
     /// Held to the end of this process.
     _lock: File,
     spool: Option<Spool>,
@@ -26,17 +28,23 @@ struct Spool {
 }
 
 impl Record {
-    /// Takes the lock of the directory, which its maker has made.
+    /// Takes the lock of the record, which the broker has made, and notes there that the shell ran.
     ///
     /// # Errors
-    /// Those of the files; EEXIST where another shell lives in it.
-    pub(crate) fn open(dir: &str) -> io::Result<Record> {
-        let dir = PathBuf::from(dir);
-        let lock = File::options().create(true).truncate(false).write(true).read(true).open(dir.join("lock"))?;
+    /// Those of the file; EEXIST where another shell has it.
+    pub(crate) fn open(path: &str) -> io::Result<Record> {
+        let lock = File::options().write(true).read(true).open(path)?;
         if !flux_sys::lock::try_exclusive(&lock)? {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
-        Ok(Record { dir, _lock: lock, spool: None })
+        lock.set_len(1)?; // Needs no room on the disk.
+        Ok(Record { left: PathBuf::from(format!("{path}.left")), _lock: lock, spool: None })
+    }
+
+    /// # Errors
+    /// Those of the directory.
+    fn make_left(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.left)
     }
 
     pub(crate) fn is_spooling(&self) -> bool {
@@ -53,7 +61,8 @@ impl Record {
         if self.spool.is_some() {
             return Ok(());
         }
-        let path = self.dir.join("spool");
+        self.make_left()?;
+        let path = self.left.join("spool");
         let file = File::options().create(true).truncate(true).write(true).read(true).open(path)?;
         let mut spool = Spool { file, len: 0, overflow_at: None };
         let mut text = String::new();
@@ -77,7 +86,8 @@ impl Record {
     /// Everything is acknowledged: the spool is empty again.
     pub(crate) fn settle(&mut self) {
         if self.spool.take().is_some() {
-            let _ = std::fs::remove_file(self.dir.join("spool"));
+            let _ = std::fs::remove_file(self.left.join("spool"));
+            let _ = std::fs::remove_dir(&self.left);
         }
     }
 
@@ -115,12 +125,14 @@ impl Record {
         }
         let mut text = String::new();
         line(last, &mut text);
-        let temporary = self.dir.join("exit.tmp");
+        self.make_left()?;
+        let temporary = self.left.join("exit.tmp");
         let mut file = File::create(&temporary)?;
         file.write_all(text.as_bytes())?;
         flux_sys::fd::sync_data(&file)?;
-        std::fs::rename(temporary, self.dir.join("exit"))?;
-        flux_sys::fd::sync_dir(&self.dir)
+        std::fs::rename(temporary, self.left.join("exit"))?;
+        flux_sys::fd::sync_dir(&self.left)?;
+        self.left.parent().map_or(Ok(()), flux_sys::fd::sync_dir)
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn take(bundle: &mut Bundle) -> Result<Option<Private>, String> {
     read.map_err(|error| format!("reading the signed jobspec: {error}"))?;
     bundle.jobspec = serde_json::from_slice(&text).map_err(|error| format!("the signed jobspec: {error}"))?;
     bundle.env = std::env::vars().filter(|(name, _)| name != VARIABLE).collect();
-    bundle.jobdir = None;
+    bundle.record = None;
     let private = private(&home())?;
     // The owner could exchange what lies below a directory of its own.
     bundle.rundir = private.path.display().to_string();

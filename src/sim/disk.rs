@@ -184,9 +184,18 @@ impl Disk {
                 None => failed(Errno::ENOENT),
             },
             FileOp::MakeDir { path, .. } if self.dirs.contains(path) => Completion::Done,
-            FileOp::Write { .. } | FileOp::MakeDir { .. } if self.health == Health::Full => failed(Errno::ENOSPC),
+            FileOp::Create { path, .. } | FileOp::Mark { path } if self.files.contains_key(path) => Completion::Done,
+            FileOp::Write { .. } | FileOp::MakeDir { .. } | FileOp::Create { .. } | FileOp::Mark { .. }
+                if self.health == Health::Full =>
+            {
+                failed(Errno::ENOSPC)
+            }
             FileOp::Write { path, bytes, sync, .. } => {
                 self.put_file(path, bytes, *sync);
+                Completion::Done
+            }
+            FileOp::Create { path, .. } | FileOp::Mark { path } => {
+                self.put_file(path, &Arc::from([]), false);
                 Completion::Done
             }
             FileOp::MakeDir { path, .. } => {
@@ -218,8 +227,8 @@ impl Disk {
         self.files.insert(path.to_owned(), File { bytes: bytes.clone(), synced });
     }
 
-    pub(crate) fn has_dir(&self, path: &str) -> bool {
-        self.dirs.contains(path)
+    pub(crate) fn has_file(&self, path: &str) -> bool {
+        self.files.contains_key(path)
     }
 }
 

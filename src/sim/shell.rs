@@ -53,7 +53,7 @@ pub(crate) struct Shell {
     pub(crate) rank: u32,
     count: u32,
     service: String,
-    dir: Option<String>,
+    record: Option<String>,
     /// The cores that its tasks use.
     pub(crate) cores: Vec<u32>,
     plan: Plan,
@@ -90,7 +90,7 @@ const TICK: Duration = Duration::from_secs(5);
 impl Shell {
     /// Does it hold the lock at this path?
     pub(crate) fn holds(&self, host: usize, path: &str) -> bool {
-        self.host == host && self.locked && self.dir.as_deref().is_some_and(|dir| path == format!("{dir}/lock"))
+        self.host == host && self.locked && self.record.as_deref() == Some(path)
     }
 
     pub(crate) fn printed(&self) -> u64 {
@@ -166,7 +166,7 @@ impl World {
             rank: number(&bundle["shell_rank"]) as u32,
             count: number(&bundle["shell_count"]) as u32,
             service: bundle["service"].as_str().expect("a name").to_owned(),
-            dir: bundle["jobdir"].as_str().map(str::to_owned),
+            record: bundle["record"].as_str().map(str::to_owned),
             cores,
             plan,
             process: (self.hosts[at].life, owner, tag),
@@ -228,7 +228,7 @@ impl World {
                 if shell.acked < shell.sent && self.now >= shell.sent_at + ACK_WAIT_MAX {
                     shell.sent = shell.acked;
                 }
-                let forsaken = shell.dir.is_none() && shell.away_since.is_some_and(|at| self.now >= at + ABSENT_MAX);
+                let forsaken = shell.record.is_none() && shell.away_since.is_some_and(|at| self.now >= at + ABSENT_MAX);
                 if forsaken && shell.phase != Phase::Finished {
                     shell.dismissed = true;
                     self.tasks_end(id, 137);
@@ -245,13 +245,13 @@ impl World {
 
     fn shell_begins(&mut self, id: ShellId) {
         let shell = &self.shells[&id];
-        if let Some(dir) = shell.dir.clone() {
-            let (host, path) = (shell.host, format!("{dir}/lock"));
+        if let Some(path) = shell.record.clone() {
+            let host = shell.host;
             let taken = self.shells.values().any(|other| other.holds(host, &path));
-            if taken || !self.hosts[host].disk.has_dir(&dir) {
+            if taken || !self.hosts[host].disk.has_file(&path) {
                 return self.shell_exits(id, 1 << 8);
             }
-            self.hosts[host].disk.put_file(&path, &Arc::from([]), false);
+            self.hosts[host].disk.put_file(&path, &Arc::from([0]), false);
         }
         let stamp = self.timestamp();
         let shell = self.shells.get_mut(&id).expect("it begins");
@@ -380,16 +380,16 @@ impl World {
     /// What nobody has acknowledged is left on disk.
     fn leave_record(&mut self, id: ShellId) {
         let shell = &self.shells[&id];
-        let Some(dir) = shell.dir.clone() else { return };
-        if shell.acked == shell.last || shell.dismissed || !self.hosts[shell.host].disk.has_dir(&dir) {
+        let Some(record) = shell.record.clone() else { return };
+        if shell.acked == shell.last || shell.dismissed || !self.hosts[shell.host].disk.has_file(&record) {
             return;
         }
         let line = |(seq, event): &(u64, Value)| format!("[{seq},{event}]\n");
         let spool: String = shell.events.iter().map(line).collect();
         let exit = shell.events.back().map(line).unwrap_or_default();
         let disk = &mut self.hosts[shell.host].disk;
-        disk.put_file(&format!("{dir}/spool"), &spool.into_bytes().into(), true);
-        disk.put_file(&format!("{dir}/exit"), &exit.into_bytes().into(), true);
+        disk.put_file(&format!("{record}.left/spool"), &spool.into_bytes().into(), true);
+        disk.put_file(&format!("{record}.left/exit"), &exit.into_bytes().into(), true);
     }
 
     /// The process ends, with all its tasks.

@@ -1,7 +1,7 @@
-//! What the leader has begun: a directory for each job, from before its shells are asked for until its end is stored (ADR 1).
+//! What the leader has begun: a mark for each job, from before its shells are asked for until its end is stored (ADR 1).
 //!
 //! Shells start before the store has the events that say so (ADR 2). If the broker is killed in between, the job is in the queue
-//! again when it is back, and would be started a second time. The directories tell: such a job ends with an exception.
+//! again when it is back, and would be started a second time. The marks tell: such a job ends with an exception.
 
 use flux_service::{Completion, Cx, FileOp};
 use flux_types::JobId;
@@ -17,7 +17,7 @@ fn all(cx: &Cx<'_>) -> String {
 }
 
 impl JobExec {
-    fn begun_dir(cx: &Cx<'_>, plain_id: &str) -> String {
+    fn begun_mark(cx: &Cx<'_>, plain_id: &str) -> String {
         format!("{}/{plain_id}", all(cx))
     }
 
@@ -44,8 +44,8 @@ impl JobExec {
         if cx.node.statedir.is_none() {
             return self.launch_parts(cx, id);
         }
-        let path = Self::begun_dir(cx, &job.plain_id());
-        let tag = cx.file(FileOp::MakeDir { path, mode: 0o700 });
+        let path = Self::begun_mark(cx, &job.plain_id());
+        let tag = cx.file(FileOp::Mark { path });
         self.pending.insert(tag, Pending::Begun(id));
     }
 
@@ -66,7 +66,7 @@ impl JobExec {
     /// The job is over, and stored as such.
     pub(super) fn unmark_begun(&mut self, cx: &mut Cx<'_>, plain_id: &str) {
         if cx.node.statedir.is_some() {
-            cx.file(FileOp::Remove { path: Self::begun_dir(cx, plain_id) });
+            cx.file(FileOp::Remove { path: Self::begun_mark(cx, plain_id) });
         }
     }
 

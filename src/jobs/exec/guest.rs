@@ -124,7 +124,7 @@ impl JobExec {
     /// The IMP ended before the shell's last event came: it may have said why. `status` is its own, where this broker was its
     /// parent; else its exit record may tell.
     pub(super) fn ask_what_was_said(&mut self, cx: &mut Cx<'_>, id: JobId, status: Option<i32>) {
-        let Some(dir) = self.dir_of(id) else { return };
+        let Some(dir) = self.home_of(id) else { return };
         self.step(cx, FileOp::Read { path: format!("{dir}/lock") }, Step::Said(id, status));
     }
 

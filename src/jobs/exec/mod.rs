@@ -62,10 +62,10 @@ enum Pending {
     Claimed(Message),
     /// This node's claim.
     Claim(JobId),
-    /// A job directory is made, for a shell.
+    /// The record of a job is made, for a shell.
     Node(JobId, Box<SpawnSpec>),
     Recover(recover::Step),
-    /// The directory of a job that is begun.
+    /// The mark of a job that is begun.
     Begun(JobId),
 }
 

@@ -75,7 +75,8 @@ pub(super) struct Shell {
     pub id: JobId,
     pub userid: u32,
     pub shell_rank: u32,
-    pub dir: Option<String>,
+    /// Its record: a file that the shell holds locked. For a guest's, a directory with what the IMP writes in it.
+    pub home: Option<String>,
     /// The IMP stands between it and us.
     pub guest: bool,
     /// What the IMP or the shell wrote to standard error.
@@ -147,9 +148,9 @@ impl JobExec {
         let guest = body.userid != cx.node.owner;
         let keeps = guest || cx.node.statedir.is_some();
         let home = Home { id, shell_rank: body.shell_rank, userid: body.userid };
-        let dir = keeps.then(|| format!("{}/jobs/{home}", cx.node.rundir));
-        let bundle = bundle(cx, &body, dir.as_deref().filter(|_| !guest));
-        let spec = match (guest, &dir) {
+        let home = keeps.then(|| format!("{}/jobs/{home}", cx.node.rundir));
+        let bundle = bundle(cx, &body, home.as_deref().filter(|_| !guest));
+        let spec = match (guest, &home) {
             (true, Some(dir)) => self.guest_shell(cx, &body, &bundle, dir)?,
             _ => shell_process(id, bundle.as_bytes()),
         };
@@ -157,15 +158,18 @@ impl JobExec {
             id,
             userid: body.userid,
             shell_rank: body.shell_rank,
-            dir: dir.clone(),
+            home: home.clone(),
             guest,
             leader: Some(request.clone()),
             ..Shell::default()
         };
         self.shells.insert(id, shell);
-        match dir {
+        match home {
             Some(path) => {
-                let tag = cx.file(FileOp::MakeDir { path, mode: 0o700 });
+                let tag = cx.file(match guest {
+                    true => FileOp::MakeDir { path, mode: 0o700 },
+                    false => FileOp::Create { path, mode: 0o600 },
+                });
                 self.pending.insert(tag, Pending::Node(id, Box::new(spec)));
             }
             None => self.spawn(cx, id, spec),
@@ -185,7 +189,7 @@ impl JobExec {
             id: home.id,
             userid: body.userid,
             shell_rank: body.shell_rank,
-            dir: guest.then(|| format!("{}/jobs/{home}", cx.node.rundir)),
+            home: guest.then(|| format!("{}/jobs/{home}", cx.node.rundir)),
             guest,
             leader: Some(request.clone()),
             taken: body.taken,
@@ -196,11 +200,11 @@ impl JobExec {
         self.shells.insert(shell.id, shell);
     }
 
-    /// The directory of a job was made, or not.
+    /// The record of a job was made, or not.
     pub(super) fn on_node_step(&mut self, cx: &mut Cx<'_>, id: JobId, spec: SpawnSpec, completion: Completion) {
-        let Some(dir) = self.shells.get(&id).and_then(|shell| shell.dir.clone()) else { return };
+        let Some(home) = self.shells.get(&id).and_then(|shell| shell.home.clone()) else { return };
         if let Completion::Failed(fault) = completion {
-            self.tell_leader(cx, id, json!({"type": "failed", "note": format!("{dir}: {fault}")}));
+            self.tell_leader(cx, id, json!({"type": "failed", "note": format!("{home}: {fault}")}));
             self.shells.remove(&id);
             return;
         }
@@ -226,8 +230,8 @@ impl JobExec {
             ProcessEvent::NotStarted { errno } => {
                 self.processes.remove(&tag);
                 self.tell_leader(cx, id, json!({"type": "failed", "note": format!("starting the job shell: {errno}")}));
-                if let Some(dir) = self.shells.remove(&id).and_then(|shell| shell.dir) {
-                    cx.file(FileOp::Remove { path: dir });
+                if let Some(shell) = self.shells.remove(&id) {
+                    shell.remove_home(cx);
                 }
             }
             ProcessEvent::Exited { status } => {
@@ -247,7 +251,7 @@ impl JobExec {
         if shell.guest {
             return self.ask_what_was_said(cx, id, Some(status));
         }
-        if shell.dir.is_some() {
+        if shell.home.is_some() {
             // It may have given us up: then its record says how its tasks ended.
             return self.read_remains(cx, id, Some(status));
         }
@@ -431,9 +435,7 @@ impl JobExec {
             let path = format!("{}/jobtmp-{}-{}", cx.node.rundir, shell.shell_rank, id.encode(JobIdForm::F58));
             cx.file(FileOp::Remove { path });
         }
-        if let Some(path) = shell.dir {
-            cx.file(FileOp::Remove { path });
-        }
+        shell.remove_home(cx);
     }
 
     pub(super) fn disconnect(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
@@ -445,7 +447,7 @@ impl JobExec {
                 shell.greeted = false;
                 if shell.process.is_none() && shell.remains.is_none() {
                     // Without a lock to ask, it is given a moment to come again.
-                    shell.hello_by = Some(if shell.dir.is_some() { now } else { now.after(SHELL_BACK_WAIT) });
+                    shell.hello_by = Some(if shell.home.is_some() { now } else { now.after(SHELL_BACK_WAIT) });
                     shell.awaited_since = Some(now);
                 }
             }
@@ -462,7 +464,7 @@ impl JobExec {
     }
 }
 
-/// What the name of a job directory says, so that a restarted broker knows the shell again: `<id>.<shell rank>.<userid>`.
+/// What the name of a job's record says, so that a restarted broker knows the shell again: `<id>.<shell rank>.<userid>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Home {
     pub id: JobId,
@@ -477,7 +479,7 @@ impl fmt::Display for Home {
 }
 
 impl Home {
-    /// `None`: no directory of a job has such a name.
+    /// `None`: no record of a job has such a name.
     pub(super) fn parse(name: &str) -> Option<Home> {
         let (id, rest) = name.split_once('.')?;
         let (shell_rank, userid) = rest.split_once('.')?;
@@ -486,6 +488,14 @@ impl Home {
         (home.to_string() == name).then_some(home)
     }
 }
+
+/// The directory in which a shell leaves what nobody took, beside its record.
+pub(super) fn leavings(record: &str) -> String {
+    format!("{record}{LEAVINGS}")
+}
+
+/// What the names of such directories end in.
+pub(super) const LEAVINGS: &str = ".left";
 
 /// Why a shell is lost.
 pub(super) fn lost_note(status: Option<i32>) -> String {
@@ -497,6 +507,20 @@ pub(super) fn lost_note(status: Option<i32>) -> String {
 }
 
 impl Shell {
+    /// The file that it holds locked.
+    pub(super) fn lock(&self) -> Option<String> {
+        let home = self.home.as_ref()?;
+        Some(if self.guest { format!("{home}/lock") } else { home.clone() })
+    }
+
+    fn remove_home(self, cx: &mut Cx<'_>) {
+        let Some(path) = self.home else { return };
+        if !self.guest {
+            cx.file(FileOp::Remove { path: leavings(&path) });
+        }
+        cx.file(FileOp::Remove { path });
+    }
+
     /// As [`lost_note`], with what it said itself.
     pub(super) fn lost_note(&self, status: Option<i32>) -> String {
         let note = lost_note(status);
@@ -518,7 +542,7 @@ fn shell_process(id: JobId, bundle: &[u8]) -> SpawnSpec {
 }
 
 /// The bundle of ADR 1.
-fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
+fn bundle(cx: &Cx<'_>, body: &Launch, record: Option<&str>) -> String {
     let id = body.id.id();
     let node = cx.node;
     let level: u32 = node.attr("instance-level").and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -535,7 +559,7 @@ fn bundle(cx: &Cx<'_>, body: &Launch, dir: Option<&str>) -> String {
         "service": format!("{}-shell-{}", body.userid, id.encode(JobIdForm::F58Plain)),
         "uri": uri,
         "rundir": node.rundir,
-        "jobdir": dir,
+        "record": record,
         "options": {
             "jobid_path": node.attr("jobid-path").unwrap_or("/"),
             "instance_level": level,

@@ -9,7 +9,7 @@ use flux_wire::Message;
 use serde_json::{Value, json};
 
 use super::absent::Claim;
-use super::node::{Home, Shell, lost_note};
+use super::node::{Home, LEAVINGS, Shell, leavings, lost_note};
 use super::{HELLO_WAIT, JobExec, Pending, RETRY_PAUSE};
 
 /// What is being asked of the file system.
@@ -24,6 +24,8 @@ pub(super) enum Step {
     Lock(JobId),
     /// Asked again, as it has not said hello.
     LockAgain(JobId),
+    /// It does not live. Did it ever?
+    Ran(JobId),
     Exit(JobId, Option<i32>),
     Spool(JobId, Option<i32>, Arc<[u8]>),
     /// What a guest's shell, or the IMP, wrote to standard error.
@@ -106,24 +108,24 @@ impl JobExec {
                 self.step(cx, FileOp::List { path }, Step::Names);
             }
             (Step::Names, Completion::Names(names)) => {
-                for name in names {
-                    self.on_directory(cx, &name);
+                for name in &names {
+                    self.on_record(cx, name, &names);
                 }
             }
             (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(true)) => self.await_hello(cx, id),
             (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(false)) if self.is_guest(id) => {
                 self.ask_what_was_said(cx, id, None);
             }
-            (Step::Lock(id) | Step::LockAgain(id), Completion::Locked(false)) => self.read_remains(cx, id, None),
-            // Its shell never started a task.
-            (Step::Lock(id), _) => {
-                self.shells.remove(&id);
-                self.recovery.unstarted.insert(id);
+            (Step::Lock(id), Completion::Locked(false)) => {
+                let Some(path) = self.home_of(id) else { return };
+                self.step(cx, FileOp::Read { path }, Step::Ran(id));
             }
-            (Step::LockAgain(id), _) => self.read_remains(cx, id, None),
+            (Step::Ran(id), Completion::File(record)) if record.is_empty() => self.never_ran(id),
+            (Step::Lock(id), _) => self.never_ran(id),
+            (Step::LockAgain(id) | Step::Ran(id), _) => self.read_remains(cx, id, None),
             (Step::Exit(id, status), Completion::File(exit)) => {
-                let Some(dir) = self.dir_of(id) else { return };
-                self.step(cx, FileOp::Read { path: format!("{dir}/spool") }, Step::Spool(id, status, exit));
+                let Some(left) = self.leavings_of(id) else { return };
+                self.step(cx, FileOp::Read { path: format!("{left}/spool") }, Step::Spool(id, status, exit));
             }
             (Step::Exit(id, status), _) => self.on_remains(cx, id, Remains { status, ..Remains::default() }),
             (Step::Spool(id, status, exit), Completion::File(spool)) => {
@@ -168,18 +170,37 @@ impl JobExec {
         self.shells.get(&id).is_some_and(|shell| shell.guest)
     }
 
-    pub(super) fn dir_of(&self, id: JobId) -> Option<String> {
-        self.shells.get(&id)?.dir.clone()
+    pub(super) fn home_of(&self, id: JobId) -> Option<String> {
+        self.shells.get(&id)?.home.clone()
     }
 
-    fn on_directory(&mut self, cx: &mut Cx<'_>, name: &str) {
-        let dir = format!("{}/{name}", jobs_dir(cx));
+    fn leavings_of(&self, id: JobId) -> Option<String> {
+        Some(leavings(self.shells.get(&id)?.home.as_ref()?))
+    }
+
+    /// A record, or what was left beside one that is removed.
+    fn on_record(&mut self, cx: &mut Cx<'_>, name: &str, all: &[String]) {
+        let home = format!("{}/{name}", jobs_dir(cx));
+        if let Some(record) = name.strip_suffix(LEAVINGS) {
+            if all.binary_search_by(|other| other.as_str().cmp(record)).is_err() {
+                cx.file(FileOp::Remove { path: home });
+            }
+            return;
+        }
         let Some(Home { id, shell_rank, userid }) = Home::parse(name) else {
-            return cx.log(LogLevel::Err, format!("job-exec: {dir} is not named as job directories are"));
+            return cx.log(LogLevel::Err, format!("job-exec: {home} is not named as records of jobs are"));
         };
-        let (path, guest, claim) = (format!("{dir}/lock"), userid != cx.node.owner, Claim::Open);
-        self.shells.insert(id, Shell { id, userid, shell_rank, guest, dir: Some(dir), claim, ..Shell::default() });
+        let (guest, claim) = (userid != cx.node.owner, Claim::Open);
+        let shell = Shell { id, userid, shell_rank, guest, home: Some(home), claim, ..Shell::default() };
+        let Some(path) = shell.lock() else { return };
+        self.shells.insert(id, shell);
         self.step(cx, FileOp::IsLocked { path }, Step::Lock(id));
+    }
+
+    /// Its shell was asked for, but started no task.
+    fn never_ran(&mut self, id: JobId) {
+        self.shells.remove(&id);
+        self.recovery.unstarted.insert(id);
     }
 
     /// The shell lives: it has a while to say hello.
@@ -202,19 +223,19 @@ impl JobExec {
         for id in due {
             let Some(shell) = self.shells.get_mut(&id) else { continue };
             shell.hello_by = None;
-            let Some(dir) = shell.dir.clone() else {
+            let Some(path) = shell.lock() else {
                 let lost = json!({"type": "lost", "status": null, "note": lost_note(None)});
                 self.tell_leader(cx, id, lost);
                 continue;
             };
-            self.step(cx, FileOp::IsLocked { path: format!("{dir}/lock") }, Step::LockAgain(id));
+            self.step(cx, FileOp::IsLocked { path }, Step::LockAgain(id));
         }
     }
 
     /// The shell is gone: its exit record says how its tasks ended.
     pub(super) fn read_remains(&mut self, cx: &mut Cx<'_>, id: JobId, status: Option<i32>) {
-        let Some(dir) = self.dir_of(id) else { return };
-        self.step(cx, FileOp::Read { path: format!("{dir}/exit") }, Step::Exit(id, status));
+        let Some(left) = self.leavings_of(id) else { return };
+        self.step(cx, FileOp::Read { path: format!("{left}/exit") }, Step::Exit(id, status));
     }
 
     fn on_remains(&mut self, cx: &mut Cx<'_>, id: JobId, remains: Remains) {

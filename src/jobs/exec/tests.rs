@@ -95,7 +95,7 @@ impl World {
 
     /// The shell lives on, and the manager says that the job goes on.
     fn restart_under_the_shell(mut self) -> World {
-        self.files.insert("/run/jobs/fNH.0.1000/lock".into(), vec![]);
+        self.files.insert("/run/jobs/fNH.0.1000".into(), vec![b'\n']);
         self.locked = true;
         let mut next = self.restart();
         next.start(true, Value::Null, 0.0);
@@ -169,7 +169,7 @@ impl World {
                 self.files.insert(path, bytes.to_vec());
                 Completion::Done
             }
-            FileOp::MakeDir { .. } => Completion::Done,
+            FileOp::MakeDir { .. } | FileOp::Create { .. } | FileOp::Mark { .. } => Completion::Done,
             FileOp::User { .. } => missing(),
             FileOp::Remove { path } => {
                 self.files.retain(|known, _| !known.starts_with(&path));
@@ -478,12 +478,12 @@ fn a_job_that_ended_meanwhile_ends_as_its_record_says() {
         world.start(false, Value::Null, 0.0);
         world.hello();
         world.tell(1, &[output("a")]);
-        world.files.insert("/run/jobs/fNH.0.1000/lock".into(), vec![]);
+        world.files.insert("/run/jobs/fNH.0.1000".into(), vec![b'\n']);
         if let Some(exit) = exit {
             let spool =
                 format!("[1,{}]\n[2,{}]\n[3,{{\"type\":\"finish\",\"status\":1792}}]\n", output("a"), output("b"));
-            world.files.insert("/run/jobs/fNH.0.1000/exit".into(), exit.into());
-            world.files.insert("/run/jobs/fNH.0.1000/spool".into(), spool.into());
+            world.files.insert("/run/jobs/fNH.0.1000.left/exit".into(), exit.into());
+            world.files.insert("/run/jobs/fNH.0.1000.left/spool".into(), spool.into());
         }
         let mut world = world.restart();
         world.start(true, Value::Null, 0.0);
@@ -514,17 +514,28 @@ fn a_restart_after_the_end_was_stored_only_tells_the_manager() {
 
 #[test]
 fn a_job_whose_shell_never_ran_is_started_after_all() {
-    // Killed before anything was stored, with and without a job directory.
-    for directory in [false, true] {
+    // Killed before anything was stored, with and without a record.
+    for record in [false, true] {
         let mut world = World::new(true);
-        if directory {
-            world.files.insert("/run/jobs/fNH.0.1000/stdin".into(), vec![]); // Anything but a lock.
+        if record {
+            world.files.insert("/run/jobs/fNH.0.1000".into(), vec![]); // Nobody has written in it.
         }
         let mut world = world.restart();
         world.start(true, Value::Null, 0.0);
-        assert_eq!(world.spawned.len(), 1, "directory {directory}");
+        assert_eq!(world.spawned.len(), 1, "record {record}");
         assert_eq!(world.said(), ["start"]);
     }
+}
+
+#[test]
+fn what_was_left_beside_a_record_that_is_gone_is_removed() {
+    let mut world = World::new(true);
+    world.files.insert("/run/jobs/f5.0.1000.left/spool".into(), vec![]);
+    world.files.insert("/run/jobs/fNH.0.1000".into(), vec![0]);
+    world.files.insert("/run/jobs/fNH.0.1000.left/spool".into(), vec![]);
+    let world = world.restart();
+    let left: Vec<&String> = world.files.keys().collect();
+    assert_eq!(left, ["/run/jobs/fNH.0.1000", "/run/jobs/fNH.0.1000.left/spool"]);
 }
 
 #[test]
@@ -673,7 +684,7 @@ fn a_job_whose_start_was_not_stored_is_not_started_again() {
     world.hello();
     assert_eq!(world.spawned.len(), 1);
     world.logs.clear(); // The broker is killed before anything of it is in the log.
-    world.files.insert("/run/begun/fNH/".into(), vec![]); // A directory of the played file system.
+    world.files.insert("/run/begun/fNH".into(), vec![]);
     let mut world = world.restart();
     world.start(false, Value::Null, 0.0);
     assert_eq!(world.spawned.len(), 0);

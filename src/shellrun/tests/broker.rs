@@ -160,8 +160,15 @@ fn take(seen: &mut Seen, message: &Message) -> u64 {
 
 /// A job of one node.
 pub(crate) struct Job {
-    pub(crate) dir: PathBuf,
+    pub(crate) record: PathBuf,
     pub(crate) child: Child,
+}
+
+impl Job {
+    /// A file that the shell leaves beside its record.
+    pub(crate) fn left(&self, name: &str) -> PathBuf {
+        self.record.with_added_extension("left").join(name)
+    }
 }
 
 pub(crate) fn jobspec(argv: &[&str], ntasks: u32, options: Value) -> Value {
@@ -185,12 +192,13 @@ pub(crate) fn fresh_dir(name: &str) -> PathBuf {
 }
 
 pub(crate) fn start(dir: &Path, jobspec: Value, recorded: bool) -> Job {
-    let jobdir = dir.join("jobs/f5");
-    std::fs::create_dir_all(&jobdir).unwrap();
+    let record = dir.join("jobs/f5.0.0");
+    std::fs::create_dir_all(record.parent().unwrap()).unwrap();
+    std::fs::File::create(&record).unwrap();
     let bundle = json!({
         "id": 1234, "userid": 0, "rank": 0, "shell_rank": 0, "shell_count": 1, "service": "0-shell-fNH",
         "uri": format!("local://{}", dir.join("local-0").display()),
-        "rundir": dir, "jobdir": recorded.then_some(&jobdir), "jobspec": jobspec,
+        "rundir": dir, "record": recorded.then_some(&record), "jobspec": jobspec,
         "R": {"version": 1, "execution": {"R_lite": [{"rank": "0", "children": {"core": "0-63"}}],
               "nodelist": ["node0"], "starttime": 0, "expiration": 0}},
         "options": {"jobid_path": "/", "broker_absent_ms": 500},
@@ -201,7 +209,7 @@ pub(crate) fn start(dir: &Path, jobspec: Value, recorded: bool) -> Job {
         .spawn()
         .expect("the test shell runs");
     child.stdin.take().unwrap().write_all(bundle.to_string().as_bytes()).unwrap();
-    Job { dir: jobdir, child }
+    Job { record, child }
 }
 
 /// What a stream of a rank printed, put together from the events.

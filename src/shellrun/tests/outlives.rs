@@ -36,15 +36,15 @@ fn a_job_tells_its_story_in_order_and_ends_with_its_status() {
     );
     assert!(names.contains(&"exec:shell.task-exit".to_owned()));
     assert_eq!(seen.duplicates, 0);
-    assert!(!job.dir.join("spool").exists());
-    assert!(!job.dir.join("exit").exists());
+    assert_eq!(std::fs::read(&job.record).unwrap().len(), 1, "it says that the shell ran");
+    assert!(!job.left("").exists(), "nothing is left that nobody needs");
 }
 
 #[test]
 fn a_job_goes_on_while_its_broker_is_away_and_nothing_is_lost() {
     let (broker, mut job) = shell_job("away", "for i in $(seq 40); do echo line $i; sleep 0.02; done", 1, json!({}));
     broker.wait("some output", |seen| seen.events.len() > 8);
-    let dir = job.dir.parent().unwrap().parent().unwrap().to_owned();
+    let dir = job.record.parent().unwrap().parent().unwrap().to_owned();
     let seen = broker.kill();
     std::thread::sleep(Duration::from_millis(300));
     let broker = Broker::start(&dir, seen);
@@ -55,7 +55,7 @@ fn a_job_goes_on_while_its_broker_is_away_and_nothing_is_lost() {
     let want: String = (1..=40).map(|i| format!("line {i}\n")).collect();
     assert_eq!(printed(&seen.events, "stdout"), want);
     assert_eq!((status(&seen), seen.hellos), (0, 2));
-    assert!(!job.dir.join("spool").exists(), "what is acknowledged is not kept");
+    assert!(!job.left("").exists(), "what is acknowledged is not kept");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_shell_whose_broker_stays_away_leaves_a_complete_record() {
     broker.wait("output", |seen| printed(&seen.events, "stdout") == "before\n");
     let seen = broker.kill();
     assert_eq!(job.child.wait().unwrap().code(), Some(7));
-    let spool = std::fs::read_to_string(job.dir.join("spool")).unwrap();
+    let spool = std::fs::read_to_string(job.left("spool")).unwrap();
     let mut events = seen.lock().unwrap().events.clone();
     for line in spool.lines() {
         let pair: Value = serde_json::from_str(line).unwrap();
@@ -75,7 +75,7 @@ fn a_shell_whose_broker_stays_away_leaves_a_complete_record() {
         }
     }
     assert_eq!(printed(&events, "stdout"), "before\nafter\n");
-    let exit: Value = serde_json::from_str(&std::fs::read_to_string(job.dir.join("exit")).unwrap()).unwrap();
+    let exit: Value = serde_json::from_str(&std::fs::read_to_string(job.left("exit")).unwrap()).unwrap();
     assert_eq!(exit, json!([events.len(), {"type": "finish", "status": 7 << 8}]));
 }
 

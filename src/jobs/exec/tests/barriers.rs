@@ -5,7 +5,7 @@ use super::*;
 /// The ID of the job as a job of two nodes: this one's shell and one of rank 1, which is played.
 fn of_two_nodes() -> World {
     let mut world = World::new(true);
-    world.files.insert("/run/jobs/fNH.0.1000/lock".into(), vec![]);
+    world.files.insert("/run/jobs/fNH.0.1000".into(), vec![b'\n']);
     world.locked = true;
     let mut world = world.restart();
     world.logs.insert("exec.eventlog".into(), line("starting"));

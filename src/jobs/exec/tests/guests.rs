@@ -33,7 +33,7 @@ fn the_imp_gets_the_signed_request_and_the_shell_no_other_jobspec() {
         let input: Value = serde_json::from_slice(&spec.stdin.unwrap()).unwrap();
         assert_eq!(input["J"], "signed");
         let bundle: Value = serde_json::from_str(input["shell-input"].as_str().unwrap()).unwrap();
-        let told = (&bundle["jobspec"], &bundle["jobdir"], &bundle["options"]["guest"]);
+        let told = (&bundle["jobspec"], &bundle["record"], &bundle["options"]["guest"]);
         assert_eq!(told, (&Value::Null, &Value::Null, &json!(true)));
         assert_eq!(bundle["options"]["broker_absent_ms"].is_u64(), statedir);
         let lock = spec.errors.expect("a file that is locked while they live");
