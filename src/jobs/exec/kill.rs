@@ -52,6 +52,9 @@ impl Job {
 impl JobExec {
     /// The event `job-exception`: a fatal one ends the job.
     pub(super) fn exception(&mut self, cx: &mut Cx<'_>, event: &Message) -> Outcome {
+        if self.wait_for_all(event) {
+            return Ok(());
+        }
         let body: Exception = event.decode()?;
         if body.severity == 0 {
             self.begin_kill(cx, body.id.id(), &body.kind, body.wait_status);
@@ -144,6 +147,9 @@ impl JobExec {
     }
 
     pub(super) fn set_expiration(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.wait_for_all(request) {
+            return Ok(());
+        }
         let body: Expiration = request.decode()?;
         let id = body.id.id();
         let Some(job) = self.jobs.get_mut(&id) else {
@@ -158,6 +164,9 @@ impl JobExec {
     }
 
     pub(super) fn set_critical_ranks(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
+        if self.wait_for_all(request) {
+            return Ok(());
+        }
         let body: CriticalRanks = request.decode()?;
         let fault = |errno, text: &str| flux_service::Fault::new(errno, text);
         let Some(job) = self.jobs.get_mut(&body.id.id()) else {
@@ -174,6 +183,9 @@ impl JobExec {
 
     /// The event `shell-ID.kill`, which the manager publishes: every node looks for shells of its own.
     pub(super) fn kill_event(&mut self, cx: &mut Cx<'_>, event: &Message) -> Outcome {
+        if self.wait_for_all(event) {
+            return Ok(());
+        }
         let id = event.topic().strip_prefix("shell-").and_then(|rest| rest.strip_suffix(".kill"));
         let id = id.and_then(|text| text.parse().ok()).map(JobId);
         let signum = event.payload.value()?.get("signum").and_then(Value::as_i64);

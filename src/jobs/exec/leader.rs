@@ -45,8 +45,7 @@ pub(super) const STATUS_UNKNOWN: i32 = 1 << 8;
 impl JobExec {
     pub(super) fn start_job(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         self.serves()?;
-        if self.recovery.is_busy() {
-            self.recovery.waiting.push(request.clone());
+        if self.wait_for_all(request) {
             return Ok(());
         }
         let body: StartRequest = request.decode()?;

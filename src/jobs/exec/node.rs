@@ -115,8 +115,7 @@ impl JobExec {
         if request.payload.value()?.get("ranks").is_some() {
             return self.relay_launch(cx, request);
         }
-        if self.recovery.is_busy() {
-            self.recovery.waiting.push(request.clone());
+        if self.wait_for_all(request) {
             return Ok(());
         }
         let body: Launch = request.decode()?;
@@ -314,8 +313,7 @@ impl JobExec {
 
     pub(super) fn shell_hello(&mut self, cx: &mut Cx<'_>, request: &Message) -> Outcome {
         self.serves()?;
-        if self.recovery.is_busy() {
-            self.recovery.waiting.push(request.clone());
+        if self.wait_for_all(request) {
             return Ok(());
         }
         let body: Hello = request.decode()?;
@@ -371,8 +369,7 @@ impl JobExec {
         if request.payload.value()?.get("ranks").is_some() {
             return self.relay_order(cx, request);
         }
-        if self.recovery.is_busy() {
-            self.recovery.waiting.push(request.clone());
+        if self.wait_for_all(request) {
             return Ok(());
         }
         let body: Order = request.decode()?;

@@ -3,7 +3,7 @@
 
 use flux_service::{Cx, Fault, Outcome};
 use flux_types::{JobId, eventlog};
-use flux_wire::{Errno, Message};
+use flux_wire::{Errno, Kind, Message};
 use serde_json::json;
 
 use super::job::Phase;
@@ -30,8 +30,10 @@ impl JobExec {
         for relay in std::mem::take(&mut self.relays).values() {
             cx.respond_error(relay.request(), &gone);
         }
-        for request in std::mem::take(&mut self.recovery.waiting) {
-            cx.respond_error(&request, &gone);
+        for message in std::mem::take(&mut self.recovery.waiting) {
+            if message.kind() == Kind::Request {
+                cx.respond_error(&message, &gone);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flux_service::{Completion, Cx, FileOp, LogLevel};
 use flux_types::JobId;
-use flux_wire::Message;
+use flux_wire::{Kind, Message};
 use serde_json::{Value, json};
 
 use super::absent::Claim;
@@ -36,7 +36,7 @@ pub(super) enum Step {
 pub(super) struct Recovery {
     /// Steps under way since the start.
     steps: usize,
-    /// Requests that came before all was known.
+    /// Requests and events that came before all was known, in their order.
     pub waiting: Vec<Message>,
     /// Jobs whose shell never took its lock: it never started a task.
     pub unstarted: BTreeSet<JobId>,
@@ -153,17 +153,32 @@ impl JobExec {
         if self.recovery.is_busy() {
             return;
         }
-        for request in std::mem::take(&mut self.recovery.waiting) {
-            let outcome = match request.topic() {
-                "job-exec.launch" => self.launch(cx, &request),
-                "job-exec.order" => self.order(cx, &request),
-                "job-exec.start" => self.start_job(cx, &request),
-                _ => self.shell_hello(cx, &request),
+        for message in std::mem::take(&mut self.recovery.waiting) {
+            let outcome = match message.topic() {
+                "job-exec.launch" => self.launch(cx, &message),
+                "job-exec.order" => self.order(cx, &message),
+                "job-exec.start" => self.start_job(cx, &message),
+                "job-exec.expiration" => self.set_expiration(cx, &message),
+                "job-exec.critical-ranks" => self.set_critical_ranks(cx, &message),
+                "job-exec.shell-hello" => self.shell_hello(cx, &message),
+                "job-exception" => self.exception(cx, &message),
+                _ => self.kill_event(cx, &message),
             };
-            if let Err(fault) = outcome {
-                cx.respond_error(&request, &fault);
+            match outcome {
+                Err(fault) if message.kind() == Kind::Request => cx.respond_error(&message, &fault),
+                Err(fault) => cx.log(LogLevel::Err, format!("job-exec: {}: {fault}", message.topic())),
+                Ok(()) => {}
             }
         }
+    }
+
+    /// Keeps a message until all is known; `false` if it is.
+    pub(super) fn wait_for_all(&mut self, message: &Message) -> bool {
+        let busy = self.recovery.is_busy();
+        if busy {
+            self.recovery.waiting.push(message.clone());
+        }
+        busy
     }
 
     fn is_guest(&self, id: JobId) -> bool {

@@ -23,6 +23,27 @@ mod relays;
 const OWNER: u32 = 1000;
 const ID: u64 = 1234;
 
+const FROM_OWNER: Cred = Cred { userid: OWNER, rolemask: role::OWNER };
+
+fn request(topic: &str, flags: u8, body: Value) -> Message {
+    let mut message = Message::request(topic, Target::Any, 7, body.into());
+    (message.flags, message.cred) = (Flags(flags), FROM_OWNER);
+    message
+}
+
+fn event(topic: &str, body: Value) -> Message {
+    let mut message = Message::event(topic, body.into());
+    message.cred = FROM_OWNER;
+    message
+}
+
+/// The body of `job-exec.start`.
+fn start_body((userid, reattach): (u32, bool), jobspec: Value, children: Value, expiration: f64) -> Value {
+    let resources = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": children}],
+                           "nodelist": ["node0"], "starttime": 0, "expiration": expiration}});
+    json!({"id": ID, "userid": userid, "jobspec": jobspec, "R": resources, "reattach": reattach})
+}
+
 /// One node that is leader and node in one.
 struct World {
     exec: JobExec,
@@ -85,11 +106,19 @@ impl World {
 
     /// The broker is killed: the service is gone, files and logs stay.
     fn restart(self) -> World {
+        self.restart_hearing(&[])
+    }
+
+    /// As [`World::restart`]; the messages come before any file is read.
+    fn restart_hearing(self, early: &[Message]) -> World {
         let mut next = World::new(self.node.statedir.is_some());
         let World { logs, files, locked, .. } = self;
         (next.logs, next.files, next.locked) = (logs, files, locked);
         next.exec = JobExec::new();
-        next.with(|exec, cx| AnyService::start(exec, cx).unwrap());
+        next.with(|exec, cx| {
+            AnyService::start(exec, cx).unwrap();
+            early.iter().for_each(|message| assert!(AnyService::dispatch(exec, cx, message)));
+        });
         next
     }
 
@@ -270,9 +299,7 @@ impl World {
     }
 
     fn request(&mut self, topic: &str, flags: u8, body: Value) {
-        let mut message = Message::request(topic, Target::Any, 7, body.into());
-        message.flags = Flags(flags);
-        message.cred = Cred { userid: OWNER, rolemask: role::OWNER };
+        let message = request(topic, flags, body);
         self.with(|exec, cx| assert!(AnyService::dispatch(exec, cx, &message)));
     }
 
@@ -293,11 +320,8 @@ impl World {
         self.request_start((userid, false), json!({"attributes": {"system": {"duration": 0}}}), children, 0.0);
     }
 
-    fn request_start(&mut self, (userid, reattach): (u32, bool), jobspec: Value, children: Value, expiration: f64) {
-        let resources = json!({"version": 1, "execution": {"R_lite": [{"rank": "0", "children": children}],
-                               "nodelist": ["node0"], "starttime": 0, "expiration": expiration}});
-        let body = json!({"id": ID, "userid": userid, "jobspec": jobspec, "R": resources, "reattach": reattach});
-        self.request("job-exec.start", Flags::STREAMING, body);
+    fn request_start(&mut self, who: (u32, bool), jobspec: Value, children: Value, expiration: f64) {
+        self.request("job-exec.start", Flags::STREAMING, start_body(who, jobspec, children, expiration));
     }
 
     fn hello(&mut self) {
@@ -317,8 +341,7 @@ impl World {
     }
 
     fn event(&mut self, topic: &str, body: Value) {
-        let mut message = Message::event(topic, body.into());
-        message.cred = Cred { userid: OWNER, rolemask: role::OWNER };
+        let message = event(topic, body);
         self.with(|exec, cx| assert!(AnyService::dispatch(exec, cx, &message)));
     }
 
@@ -536,6 +559,32 @@ fn what_was_left_beside_a_record_that_is_gone_is_removed() {
     let world = world.restart();
     let left: Vec<&String> = world.files.keys().collect();
     assert_eq!(left, ["/run/jobs/fNH.0.1000", "/run/jobs/fNH.0.1000.left/spool"]);
+}
+
+#[test]
+fn what_comes_before_the_service_knows_its_node_is_not_lost() {
+    let jobspec = json!({"attributes": {"system": {"duration": 0}}});
+    let reattach = start_body((OWNER, true), jobspec, json!({"core": "0"}), 0.0);
+    let start = request("job-exec.start", Flags::STREAMING, reattach);
+    let rows = [
+        (event("job-exception", json!({"id": ID, "type": "cancel", "severity": 0})), 15),
+        (event(&format!("shell-{ID}.kill"), json!({"signum": 10})), 10),
+    ];
+    for (early, signum) in rows {
+        let mut world = World::new(true);
+        world.start(false, Value::Null, 0.0);
+        world.hello();
+        world.tell(1, &[output("a")]);
+        world.files.insert("/run/jobs/fNH.0.1000".into(), vec![0]);
+        world.locked = true;
+        let mut world = world.restart_hearing(&[start.clone(), early]);
+        world.hello();
+        while !world.shell.iter().any(|told| told["signum"].is_u64()) {
+            world.ring();
+        }
+        let told = world.shell.iter().find_map(|told| told["signum"].as_u64());
+        assert_eq!(told, Some(signum), "{:?}", world.shell);
+    }
 }
 
 #[test]
