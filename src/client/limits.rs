@@ -10,8 +10,10 @@ pub const ARRIVED_MAX: usize = 1 << 20;
 pub const OUTPUT_HIGH_BYTES: usize = 1 << 20;
 /// Bytes waiting to be written before a send in non-blocking mode is refused with EAGAIN.
 pub const OUTPUT_MAX_BYTES: usize = 64 << 20;
-/// Bytes asked of the socket at once.
+/// Bytes asked of the socket at once, when there is much to read.
 pub const READ_BYTES: usize = 64 << 10;
+/// Bytes asked of the socket until that many came: most clients never touch more memory.
+pub const READ_BYTES_FIRST: usize = 4 << 10;
 /// Event prefixes and services that are restored when a connection is made again.
 pub const REGISTRATIONS_MAX: usize = 4096;
 /// How often a connection is tried again while nobody listens on the socket yet (`FLUX_LOCAL_CONNECTOR_RETRY_COUNT`).

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flux_wire::{Errno, FrameReader, Message, decode, encode_into, write_frame};
 
-use crate::limits::{CONNECT_PAUSE, CONNECT_PAUSE_MAX, READ_BYTES};
+use crate::limits::{CONNECT_PAUSE, CONNECT_PAUSE_MAX, READ_BYTES, READ_BYTES_FIRST};
 use crate::trace::Trace;
 use crate::{Address, ClientError};
 
@@ -43,7 +43,7 @@ impl Drop for Carrier {
 impl Socket {
     pub(crate) fn new(uri: String, stream: UnixStream) -> io::Result<Socket> {
         stream.set_nonblocking(true)?;
-        let (reader, scratch) = (FrameReader::default(), vec![0; READ_BYTES]);
+        let (reader, scratch) = (FrameReader::default(), vec![0; READ_BYTES_FIRST]);
         Ok(Socket {
             uri,
             stream,
@@ -154,6 +154,9 @@ impl Socket {
             bytes = &bytes[1..];
         }
         self.reader.push(bytes);
+        if count == self.scratch.len() {
+            self.scratch.resize(READ_BYTES, 0);
+        }
         while let Some(body) = self.reader.next_frame()? {
             let message = decode(body).map_err(ClientError::Message)?;
             if let Some(trace) = &mut self.trace {

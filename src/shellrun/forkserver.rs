@@ -32,7 +32,9 @@ pub(crate) fn serve() -> Result<Now, String> {
     let mut socket: UnixStream = socket.map_err(|error| format!("descriptor {SOCKET}: {error}"))?.into();
     flux_sys::process::set_name("flux-shell");
     crate::cpus::prepare();
+    crate::start::prepare();
     let title = Title::find();
+    let mut is_first = true;
     while let Some(bundle) = next_bundle(&mut socket).map_err(|error| format!("reading a bundle: {error}"))? {
         let answer = match fork::sibling() {
             Ok((Side::Copy, _)) => {
@@ -43,8 +45,13 @@ pub(crate) fn serve() -> Result<Now, String> {
             Ok((Side::Original, pid)) => pid.0,
             Err(error) => -error.raw_os_error().unwrap_or(flux_wire::Errno::EAGAIN.0),
         };
+        let is_first = std::mem::take(&mut is_first);
         if socket.write_all(&answer.to_le_bytes()).is_err() {
             break; // The broker is gone; the shell finds its own way.
+        }
+        if is_first {
+            // Who starts one job starts more.
+            flux_sys::text::move_to_large_pages();
         }
     }
     Ok(Now::Done)

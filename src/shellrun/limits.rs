@@ -12,8 +12,12 @@ pub(crate) const BROKER_ABSENT_MAX: Duration = Duration::from_secs(10);
 pub(crate) const ACK_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Between SIGTERM and SIGKILL, where the shell itself ends its tasks.
 pub(crate) const KILL_AFTER: Duration = Duration::from_secs(5);
+/// How long a task that has closed one of its streams may take to exit before the others are looked at again.
+pub(crate) const EXIT_WAIT: Duration = Duration::from_millis(1);
 /// Bytes read from one pipe in one turn, so that one task does not hold up the others.
 pub(crate) const READ_BYTES: usize = 64 << 10;
+/// The same until that many came: most shells never touch more memory.
+pub(crate) const READ_BYTES_FIRST: usize = 4 << 10;
 /// Reads of one pipe within [`COALESCE`]; then it is left alone for as long, so that little reads become large ones.
 pub(crate) const SMALL_READS_MAX: u32 = 32;
 /// How long events wait for company while others are under way to the broker.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use flux_sys::fd::Ready;
 use flux_sys::signal::SignalQueue;
 
-use crate::limits::READ_BYTES;
+use crate::limits::{READ_BYTES, READ_BYTES_FIRST};
 use crate::shell::Shell;
 use crate::task::Task;
 
@@ -40,7 +40,7 @@ enum Source {
 pub(crate) fn run(shell: &mut Shell, signals: &SignalQueue, begin: impl FnOnce(&mut Shell)) -> io::Result<()> {
     shell.tend();
     begin(shell);
-    let mut buf = vec![0; READ_BYTES];
+    let mut buf = vec![0; READ_BYTES_FIRST];
     loop {
         shell.now = Instant::now();
         shell.tend();
@@ -71,7 +71,8 @@ fn wait(shell: &Shell, signals: &SignalQueue) -> io::Result<Vec<(Source, Ready)>
     let choked = shell.is_choked();
     for (at, task) in shell.tasks.iter().enumerate() {
         let Task { child, pipes, feed, pmi, .. } = task;
-        if !choked {
+        let ends = task.ends(shell.now).is_some();
+        if !choked && !ends {
             let awake = pipes.iter().enumerate().filter(|(_, pipe)| pipe.rests(shell.now).is_none());
             for (number, pipe) in awake.rev() {
                 add(Source::Pipe(at, number), pipe.as_fd(), false);
@@ -80,7 +81,7 @@ fn wait(shell: &Shell, signals: &SignalQueue) -> io::Result<Vec<(Source, Ready)>
         if let Some(feed) = feed.as_ref().filter(|feed| feed.wants_write()) {
             add(Source::Feed(at), feed.as_fd(), true);
         }
-        if let Some(pmi) = pmi {
+        if let Some(pmi) = pmi.as_ref().filter(|_| !ends) {
             add(Source::Pmi(at), pmi.as_fd(), false);
         }
         if let Some(child) = child {
@@ -102,7 +103,7 @@ fn wait(shell: &Shell, signals: &SignalQueue) -> io::Result<Vec<(Source, Ready)>
     Ok(sources.into_iter().zip(ready).filter(|(_, ready)| *ready != Ready::default()).collect())
 }
 
-fn handle(shell: &mut Shell, signals: &SignalQueue, source: Source, ready: Ready, buf: &mut [u8]) -> io::Result<()> {
+fn handle(shell: &mut Shell, signals: &SignalQueue, source: Source, ready: Ready, buf: &mut Vec<u8>) -> io::Result<()> {
     match source {
         Source::Signals => {
             while let Some(received) = signals.next()? {
@@ -121,6 +122,9 @@ fn handle(shell: &mut Shell, signals: &SignalQueue, source: Source, ready: Ready
             if let Some(bytes) = pipe.read(buf).map(<[u8]>::to_vec) {
                 pipe.was_read(shell.now, bytes.len());
                 shell.printed(at, number, &bytes);
+                if bytes.len() == buf.len() {
+                    buf.resize(READ_BYTES, 0);
+                }
             }
         }
         Source::Feed(at) => {

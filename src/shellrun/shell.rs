@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::cpus::Cpus;
 use crate::files::Files;
-use crate::limits::{BARRIERS_KEPT, BROKER_ABSENT_MAX, KILL_AFTER};
+use crate::limits::{BARRIERS_KEPT, BROKER_ABSENT_MAX, EXIT_WAIT, KILL_AFTER};
 use crate::link::{Link, Said};
 use crate::record::Record;
 use crate::stage;
@@ -586,7 +586,8 @@ impl Shell {
         let absence = self.link.away_since().map(|since| since + self.absent_max).filter(|at| *at > self.now);
         let alarms = self.alarms.iter().map(|(at, _)| *at);
         let rests = self.tasks.iter().flat_map(|task| &task.pipes).filter_map(|pipe| pipe.rests(self.now));
-        alarms.chain(self.link.next_timer(&self.journal)).chain(absence).chain(rests).min()
+        let ends = self.tasks.iter().filter_map(|task| task.ends(self.now));
+        alarms.chain(self.link.next_timer(&self.journal)).chain(absence).chain(rests).chain(ends).min()
     }
 
     pub(crate) fn ring(&mut self) {
@@ -651,6 +652,7 @@ impl Shell {
         }
         if bytes.is_empty() {
             self.tasks[at].pipes.remove(pipe);
+            self.tasks[at].ends_until = Some(self.now + EXIT_WAIT);
             if sink == Sink::Kvs {
                 let line = output::end(self.timestamp(), stream.name(), &rank.to_string());
                 self.tell(json!({"type": "output", "entry": line}));

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use flux_shell::output::{self, Stream};
 use flux_shell::plan::{self, Input};
@@ -43,6 +44,13 @@ const PMI_FD: i32 = 3;
 /// Where programs that load a PMI library look for one (Open MPI).
 const PMI_LIBRARY: &str = "FLUX_PMI_LIBRARY_PATH";
 
+static PREPARED: OnceLock<Option<String>> = OnceLock::new();
+
+/// Looks for the PMI library for all shells that will be copies of this process.
+pub(crate) fn prepare() {
+    PREPARED.get_or_init(pmi_library);
+}
+
 /// Ours (`src/pmi`), if it is installed: beside this program, or in the `lib/flux` that belongs to its directory.
 fn pmi_library() -> Option<String> {
     let program = std::env::current_exe().ok()?;
@@ -74,7 +82,7 @@ impl Starter<'_> {
             spawn = spawn.fd(pmi.as_fd(), PMI_FD);
             spawn = spawn.envs(environment::pmi(PMI_FD, task.rank, self.plan.map.ntasks()));
             let is_set = self.plan.env.contains_key(PMI_LIBRARY) || task.changes.contains_key(PMI_LIBRARY);
-            if let Some(path) = pmi_library().filter(|_| !is_set) {
+            if let Some(path) = PREPARED.get_or_init(pmi_library).as_ref().filter(|_| !is_set) {
                 spawn = spawn.env(PMI_LIBRARY, path);
             }
         }
@@ -110,7 +118,19 @@ impl Starter<'_> {
         let Ends { feed, pipes, wire, .. } = ends;
         let (pid, own_group, pty) = (child.pid(), self.plan.own_groups || task.pty, task.pty);
         let (rank, local) = (task.rank, task.local);
-        Ok(Task { rank, local, child: Some(child), pid, status: None, pipes, feed, pmi: wire, own_group, pty })
+        Ok(Task {
+            rank,
+            local,
+            child: Some(child),
+            pid,
+            status: None,
+            pipes,
+            feed,
+            pmi: wire,
+            own_group,
+            pty,
+            ends_until: None,
+        })
     }
 
     fn ends(&mut self, task: &plan::Task) -> io::Result<Ends> {

@@ -30,12 +30,19 @@ pub(crate) struct Task {
     pub own_group: bool,
     /// On a pseudo-terminal: there is no standard error apart from its standard output.
     pub pty: bool,
+    /// One of its streams has ended: it is likely to exit, which ends the others. Until then only its exit is waited for.
+    pub ends_until: Option<Instant>,
 }
 
 impl Task {
     /// It has ended and nothing more comes from it.
     pub(crate) fn is_done(&self) -> bool {
         self.status.is_some() && self.pipes.is_empty()
+    }
+
+    /// Until when its streams are left alone, as it is about to exit.
+    pub(crate) fn ends(&self, now: Instant) -> Option<Instant> {
+        self.ends_until.filter(|until| self.child.is_some() && *until > now)
     }
 
     /// Signals the task, with its children where it has a process group of its own.

@@ -29,6 +29,7 @@ pub mod signal;
 pub mod socket;
 pub mod spawn;
 pub mod terminal;
+pub mod text;
 pub mod users;
 
 use std::io;
