@@ -1,6 +1,7 @@
 //! The scheduler's graph of an enclosing job, in the numbers of the instance that runs in it.
 
 use crate::limits::GRAPH_VERTICES_MAX;
+use flux_types::At;
 use flux_types::ResourceSet;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ fn names(outside: &ResourceSet, inside: &ResourceSet) -> Option<BTreeMap<u64, Na
 }
 
 fn path_of(vertex: &Value) -> Option<String> {
-    vertex.pointer("/metadata/paths/containment").and_then(Value::as_str).map(str::to_owned)
+    vertex.at("/metadata/paths/containment").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// The rank of the nearest vertex above that has one: recipes give a rank to nodes only.

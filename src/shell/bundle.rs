@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flux_types::{Idset, JobId, JobIdForm, Jobspec};
+use flux_types::{At, Idset, JobId, JobIdForm, Jobspec};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -108,7 +108,7 @@ impl Allocation {
             let ranks = entry.get("rank").and_then(Value::as_str).unwrap_or("");
             let ranks: Idset = ranks.parse().map_err(|_| bad("a rank is no idset"))?;
             let child = |kind: &str| -> Result<Idset, ShellError> {
-                let Some(ids) = entry.pointer(&format!("/children/{kind}")) else { return Ok(Idset::new()) };
+                let Some(ids) = entry.at(&format!("/children/{kind}")) else { return Ok(Idset::new()) };
                 let text = ids.as_str().ok_or_else(|| bad("children are no idset"))?;
                 text.parse().map_err(|_| bad("children are no idset"))
             };

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use flux_types::At;
 use flux_types::Jobspec;
 use serde_json::{Value, json};
 
@@ -91,7 +92,7 @@ impl OutputPlan {
 
 fn route(spec: &Jobspec, stream: Stream, stdout: Option<&Sink>) -> Result<Route, ShellError> {
     let name = stream.name();
-    let option = |key: &str| spec.shell_option("output").and_then(|o| o.pointer(&format!("/{name}/{key}")));
+    let option = |key: &str| spec.shell_option("output").and_then(|o| o.at(&format!("/{name}/{key}")));
     let text = |key: &str| option(key).and_then(Value::as_str);
     let by_line = match text("buffer/type") {
         None => stream == Stream::Stdout,

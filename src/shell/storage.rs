@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flux_types::At;
 use flux_types::JobIdForm;
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ fn bad(label: &str, why: &str) -> ShellError {
 /// # Errors
 /// [`ShellError::Jobspec`]
 pub fn storages(bundle: &Bundle, tmpdir: &str) -> Result<Vec<Storage>, ShellError> {
-    let Some(list) = bundle.jobspec.pointer("/attributes/storage").and_then(Value::as_array) else {
+    let Some(list) = bundle.jobspec.at("/attributes/storage").and_then(Value::as_array) else {
         return Ok(Vec::new());
     };
     if list.len() > STORAGES_MAX {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use flux_shell::{Bundle, Plan};
-use flux_types::{Idset, glob};
+use flux_types::{At, Idset, glob};
 use mlua::{Function, Lua};
 use serde_json::{Map, Value, json};
 
@@ -84,7 +84,7 @@ pub(crate) struct Scripts {
 }
 
 fn option<'a>(bundle: &'a Bundle, name: &str) -> Option<&'a str> {
-    bundle.jobspec.pointer("/attributes/system/shell/options")?.get(name)?.as_str()
+    bundle.jobspec.at("/attributes/system/shell/options")?.get(name)?.as_str()
 }
 
 /// Is there a script to be read for this job?
@@ -98,7 +98,7 @@ pub(crate) fn wanted(bundle: &Bundle) -> bool {
 
 /// The environment of the job's tasks.
 fn environment(bundle: &Bundle) -> Map<String, Value> {
-    let own = bundle.jobspec.pointer("/attributes/system/environment").and_then(Value::as_object).cloned();
+    let own = bundle.jobspec.at("/attributes/system/environment").and_then(Value::as_object).cloned();
     own.unwrap_or_else(|| bundle.env.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn load(bundle: &mut Bundle, plan: &Plan) -> Result<Scripts, (Vec<(u8
 }
 
 fn first_state(bundle: &Bundle, plan: &Plan) -> State {
-    let object = |pointer: &str| bundle.jobspec.pointer(pointer).and_then(Value::as_object).cloned();
+    let object = |pointer: &str| bundle.jobspec.at(pointer).and_then(Value::as_object).cloned();
     let environment = environment(bundle);
     let ranks = (0..bundle.shell_count).map(|rank| rank_info(bundle, plan, rank)).collect();
     let info = json!({

@@ -32,6 +32,7 @@ pub use idset::{Idset, IdsetError, IdsetFormat};
 pub use jobid::{FluidError, FluidGenerator, JobId, JobIdError, JobIdForm};
 pub use jobspec::{Jobspec, JobspecError};
 pub use jobstate::{JobResult, JobState, StateSet};
+pub use json::At;
 pub use range::{Operator, RangeError, ResourceCount, ResourceRange};
 pub use resource_set::{ResourceError, ResourceSet};
 pub use taskmap::{Taskmap, TaskmapError};

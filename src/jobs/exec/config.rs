@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flux_service::Fault;
+use flux_types::At;
 use flux_types::parse_fsd;
 use flux_wire::Errno;
 use serde_json::{Value, json};
@@ -108,7 +109,7 @@ impl Config {
                 value.as_f64().ok_or_else(|| bad("max-start-delay-percent", "a number"))?;
         }
         check_service(table)?;
-        let guests = table.pointer("/testexec/allow-guests");
+        let guests = table.at("/testexec/allow-guests");
         config.testexec_guests = match guests {
             None => false,
             Some(value) => value.as_bool().ok_or_else(|| bad("testexec.allow-guests", "true or false"))?,

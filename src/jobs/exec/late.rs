@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flux_service::{Cx, LogLevel, Mono};
 use flux_types::eventlog::Entry;
-use flux_types::{Hostlist, Idset, IdsetFormat, JobId, Jobspec, format_fsd, parse_fsd};
+use flux_types::{At, Hostlist, Idset, IdsetFormat, JobId, Jobspec, format_fsd, parse_fsd};
 use flux_wire::Target;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn ranks_text(ranks: &Idset) -> String {
 
 /// Shells end with their tasks, so this is for jobs that have the usual `exit-timeout`: who may go on longer says so there.
 pub(super) fn shell_deadline(config: &Config, job: &Job, now: Mono) -> Option<Mono> {
-    let own = job.jobspec().pointer("/attributes/system/shell/options/exit-timeout");
+    let own = job.jobspec().at("/attributes/system/shell/options/exit-timeout");
     config.shell_exit_timeout.filter(|_| own.is_none()).map(|span| now.after(span))
 }
 
@@ -44,7 +44,7 @@ impl Job {
 
     /// A job that starts late gets the time back that it would lose, if that is much of what it was given.
     pub(super) fn forgive_delay(&mut self, now: f64, percent_max: f64) {
-        let start = self.asked["R"].pointer("/execution/starttime").and_then(Value::as_f64);
+        let start = self.asked["R"].at("/execution/starttime").and_then(Value::as_f64);
         let (Some(start), Some(end)) = (start, self.expiration) else { return };
         let (late, duration) = (now - start, end - start);
         if start > 0.0 && duration > 0.0 && late / duration * 100.0 > percent_max {
@@ -56,7 +56,7 @@ impl Job {
 impl JobExec {
     /// The first shell is in the first barrier: the others have so long to get there.
     pub(super) fn time_barrier(&self, now: Mono, job: &Job) -> Option<Mono> {
-        let own = job.jobspec().pointer("/attributes/system/exec/bulkexec/barrier-timeout").and_then(Value::as_f64);
+        let own = job.jobspec().at("/attributes/system/exec/bulkexec/barrier-timeout").and_then(Value::as_f64);
         let own = own.filter(|seconds| (0.0..1e9).contains(seconds)).map(Duration::from_secs_f64);
         let span = own.or(self.config.barrier_timeout)?;
         (!span.is_zero()).then(|| now.after(span))

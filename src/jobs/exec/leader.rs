@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, Tag, planted};
-use flux_types::{Idset, IdsetFormat, JobId, ResourceSet};
+use flux_types::{At, Idset, IdsetFormat, JobId, ResourceSet};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -116,7 +116,7 @@ impl JobExec {
             let note = "this instance runs jobs of its owner only: it has no IMP to run those of others";
             return Err(failed(note.to_owned()));
         }
-        let expiration = resources.pointer("/execution/expiration").and_then(Value::as_f64);
+        let expiration = resources.at("/execution/expiration").and_then(Value::as_f64);
         Ok(Job {
             id,
             userid: body.userid,
@@ -181,7 +181,7 @@ impl JobExec {
             "shell_count": job.parts.len(),
             // What all nodes have in their bundles.
             "job": job.for_bundles(job.userid != cx.node.owner),
-            "job_shell": job.jobspec().pointer("/attributes/system/exec/job_shell"),
+            "job_shell": job.jobspec().at("/attributes/system/exec/job_shell"),
         });
         if let Some(signed) = &job.signed {
             body["J"] = Value::from(&**signed);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flux_service::{Cx, Fault, Outcome};
-use flux_types::{JobId, parse_fsd};
+use flux_types::{At, JobId, parse_fsd};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -37,8 +37,8 @@ struct Override {
 const SIGTERM: i32 = 15;
 
 pub(super) fn asked(jobspec: &Value) -> Option<Asked> {
-    let system = jobspec.pointer("/attributes/system")?;
-    let test = system.pointer("/exec/test")?.as_object()?;
+    let system = jobspec.at("/attributes/system")?;
+    let test = system.at("/exec/test")?.as_object()?;
     let run = test.get("run_duration").and_then(Value::as_str).and_then(parse_fsd);
     let limit = system.get("duration").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
     Some(Asked {

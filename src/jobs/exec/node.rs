@@ -6,7 +6,7 @@ use std::time::Duration;
 use flux_service::{
     Completion, Cx, Fault, FileOp, LogLevel, Mono, Outcome, Plant, ProcessEvent, ProcessOp, SpawnSpec, Tag, planted,
 };
-use flux_types::{JobId, JobIdForm};
+use flux_types::{At, JobId, JobIdForm};
 use flux_wire::{Errno, Message};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -345,7 +345,7 @@ impl JobExec {
             shell.passed = if is_next { shell.passed.max(seq) } else { shell.passed };
             is_next
         });
-        let is_last = |pair: &Value| pair.pointer("/1/type").is_some_and(|kind| kind == "finish");
+        let is_last = |pair: &Value| pair.at("/1/type").is_some_and(|kind| kind == "finish");
         shell.finished |= body.events.iter().any(is_last);
         let mut answer = Map::with_capacity(2);
         answer.insert("type".to_owned(), "events".into());

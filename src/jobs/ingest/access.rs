@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flux_service::{Completion, Cx, Fault, FileOp, Mono, Tag, enforced};
+use flux_types::At;
 use flux_wire::Errno;
 use serde_json::Value;
 
@@ -42,7 +43,7 @@ impl Rule {
     /// The rule of one place, where `wider` has what it leaves open.
     fn read(holder: &Value, wider: Option<&Rule>) -> Option<Rule> {
         let names = |key: &str| {
-            let names = holder.pointer("/policy/access").and_then(|access| access.get(key)?.as_array());
+            let names = holder.at("/policy/access").and_then(|access| access.get(key)?.as_array());
             names.map(|names| names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
         };
         let (users, groups): (Option<Vec<String>>, Option<Vec<String>>) = (names("allow-user"), names("allow-group"));
@@ -79,7 +80,7 @@ impl Access {
     }
 
     fn rule<'a>(&'a self, jobspec: &'a Value) -> Option<(Option<&'a str>, &'a Rule)> {
-        let queue = jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
+        let queue = jobspec.at("/attributes/system/queue").and_then(Value::as_str);
         match queue.and_then(|queue| Some((queue, self.queues.get(queue)?))) {
             Some((queue, rule)) => Some((Some(queue), rule)),
             None => self.general.as_ref().map(|rule| (queue, rule)),

@@ -3,6 +3,7 @@
 //! The stored jobspec has them; the signed request stays as the user made it.
 
 use flux_service::Fault;
+use flux_types::At;
 use flux_types::parse_fsd;
 use flux_wire::Errno;
 use serde_json::{Map, Value, json};
@@ -12,7 +13,7 @@ fn invalid(text: impl Into<String>) -> Fault {
 }
 
 fn defaults(holder: Option<&Value>) -> Option<&Map<String, Value>> {
-    holder?.pointer("/policy/jobspec/defaults/system")?.as_object()
+    holder?.at("/policy/jobspec/defaults/system")?.as_object()
 }
 
 fn queue<'a>(config: &'a Value, name: &str) -> Option<&'a Value> {

@@ -3,7 +3,7 @@
 use flux_service::Fault;
 use flux_types::constraint::Constraint;
 use flux_types::jobspec::Summary;
-use flux_types::{Hostlist, Jobspec};
+use flux_types::{At, Hostlist, Jobspec};
 use flux_wire::Errno;
 use serde_json::{Map, Value};
 
@@ -57,7 +57,7 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn of(config: &'a Value, name: &'static str) -> Result<Table<'a>, Fault> {
-        let table = config.pointer(&format!("/ingest/{name}"));
+        let table = config.at(&format!("/ingest/{name}"));
         let bad = || invalid(format!("ingest.{name} must be a table"));
         let table = table.map(|table| table.as_object().ok_or_else(bad)).transpose()?;
         Ok(Table { name, table })
@@ -205,7 +205,7 @@ pub(super) fn check_jobspec(jobspec: &Value, version: Option<u32>, hosts: Option
         None => Ok(()),
     });
     parsed.map_err(|error| refused(error.to_string()))?;
-    let constraint = jobspec.pointer("/attributes/system/constraints").and_then(|c| Constraint::from_value(c).ok());
+    let constraint = jobspec.at("/attributes/system/constraints").and_then(|c| Constraint::from_value(c).ok());
     let (Some(constraint), Some(hosts)) = (constraint, hosts) else { return Ok(()) };
     let Ok(hosts) = Hostlist::parse(hosts) else { return Ok(()) };
     match unknown_host(&constraint, &hosts) {
@@ -232,7 +232,7 @@ pub(super) fn check_instance(jobspec: &Value, min: MinSize) -> Result<(), Fault>
     let size = parsed.summary().unwrap_or_default();
     let cores = |size: &Summary| u64::from(size.nslots) * u64::from(size.cores_per_slot);
     let large = size.nnodes.is_some_and(|nodes| u64::from(nodes) >= min.nodes) || cores(&size) >= min.cores;
-    let batch = jobspec.pointer("/attributes/system/batch").is_some();
+    let batch = jobspec.at("/attributes/system/batch").is_some();
     let command: Vec<&str> = parsed.command().iter().map(String::as_str).take(2).collect();
     let name = command.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
     let instance = name == "flux" && matches!(command.get(1), Some(&"broker" | &"start"));

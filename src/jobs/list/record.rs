@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flux_types::eventlog::Entry;
 use flux_types::jobspec::{Summary, TasksPer};
-use flux_types::{IdsetFormat, JobId, JobResult, JobState, Jobspec, ResourceSet, StateSet};
+use flux_types::{At, IdsetFormat, JobId, JobResult, JobState, Jobspec, ResourceSet, StateSet};
 use serde_json::{Map, Value};
 
 use crate::state::merge;
@@ -156,7 +156,7 @@ impl Record {
 
     /// Takes the request over: what is listed of it.
     pub(super) fn set_jobspec(&mut self, pool: &mut Pool, outline: &Outline, jobspec: &Value) {
-        let system = |key: &str| jobspec.pointer("/attributes/system")?.get(key)?.as_str();
+        let system = |key: &str| jobspec.at("/attributes/system")?.get(key)?.as_str();
         self.cwd = pool.maybe(system("cwd"));
         self.queue = pool.maybe(system("queue"));
         self.project = pool.maybe(system("project"));

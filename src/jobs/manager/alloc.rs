@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, TxnOp, planted};
-use flux_types::{JobId, JobState, ResourceSet};
+use flux_types::{At, JobId, JobState, ResourceSet};
 use flux_wire::{Errno, Message, RouteId, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -110,7 +110,7 @@ impl JobManager {
     pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if job.bypasses() {
-            let asked = job.jobspec_value().pointer("/attributes/system/alloc-bypass/R").cloned();
+            let asked = job.jobspec_value().at("/attributes/system/alloc-bypass/R").cloned();
             if let Some(resources) = asked.filter(|_| job.state == JobState::Sched && job.resources.is_none()) {
                 self.bypass_with(cx, id, resources);
             }

@@ -1,6 +1,7 @@
 //! The `[job-manager]` and `[queues]` tables.
 
 use flux_service::{Cx, Fault};
+use flux_types::At;
 use flux_types::parse_fsd;
 use flux_wire::{Cred, Errno, role};
 use serde_json::Value;
@@ -46,7 +47,7 @@ impl Conf {
             Some(Value::Bool(stop)) => *stop,
             Some(_) => return Err(invalid("job-manager.stop-queues-on-restart must be a boolean")),
         };
-        let private = match config.pointer("/access/private-mode") {
+        let private = match config.at("/access/private-mode") {
             None => false,
             Some(Value::Bool(private)) => *private,
             Some(_) => return Err(invalid("access.private-mode must be a boolean")),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flux_service::{Cx, Fault, Now};
-use flux_types::{JobId, JobResult};
+use flux_types::{At, JobId, JobResult};
 use flux_wire::Errno;
 use serde_json::{Value, json};
 
@@ -168,7 +168,7 @@ impl JobManager {
     /// # Errors
     /// A dependency makes no sense, or can never be satisfied: the submission is refused.
     pub(super) fn depend_on_submit(&mut self, cx: &mut Cx<'_>, id: JobId, jobspec: &Value) -> Result<(), Fault> {
-        let Some(list) = jobspec.pointer("/attributes/system/dependencies").and_then(Value::as_array) else {
+        let Some(list) = jobspec.at("/attributes/system/dependencies").and_then(Value::as_array) else {
             return Ok(());
         };
         if list.len() > DEPENDENCIES_MAX {
@@ -211,7 +211,7 @@ impl JobManager {
         }
         let open: BTreeSet<Box<str>> = job.dependencies.iter().cloned().collect();
         let jobspec = job.jobspec_value();
-        let list = jobspec.pointer("/attributes/system/dependencies").and_then(Value::as_array);
+        let list = jobspec.at("/attributes/system/dependencies").and_then(Value::as_array);
         for object in list.into_iter().flatten() {
             match self.depend_on_plugin(cx, id, object) {
                 Ok(true) => continue,

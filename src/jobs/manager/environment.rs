@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flux_service::{Cx, Fault};
+use flux_types::At;
 use flux_types::JobId;
 use flux_wire::{Errno, Message};
 use serde_json::Value;
@@ -39,7 +40,7 @@ pub(super) struct Environments {
 
 impl Environments {
     pub(super) fn keep(&mut self, jobspec: &Value) -> Environment {
-        let Some(environment) = jobspec.pointer("/attributes/system/environment") else { return Environment::Absent };
+        let Some(environment) = jobspec.at("/attributes/system/environment") else { return Environment::Absent };
         self.keep_text(&environment.to_string())
     }
 
@@ -118,6 +119,6 @@ fn environment_in(signed: &str) -> Result<Environment, Fault> {
         flux_sign::parse(signed).map_err(|error| Fault::new(Errno(flux_sign::errno(&error)), error.to_string()))?;
     let jobspec: Value = serde_json::from_slice(&unwrapped.payload)
         .map_err(|error| Fault::new(Errno::EINVAL, format!("jobspec: invalid JSON: {error}")))?;
-    let environment = jobspec.pointer("/attributes/system/environment");
+    let environment = jobspec.at("/attributes/system/environment");
     Ok(environment.map_or(Environment::Absent, |environment| Environment::Here(environment.to_string().into())))
 }

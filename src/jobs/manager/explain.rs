@@ -8,7 +8,7 @@ mod need;
 use std::collections::BTreeMap;
 
 use flux_service::{Cx, Fault, Outcome};
-use flux_types::{JobId, JobResult, JobState, format_fsd_listing};
+use flux_types::{At, JobId, JobResult, JobState, format_fsd_listing};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -242,7 +242,7 @@ impl JobManager {
     /// Of the jobs that hold resources, the one whose time is up first, and when.
     fn next_end(&self, now: f64) -> Option<(JobId, f64)> {
         let holders = self.jobs.values().filter(|job| job.has_resources);
-        let end = |job: &Job| job.resources.as_ref()?.pointer("/execution/expiration")?.as_f64();
+        let end = |job: &Job| job.resources.as_ref()?.at("/execution/expiration")?.as_f64();
         let ends = holders.filter_map(|job| Some((job.id, end(job).filter(|at| *at > now)?)));
         ends.min_by(|(_, a), (_, b)| a.total_cmp(b))
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flux_service::{Cx, Fault, LogLevel, Mono, Outcome, Tag};
-use flux_types::{Idset, JobId, ResourceSet, parse_fsd};
+use flux_types::{At, Idset, JobId, ResourceSet, parse_fsd};
 use flux_wire::{Errno, Message};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -35,7 +35,7 @@ impl Conf {
     /// EINVAL and the key that makes no sense.
     pub(super) fn read(config: &Value) -> Result<Conf, Fault> {
         let at = |why: &str| invalid(format!("job-manager.housekeeping: {why}"));
-        let Some(table) = config.pointer("/job-manager/housekeeping") else { return Ok(Conf::default()) };
+        let Some(table) = config.at("/job-manager/housekeeping") else { return Ok(Conf::default()) };
         let table = table.as_object().ok_or_else(|| at("must be a table"))?;
         const KEYS: [&str; 4] = ["command", "release-after", "use-systemd-unit", "exit-on-first-error"];
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {

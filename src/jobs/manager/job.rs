@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flux_service::{Fault, Plant, planted};
 use flux_types::eventlog::Entry;
-use flux_types::{JobId, JobState, StateSet};
+use flux_types::{At, JobId, JobState, StateSet};
 use flux_wire::{Errno, Message};
 use serde_json::{Map, Value};
 
@@ -250,7 +250,7 @@ impl Job {
         for (path, value) in updates {
             set_path(&mut jobspec, path, value.clone()).ok_or_else(|| bad(path))?;
         }
-        let queue = jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
+        let queue = jobspec.at("/attributes/system/queue").and_then(Value::as_str);
         self.queue = queue.map(Arc::from);
         self.name = name_of(&jobspec).into();
         self.jobspec = redact(&jobspec).into();
@@ -383,7 +383,7 @@ impl Values {
 
 /// The jobspec as text, without `attributes.system.environment`.
 pub(super) fn redact(jobspec: &Value) -> String {
-    let has_environment = jobspec.pointer("/attributes/system/environment").is_some();
+    let has_environment = jobspec.at("/attributes/system/environment").is_some();
     if !has_environment {
         return jobspec.to_string();
     }
@@ -412,5 +412,5 @@ fn without_environment(attributes: &Value) -> Value {
 
 /// The name that the user gave, or nothing.
 fn name_of(jobspec: &Value) -> &str {
-    jobspec.pointer("/attributes/system/job/name").and_then(Value::as_str).unwrap_or("")
+    jobspec.at("/attributes/system/job/name").and_then(Value::as_str).unwrap_or("")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flux_service::Fault;
-use flux_types::{Jobspec, format_fsd, parse_fsd};
+use flux_types::{At, Jobspec, format_fsd, parse_fsd};
 use flux_wire::Errno;
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ impl Size {
 
 impl Limits {
     fn read(holder: &Value, at: &str) -> Result<Limits, Fault> {
-        let limits = holder.pointer("/policy/limits");
+        let limits = holder.at("/policy/limits");
         let get = |key: &str| limits.and_then(|limits| limits.get(key));
         let malformed = || invalid(format!("{at}policy.limits.duration: FSD value is malformed"));
         let duration = match get("duration") {
@@ -139,7 +139,7 @@ impl Policy {
 
 fn check_duration(jobspec: &Value, limit: Option<f64>, place: &str) -> Result<(), Fault> {
     let Some(limit) = limit.filter(|limit| limit.is_finite()) else { return Ok(()) };
-    let duration = jobspec.pointer("/attributes/system/duration").and_then(Value::as_f64).unwrap_or(0.0);
+    let duration = jobspec.at("/attributes/system/duration").and_then(Value::as_f64).unwrap_or(0.0);
     if duration != 0.0 && duration <= limit {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 //! asked with `reattach` for every such job, also for those in CLEANUP: those are then told again why they end.
 
 use flux_service::{Cx, Fault, LogLevel, Outcome, Plant, planted};
-use flux_types::{JobId, JobState, StateSet};
+use flux_types::{At, JobId, JobState, StateSet};
 use flux_wire::{Errno, Message, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -190,7 +190,7 @@ impl JobManager {
     /// Tells the exec service when the job's time is up now.
     pub(super) fn send_expiration(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let (Some(service), Some(job)) = (&self.start.service, self.jobs.get(&id)) else { return };
-        let expiration = job.resources.as_ref().and_then(|r| r.pointer("/execution/expiration"));
+        let expiration = job.resources.as_ref().and_then(|r| r.at("/execution/expiration"));
         let (true, Some(expiration)) = (job.shells, expiration) else { return };
         let body = json!({"id": id.0, "expiration": expiration});
         let tag = cx.request(format!("{service}.expiration"), Target::Any, body);

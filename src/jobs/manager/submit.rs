@@ -4,7 +4,7 @@
 //! the first events together (ADR 2). Without `J` the sender has stored both. The answer waits for the commit.
 
 use flux_service::{Cx, Fault, LogLevel, Outcome, TxnOp};
-use flux_types::{JobId, ResourceSet};
+use flux_types::{At, JobId, ResourceSet};
 use flux_wire::{Errno, Message, Payload};
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ impl JobManager {
         if self.jobs.contains_key(&id) || self.archive.has(id) {
             return Err(Fault::new(Errno::EEXIST, "the job id is in use"));
         }
-        let queue = new.jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
+        let queue = new.jobspec.at("/attributes/system/queue").and_then(Value::as_str);
         self.queues.may_submit(queue)?;
         self.policy.check(&new.jobspec, queue)?;
         let flags = JobFlags(new.flags);
@@ -97,7 +97,7 @@ impl JobManager {
     fn admit(&mut self, cx: &mut Cx<'_>, id: JobId, jobspec: &Value) -> Result<(), Fault> {
         let invalid = |text: String| Fault::new(Errno::EINVAL, text);
         if self.jobtap.allows_bypass()
-            && let Some(resources) = jobspec.pointer("/attributes/system/alloc-bypass/R")
+            && let Some(resources) = jobspec.at("/attributes/system/alloc-bypass/R")
         {
             if self.jobs[&id].userid != cx.node.owner {
                 return Err(invalid("Guest user cannot use alloc bypass".into()));

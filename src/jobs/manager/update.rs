@@ -5,7 +5,7 @@
 //! of a running job (RFC 27 `sched.expiration`); a scheduler that does not know the request has nothing against it.
 
 use flux_service::{Cx, Fault, LogLevel, Outcome, enforced};
-use flux_types::{JobId, JobState, StateSet};
+use flux_types::{At, JobId, JobState, StateSet};
 use flux_wire::{Errno, Message, Payload, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -133,7 +133,7 @@ impl JobManager {
     /// What moving to another queue changes besides its name.
     fn queue_constraints(&self, cx: &Cx<'_>, job: &Job, to: &Value) -> Option<(String, Value)> {
         let jobspec = job.jobspec_value();
-        let before = jobspec.pointer("/attributes/system/constraints");
+        let before = jobspec.at("/attributes/system/constraints");
         let after = move_constraints(&cx.node.config, before, job.queue.as_deref(), to.as_str().unwrap_or(""));
         (before.unwrap_or(&json!({})) != &after).then(|| (CONSTRAINTS.to_owned(), after))
     }
@@ -152,7 +152,7 @@ impl JobManager {
         );
         let unlimited = |job: &Job| {
             let jobspec = job.jobspec_value();
-            let duration = jobspec.pointer("/attributes/system/duration").and_then(Value::as_f64);
+            let duration = jobspec.at("/attributes/system/duration").and_then(Value::as_f64);
             job.state == JobState::Run && duration.unwrap_or(0.0) == 0.0
         };
         let ids: Vec<JobId> = self.jobs.values().filter(|job| unlimited(job)).map(|job| job.id).collect();
@@ -191,7 +191,7 @@ impl JobManager {
     /// A user's job must keep to the limits of its queue, also of the one it moves to.
     fn check_limits(&self, job: &Job, updates: &Map<String, Value>) -> Result<(), Fault> {
         let jobspec = updated(job, updates)?;
-        let queue = jobspec.pointer("/attributes/system/queue").and_then(Value::as_str);
+        let queue = jobspec.at("/attributes/system/queue").and_then(Value::as_str);
         self.policy.check(&jobspec, queue)
     }
 
@@ -221,7 +221,7 @@ fn expiration_of(cx: &Cx<'_>, job: &Job, duration: f64) -> Result<f64, Fault> {
     if duration == 0.0 {
         return Ok(0.0);
     }
-    let start = job.resources.as_ref().and_then(|r| r.pointer("/execution/starttime")).and_then(Value::as_f64);
+    let start = job.resources.as_ref().and_then(|r| r.at("/execution/starttime")).and_then(Value::as_f64);
     let start = start.filter(|start| *start > 0.0).ok_or_else(|| invalid("unable to get job starttime"))?;
     let expiration = start + duration;
     if expiration <= cx.now.wall.timestamp() {

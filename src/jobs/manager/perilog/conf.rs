@@ -1,6 +1,7 @@
 //! `[job-manager.prolog]`, `[job-manager.epilog]`, `[job-manager.perilog]`.
 
 use flux_service::Fault;
+use flux_types::At;
 use flux_types::parse_fsd;
 use flux_wire::Errno;
 use regex_lite::Regex;
@@ -39,14 +40,14 @@ fn invalid(text: impl Into<String>) -> Fault {
 
 /// The IMP of this instance, if it has one.
 pub(in crate::manager) fn imp(config: &Value) -> Option<&str> {
-    config.pointer("/exec/imp").and_then(Value::as_str)
+    config.at("/exec/imp").and_then(Value::as_str)
 }
 
 impl Proc {
     fn read(config: &Value, kind: Kind) -> Result<Option<Proc>, Fault> {
         let name = kind.name();
         let at = |why: &str| invalid(format!("[job-manager.{name}]: {why}"));
-        let Some(table) = config.pointer(&format!("/job-manager/{name}")) else { return Ok(None) };
+        let Some(table) = config.at(&format!("/job-manager/{name}")) else { return Ok(None) };
         let table = table.as_object().ok_or_else(|| at("must be a table"))?;
         const KEYS: [&str; 6] =
             ["command", "timeout", "kill-timeout", "per-rank", "cancel-on-exception", "exit-on-first-error"];
@@ -95,7 +96,7 @@ impl Conf {
     /// # Errors
     /// EINVAL and the key that makes no sense.
     pub(in crate::manager) fn read(config: &Value) -> Result<Conf, Fault> {
-        let ignore = match config.pointer("/job-manager/perilog") {
+        let ignore = match config.at("/job-manager/perilog") {
             None => Vec::new(),
             Some(table) => patterns(table)?,
         };
