@@ -40,14 +40,16 @@ pub struct Server {
 impl Server {
     /// For `here` tasks out of `size`; `name` is the key-value space's, which brokers take for their job id; `level` is that of the instance
     /// whose job this is, if it is one.
-    pub fn new(name: String, size: usize, here: usize, map: &Taskmap, level: Option<u32>) -> Server {
+    pub fn new(name: String, size: usize, here: usize, map: Option<&Taskmap>, level: Option<u32>) -> Server {
         let mut known = BTreeMap::new();
-        // RFC 13: a mapping that does not fit is unknown, the empty string.
-        let mapping = map.encode_pmi().ok().filter(|text| text.len() < PMI_VALUE_MAX).unwrap_or_default();
-        known.insert("PMI_process_mapping".to_owned(), mapping);
-        let taskmap = map.to_wrapped_value().to_string();
-        if taskmap.len() < PMI_VALUE_MAX && !map.is_unknown() {
-            known.insert("flux.taskmap".to_owned(), taskmap);
+        if let Some(map) = map {
+            // RFC 13: a mapping that does not fit is unknown, the empty string.
+            let mapping = map.encode_pmi().ok().filter(|text| text.len() < PMI_VALUE_MAX).unwrap_or_default();
+            known.insert("PMI_process_mapping".to_owned(), mapping);
+            let taskmap = map.to_wrapped_value().to_string();
+            if taskmap.len() < PMI_VALUE_MAX && !map.is_unknown() {
+                known.insert("flux.taskmap".to_owned(), taskmap);
+            }
         }
         if let Some(level) = level {
             known.insert("flux.instance-level".to_owned(), (level + 1).to_string());

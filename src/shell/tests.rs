@@ -312,7 +312,7 @@ fn the_journal_loses_and_repeats_nothing_through_any_sequence_of_losses() {
 #[test]
 fn the_pmi_server_speaks_rfc_13() {
     let map = Taskmap::parse("[[0,1,2,1]]").unwrap();
-    let mut server = pmi::Server::new("fNH".into(), 2, 2, &map, Some(0));
+    let mut server = pmi::Server::new("fNH".into(), 2, 2, Some(&map), Some(0));
     let mut ask = |task, line: &str| {
         let mut out = Vec::new();
         let step = server.line(task, line, &mut out);

@@ -111,7 +111,8 @@ impl Shell {
         let level = bundle.options.instance_level;
         let name = bundle.id.encode(flux_types::JobIdForm::F58);
         let (size, here) = (plan.map.ntasks(), plan.tasks.len());
-        let pmi = plan.pmi.then(|| pmi::Server::new(name, size, here, &plan.map, Some(level)));
+        let map = (!plan.pmi_nomap).then_some(&plan.map);
+        let pmi = plan.pmi.then(|| pmi::Server::new(name, size, here, map, Some(level)));
         Shell {
             bundle,
             plan,

@@ -60,6 +60,15 @@ fn pmi_library() -> Option<String> {
     found.into_os_string().into_string().ok()
 }
 
+/// Changes how ready the kernel is to kill this process, which tasks inherit; what it was before. Values below that need a
+/// privilege: without it, all stays as it is.
+fn adjust_oom(adjust: i32) -> Option<i32> {
+    const PATH: &str = "/proc/self/oom_score_adj";
+    let before = std::fs::read_to_string(PATH).ok()?.trim().parse().ok()?;
+    std::fs::write(PATH, adjust.to_string()).ok()?;
+    Some(before)
+}
+
 impl Starter<'_> {
     pub(crate) fn start(&mut self, task: &plan::Task) -> Result<Task, StartFailure> {
         let failed = |why: String, code: i32| StartFailure {
@@ -103,7 +112,10 @@ impl Starter<'_> {
             spawn = spawn.affinity(cpus);
         }
         // A shell that is killed must not leave tasks behind that nobody watches.
-        let child = spawn.parent_death_signal(9).start().map_err(|error| {
+        let inherited = self.plan.oom_adjust.and_then(adjust_oom);
+        let started = spawn.parent_death_signal(9).start();
+        inherited.and_then(adjust_oom);
+        let child = started.map_err(|error| {
             let errno = error.errno();
             let why = match &error {
                 SpawnError::Failed { .. } => format!("{program}: {}", flux_wire::Errno(errno)),
@@ -111,10 +123,6 @@ impl Starter<'_> {
             };
             failed(why, if errno == flux_wire::Errno::ENOENT.0 { 127 } else { 126 })
         })?;
-        if let Some(adjust) = self.plan.oom_adjust {
-            // Lower values need a privilege; the task then runs without them.
-            let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.pid()), adjust.to_string());
-        }
         let Ends { feed, pipes, wire, .. } = ends;
         let (pid, own_group, pty) = (child.pid(), self.plan.own_groups || task.pty, task.pty);
         let (rank, local) = (task.rank, task.local);

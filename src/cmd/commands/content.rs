@@ -78,6 +78,9 @@ fn load(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     if refs.is_empty() {
         let text = String::from_utf8_lossy(&cx.read_stdin()?).into_owned();
         refs.extend(text.split_whitespace().map(str::to_owned));
+        if refs.is_empty() {
+            return Err(CmdError::new("no blobrefs were specified"));
+        }
     }
     let mut flux = cx.open()?;
     let (topic, target) = service(matches, "load");

@@ -57,7 +57,7 @@ impl Plan {
             _ => ranks(matches, job_ranks, flux)?,
         };
         if ranks.is_empty() {
-            return Err(CmdError::new("No ranks left to run on"));
+            return Err(CmdError::new("No targets specified"));
         }
         let what = match attach {
             Some(_) if !words.is_empty() => return Err(CmdError::usage("--attach takes no command")),

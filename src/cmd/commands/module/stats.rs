@@ -26,6 +26,9 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let (topic, request) = match text(matches, "rusage") {
         None => (format!("{name}.stats-get"), json!({})),
         Some("") => (format!("{name}.rusage"), json!({})),
+        Some(who) if !matches!(who, "self" | "children" | "thread") => {
+            return Err(CmdError::new(format!("{name}.rusage: {who} is unsupported")));
+        }
         Some(who) => (format!("{name}.rusage"), json!({"who": who})),
     };
     let answer = flux.call(&topic, Target::Any, request).map_err(CmdError::calling(&topic))?;

@@ -16,7 +16,8 @@ use crate::frame::{CmdError, CmdResult};
 const ROOT: Target = Target::Rank(Rank::ROOT);
 
 pub fn command() -> Command {
-    let queue = || optional_word("QUEUE", "The queue");
+    // Once an option: `-q NAME` still works.
+    let queue = || [optional_word("QUEUE", "The queue"), option("queue", Some('q'), "NAME", "The queue").hide(true)];
     let verbose = || flag("verbose", Some('v'), "Display more detail about internal job manager state");
     let change = |name: &'static str, about: &'static str| {
         Command::new(name)
@@ -26,7 +27,7 @@ pub fn command() -> Command {
                 flag("quiet", None, "Display only errors"),
                 verbose(),
             ])
-            .arg(queue())
+            .args(queue())
     };
     let stop = || {
         [
@@ -42,7 +43,7 @@ pub fn command() -> Command {
             option("format", Some('o'), "FORMAT", "Output format, or the name of one (`help` lists them)"),
             flag("no-header", Some('n'), "No line of headings"),
         ]))
-        .subcommand(Command::new("status").about("Say whether jobs are taken and started").arg(verbose()).arg(queue()))
+        .subcommand(Command::new("status").about("Say whether jobs are taken and started").arg(verbose()).args(queue()))
         .subcommand(change("enable", "Take jobs"))
         .subcommand(change("disable", "Take no more jobs").args(stop()))
         .subcommand(change("start", "Start jobs"))
@@ -53,6 +54,11 @@ pub fn command() -> Command {
                 .about("Wait until no job runs")
                 .args([timeout(), flag("quiet", None, "Say only how many jobs are pending, if any")]),
         )
+}
+
+/// The queue that is meant, if one is.
+fn named(matches: &ArgMatches) -> Option<&str> {
+    text(matches, "QUEUE").or_else(|| text(matches, "queue"))
 }
 
 pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
@@ -93,7 +99,7 @@ fn status(flux: &mut Handle, name: Option<&str>) -> Result<Value, CmdError> {
 
 /// The status of one queue, or of all: one line for each part.
 fn print_status(matches: &ArgMatches, part: Part, flux: &mut Handle, cx: &mut Context) -> Result<(), CmdError> {
-    let chosen = text(matches, "QUEUE");
+    let chosen = named(matches);
     let mut queues: Vec<Option<String>> = vec![chosen.map(str::to_owned)];
     if chosen.is_none() || matches.get_flag("verbose") {
         let all = names(flux)?;
@@ -138,7 +144,7 @@ fn print_counts(flux: &mut Handle, cx: &mut Context) -> Result<(), CmdError> {
 
 fn enable(matches: &ArgMatches, enable: bool, cx: &mut Context) -> CmdResult {
     let mut request = json!({"enable": enable, "all": matches.get_flag("all")});
-    if let Some(name) = text(matches, "QUEUE") {
+    if let Some(name) = named(matches) {
         request["name"] = json!(name);
     }
     if !enable {
@@ -155,7 +161,7 @@ fn enable(matches: &ArgMatches, enable: bool, cx: &mut Context) -> CmdResult {
 
 fn start(matches: &ArgMatches, start: bool, cx: &mut Context) -> CmdResult {
     let mut flux = cx.open()?;
-    let (name, all) = (text(matches, "QUEUE"), matches.get_flag("all"));
+    let (name, all) = (named(matches), matches.get_flag("all"));
     if name.is_none() && !all && !names(&mut flux)?.is_empty() {
         return Err(CmdError::new("ERROR: Named queues are defined. Specify queues or use --all."));
     }
@@ -184,7 +190,7 @@ fn wait(matches: &ArgMatches, verb: &str, cx: &mut Context) -> CmdResult {
         None => None,
         Some(text) => {
             let seconds = flux_types::parse_fsd(text);
-            let seconds = seconds.ok_or_else(|| CmdError::usage(format!("--timeout={text}: give a duration")))?;
+            let seconds = seconds.ok_or_else(|| CmdError::new("invalid Flux standard duration"))?;
             Duration::try_from_secs_f64(seconds).ok()
         }
     };

@@ -12,6 +12,14 @@ fn chosen() -> [Arg; 2] {
     ]
 }
 
+/// What the instance would say comes from standard input, and its configuration from a file.
+fn given() -> [Arg; 2] {
+    [
+        flag("from-stdin", None, "Read resources as JSON from standard input").hide(true),
+        option("config-file", None, "PATH", "With --from-stdin, the configuration as JSON").hide(true),
+    ]
+}
+
 fn states(help: &'static str) -> Arg {
     option("states", Some('s'), "STATE,...", help).alias("state")
 }
@@ -41,6 +49,7 @@ pub fn command() -> Command {
                 .args(table())
                 .arg(states("Only resources in these states: up, down, allocated, free, all"))
                 .args(chosen())
+                .args(given())
                 .arg(skip())
                 .arg(flag("no-skip-empty", None, "Lines of no nodes even with --include"))
                 .arg(flag("json", None, "As JSON: an object of states, each with its R")),
@@ -49,13 +58,15 @@ pub fn command() -> Command {
             Command::new("info")
                 .about("Count nodes, cores and GPUs")
                 .arg(states("Only resources in these states"))
-                .args(chosen()),
+                .args(chosen())
+                .args(given()),
         )
         .subcommand(
             Command::new("R")
                 .about("Print resources as RFC 20 R")
                 .arg(states("Only resources in these states"))
-                .args(chosen()),
+                .args(chosen())
+                .args(given()),
         )
         .subcommand(
             Command::new("status")
@@ -63,6 +74,7 @@ pub fn command() -> Command {
                 .args(table())
                 .arg(states("Only nodes in these states (`help` lists them)"))
                 .args(chosen())
+                .args(given())
                 .arg(color::arg())
                 .arg(skip()),
         )

@@ -56,6 +56,9 @@ fn has_pairs(event: &Entry, pairs: &[(&str, &str)]) -> bool {
     })
 }
 
+/// Columns of a time with `--time-format=offset`.
+const OFFSET_WIDTH: usize = 15;
+
 pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     let format = text(matches, "format").unwrap_or("text");
     let times = text(matches, "time-format").unwrap_or("raw");
@@ -96,7 +99,10 @@ pub(super) fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
             if !targets.concern(&event) {
                 continue;
             }
-            cx.line(formatter.line(&event))?;
+            let line = formatter.line(&event);
+            // Offsets stand to the right, so that events begin in one column.
+            let pad = if times == "offset" { OFFSET_WIDTH.saturating_sub(line.find(' ').unwrap_or(0)) } else { 0 };
+            cx.line(format_args!("{:pad$}{line}", ""))?;
             if wait.is_some_and(|name| event.name == name && has_pairs(&event, &pairs)) {
                 return Ok(ExitCode::SUCCESS);
             }

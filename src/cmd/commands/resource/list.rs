@@ -7,7 +7,7 @@ use flux_client::{Handle, Target};
 use flux_types::{Idset, ResourceSet};
 use serde_json::{Value as Json, json};
 
-use super::{ROOT, included, queue_entry, queues, ranks_of_queues, requires, set};
+use super::{ROOT, given, included, queue_entry, queues, ranks_of_queues, requires, set};
 use crate::format::{Format, Formats, Named, Row, TableOptions, Value};
 use crate::frame::args::text;
 use crate::frame::context::Context;
@@ -65,6 +65,10 @@ impl Lists {
     pub(crate) fn get(flux: &mut Handle) -> Result<Lists, CmdError> {
         let topic = status_topic();
         let answer = flux.call(&topic, ROOT, json!({})).map_err(CmdError::calling(topic))?;
+        Lists::of_answer(&answer)
+    }
+
+    fn of_answer(answer: &Json) -> Result<Lists, CmdError> {
         Ok(Lists { all: set(&answer["all"])?, down: set(&answer["down"])?, allocated: set(&answer["allocated"])? })
     }
 
@@ -91,14 +95,18 @@ struct Wanted {
     states: Vec<String>,
 }
 
-fn wanted(matches: &ArgMatches, default_states: &str, cx: &Context) -> Result<Wanted, CmdError> {
+fn wanted(matches: &ArgMatches, default_states: &str, cx: &mut Context) -> Result<Wanted, CmdError> {
     let states: Vec<String> = text(matches, "states").unwrap_or(default_states).split(',').map(str::to_owned).collect();
     if let Some(unknown) = states.iter().find(|state| !STATES.contains(&state.as_str())) {
         return Err(CmdError::new(format!("Invalid resource state {unknown} specified")));
     }
-    let mut flux = cx.open()?;
-    let mut lists = Lists::get(&mut flux)?;
-    let config = flux.call("config.get", Target::Any, json!({})).unwrap_or_default();
+    let (mut lists, config) = match given(matches, cx)? {
+        Some((answer, config)) => (Lists::of_answer(&answer)?, config),
+        None => {
+            let mut flux = cx.open()?;
+            (Lists::get(&mut flux)?, flux.call("config.get", Target::Any, json!({})).unwrap_or_default())
+        }
+    };
     let names = queues(matches);
     if !names.is_empty() {
         let ranks = ranks_of_queues(&names, &lists.all, &config)?;

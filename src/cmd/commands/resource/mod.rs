@@ -84,6 +84,21 @@ fn reload(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
     Ok(ExitCode::SUCCESS)
 }
 
+/// With `--from-stdin`, what the instance would answer, and its configuration; `None` if it is to be asked.
+fn given(matches: &ArgMatches, cx: &mut Context) -> Result<Option<(Value, Value)>, CmdError> {
+    if !matches.try_get_one::<bool>("from-stdin").ok().flatten().is_some_and(|given| *given) {
+        return Ok(None);
+    }
+    let json = |bytes: &[u8], of: &str| serde_json::from_slice(bytes).map_err(|error| CmdError::about(of, error));
+    let answer = cx.read_stdin()?;
+    let config = match text(matches, "config-file") {
+        None => Value::Null,
+        Some(path) => json(&std::fs::read(path).map_err(|error| CmdError::about(path, error))?, path)?,
+    };
+    let answer = if answer.is_empty() { Value::Null } else { json(&answer, "standard input")? };
+    Ok(Some((answer, config)))
+}
+
 /// A resource set in an answer; none is an empty one.
 fn set(value: &Value) -> Result<ResourceSet, CmdError> {
     match value {

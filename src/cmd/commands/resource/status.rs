@@ -7,7 +7,7 @@ use flux_client::{Handle, Target};
 use flux_types::{Hostlist, Idset, ResourceSet};
 use serde_json::{Value as Json, json};
 
-use super::{Lists, ROOT, idset, included, queues, ranks_of_queues, set};
+use super::{Lists, ROOT, given, idset, included, queues, ranks_of_queues, set};
 use crate::format::{Format, Formats, Named, Row, TableOptions, Value};
 use crate::frame::args::text;
 use crate::frame::context::Context;
@@ -303,11 +303,20 @@ fn print(matches: &ArgMatches, states: Option<&str>, formats: &Formats, skip: bo
     if !color::wanted(matches, cx)? {
         format = format.without(&["color_up", "color_off"]);
     }
-    let mut flux = cx.open()?;
-    let mut status = Status::get(&mut flux)?;
     let names = queues(matches);
+    let (mut status, config) = match given(matches, cx)? {
+        Some((answer, config)) => (Status::of_answer(&answer, Idset::default(), Idset::default())?, config),
+        None => {
+            let mut flux = cx.open()?;
+            let status = Status::get(&mut flux)?;
+            let config = match names.is_empty() {
+                true => Json::Null,
+                false => flux.call("config.get", Target::Any, json!({})).map_err(CmdError::calling("config.get"))?,
+            };
+            (status, config)
+        }
+    };
     if !names.is_empty() {
-        let config = flux.call("config.get", Target::Any, json!({})).map_err(CmdError::calling("config.get"))?;
         let ranks = ranks_of_queues(&names, &status.resources, &config)?;
         status.only(&ranks);
     }

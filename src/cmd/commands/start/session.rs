@@ -174,7 +174,7 @@ fn run_in(session: &Session, dir: &Path, command: &dyn Fn(u32) -> Command) -> Cm
     let failed = |error| CmdError::about("starting the brokers", error);
     let signals = SignalQueue::new(&[SIGINT, SIGQUIT, SIGTERM]).map_err(failed)?;
     let size = session.size as usize;
-    let server = Server::new("flux-start".to_owned(), size, size, &session.mapping()?, None);
+    let server = Server::new("flux-start".to_owned(), size, size, Some(&session.mapping()?), None);
     let control = Control::new(dir).map_err(|error| CmdError::about(dir.join("start").display(), error))?;
     let list = (0..size).map(|_| Broker::default()).collect();
     let mut brokers = Brokers { session, list, server, control, kill_at: None, code: 0, command };
