@@ -191,11 +191,12 @@ impl Node {
         }
     }
 
-    /// Who answers for a service. Plugins of one (`job-manager.PLUGIN`) have names below its own.
+    /// Who answers for a service. Plugins of one (`job-manager.PLUGIN`), and the parts of a client's (`0-shell-ID.rexec`), have names
+    /// below its own.
     fn endpoint(&self, service: &str) -> Option<Endpoint> {
         let above = || service.rsplit_once('.').and_then(|(above, _)| self.names.get(above));
-        let is_slot = |endpoint: &&Endpoint| matches!(endpoint, Endpoint::Slot(_));
-        self.names.get(service).or_else(|| above().filter(is_slot)).copied()
+        let has_parts = |endpoint: &&Endpoint| matches!(endpoint, Endpoint::Slot(_) | Endpoint::Client(_));
+        self.names.get(service).or_else(|| above().filter(has_parts)).copied()
     }
 
     fn no_service(&mut self, message: &Message) {

@@ -9,6 +9,7 @@ use crate::template::{Tags, render};
 
 /// Between SIGTERM and SIGKILL, in seconds.
 const KILL_TIMEOUT: f64 = 10.0;
+const REXEC_TIMEOUT: f64 = 60.0;
 
 /// A co-process of this shell.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +69,15 @@ pub(crate) fn helpers(spec: &Jobspec, tags: &Tags<'_>) -> Result<Vec<Helper>, Sh
 
 /// `coprocess-kill-timeout`, in seconds.
 pub(crate) fn kill_timeout(spec: &Jobspec) -> f64 {
-    let value = spec.shell_option("coprocess-kill-timeout");
-    value.and_then(|value| value.as_f64().or_else(|| parse_fsd(value.as_str()?))).unwrap_or(KILL_TIMEOUT).min(1e9)
+    timeout(spec, "coprocess-kill-timeout", KILL_TIMEOUT)
+}
+
+/// `rexec-shutdown-timeout`, in seconds.
+pub(crate) fn rexec_timeout(spec: &Jobspec) -> f64 {
+    timeout(spec, "rexec-shutdown-timeout", REXEC_TIMEOUT)
+}
+
+fn timeout(spec: &Jobspec, name: &str, default: f64) -> f64 {
+    let value = spec.shell_option(name);
+    value.and_then(|value| value.as_f64().or_else(|| parse_fsd(value.as_str()?))).unwrap_or(default).min(1e9)
 }

@@ -88,6 +88,8 @@ pub struct Plan {
     /// What runs beside the tasks, and how many seconds it gets to end after them.
     pub helpers: Vec<Helper>,
     pub helper_kill_timeout: f64,
+    /// Seconds between SIGTERM and SIGKILL for commands of `flux exec --jobid`, once the tasks have ended.
+    pub rexec_timeout: f64,
 }
 
 impl Plan {
@@ -141,6 +143,7 @@ impl Plan {
             storages,
             helpers: helper::helpers(&spec, &tags)?,
             helper_kill_timeout: helper::kill_timeout(&spec),
+            rexec_timeout: helper::rexec_timeout(&spec),
             map,
             node,
             tmpdir,
@@ -178,6 +181,7 @@ impl Plan {
             storages: Vec::new(),
             helpers: Vec::new(),
             helper_kill_timeout: 0.0,
+            rexec_timeout: 0.0,
         }
     }
 

@@ -13,6 +13,7 @@ mod poll;
 mod prepare;
 mod rc;
 mod record;
+mod rexec;
 mod script;
 mod serve;
 mod shell;

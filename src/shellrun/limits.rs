@@ -42,3 +42,5 @@ pub(crate) const RC_LOG_LINES_MAX: usize = 10_000;
 pub(crate) const RC_DEPTH_MAX: usize = 32;
 /// Handlers that scripts register.
 pub(crate) const RC_HANDLERS_MAX: usize = 1_000;
+/// Commands that run beside the tasks of one shell (`flux exec --jobid`).
+pub(crate) const REXEC_PROCESSES_MAX: usize = 256;

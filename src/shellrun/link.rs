@@ -73,6 +73,11 @@ impl Link {
         self.handle.as_ref().map(|handle| (handle.as_fd(), handle.wants_write()))
     }
 
+    /// Answers pile up.
+    pub(crate) fn is_full(&self) -> bool {
+        self.handle.as_ref().is_some_and(|handle| handle.unwritten() >= flux_client::limits::OUTPUT_HIGH_BYTES)
+    }
+
     /// When [`Link::tend`] next has work.
     pub(crate) fn next_timer(&self, journal: &Journal) -> Option<Instant> {
         match &self.handle {
@@ -173,7 +178,7 @@ impl Link {
 }
 
 fn hello(handle: &mut Handle, bundle: &Bundle, journal: &Journal) -> Result<Ticket, ClientError> {
-    if bundle.shell_rank == 0 {
+    if bundle.shell_rank == 0 || !bundle.options.guest {
         handle.queue("service.add", Target::Any, json!({"service": bundle.service}), false)?;
     }
     let body = json!({

@@ -34,6 +34,10 @@ enum Source {
     Pipe(usize, usize),
     Feed(usize),
     Pmi(usize),
+    /// Other commands by number: their end, their pipes, their standard input.
+    Rexec(u64),
+    RexecPipe(u64, flux_shell::output::Stream),
+    RexecFeed(u64),
 }
 
 /// Runs to the end of the job. `begin` is called once the hello is under way.
@@ -91,6 +95,19 @@ fn wait(shell: &Shell, signals: &SignalQueue) -> io::Result<Vec<(Source, Ready)>
     for (at, helper) in shell.helpers.iter().enumerate().rev() {
         add(Source::Helper(at), helper.child.as_fd(), false);
     }
+    for process in &shell.rexec.processes {
+        if !shell.link.is_full() {
+            for pipe in &process.pipes {
+                add(Source::RexecPipe(process.number, pipe.stream), pipe.as_fd(), false);
+            }
+        }
+        if let Some(feed) = process.feed.as_ref().filter(|feed| feed.wants_write()) {
+            add(Source::RexecFeed(process.number), feed.as_fd(), true);
+        }
+        if let Some(child) = &process.child {
+            add(Source::Rexec(process.number), child.as_fd(), false);
+        }
+    }
     let timeout = shell.next_timer().map(|at| {
         let left = at.saturating_duration_since(Instant::now());
         u32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u32::MAX)
@@ -144,10 +161,37 @@ fn handle(shell: &mut Shell, signals: &SignalQueue, source: Source, ready: Ready
                 shell.helper_exited(at, status.0);
             }
         }
+        Source::Rexec(number) | Source::RexecPipe(number, _) | Source::RexecFeed(number) => {
+            handle_rexec(shell, number, source, ready, buf)?;
+        }
         Source::Exit(at) => {
             let Some(child) = &shell.tasks[at].child else { return Ok(()) };
             if let Some((status, _)) = child.try_wait()? {
                 shell.exited(at, status.0);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn handle_rexec(shell: &mut Shell, number: u64, source: Source, ready: Ready, buf: &mut [u8]) -> io::Result<()> {
+    let Some(process) = shell.rexec.processes.iter_mut().find(|one| one.number == number) else { return Ok(()) };
+    match source {
+        Source::RexecPipe(_, stream) => {
+            let Some(pipe) = process.pipes.iter_mut().find(|pipe| pipe.stream == stream) else { return Ok(()) };
+            if let Some(bytes) = pipe.read(buf).map(<[u8]>::to_vec) {
+                shell.rexec_printed(number, stream, &bytes);
+            }
+        }
+        Source::RexecFeed(_) => {
+            if ready.hangup || process.feed.as_mut().is_some_and(|feed| !feed.write()) {
+                process.feed = None;
+            }
+        }
+        _ => {
+            let Some(child) = &process.child else { return Ok(()) };
+            if let Some((status, _)) = child.try_wait()? {
+                shell.rexec_exited(number, status.0);
             }
         }
     }

@@ -16,11 +16,18 @@ impl Shell {
             return Some(Err(Errno::EPERM.into()));
         }
         let method = request.topic().strip_prefix(&self.bundle.service).and_then(|rest| rest.strip_prefix('.'));
-        Some(match method {
+        if let Some(method) = method.and_then(|method| method.strip_prefix("rexec.")) {
+            return self.serve_rexec(method, request);
+        }
+        // All shells run commands; for the rest the first speaks for all.
+        Some(match method.filter(|method| self.bundle.shell_rank == 0 || *method == "disconnect") {
             Some("stdin") => self.serve_stdin(request),
             Some("kill") => self.serve_kill(request),
             Some("proctable") => return self.serve_proctable(request),
-            Some("disconnect") => return None,
+            Some("disconnect") => {
+                self.rexec_disconnect(request);
+                return None;
+            }
             _ => {
                 let text = format!("No service matching {} is registered", request.topic());
                 Err(Fault::new(Errno::ENOSYS, text))

@@ -47,6 +47,8 @@ enum Alarm {
     Kill,
     /// Co-processes that were sent SIGTERM are sent SIGKILL.
     KillHelpers,
+    /// So are other commands.
+    KillRexec,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,7 @@ pub(crate) struct Shell {
     pub(crate) helpers: Vec<crate::helpers::Running>,
     /// They were asked to end.
     pub(crate) helpers_told: bool,
+    pub(crate) rexec: crate::rexec::Rexec,
     pub(crate) scripts: Option<crate::rc::Scripts>,
     pmi: Option<pmi::Server>,
     pub(crate) phase: Phase,
@@ -126,6 +129,7 @@ impl Shell {
             cpus: Cpus::default(),
             helpers: Vec::new(),
             helpers_told: false,
+            rexec: Default::default(),
             scripts: None,
             pmi,
             phase: Phase::Init,
@@ -492,13 +496,17 @@ impl Shell {
         if self.phase != Phase::Running || !self.tasks.iter().all(Task::is_done) {
             return;
         }
-        if !self.helpers_ended() {
+        if !self.helpers_ended() | !self.rexec_ended() {
             return;
         }
         if self.staged.is_some() {
             return self.clear_storage();
         }
         self.end();
+    }
+
+    pub(crate) fn kill_rexec_after(&mut self, span: Duration) {
+        self.alarms.push((self.now + span, Alarm::KillRexec));
     }
 
     pub(crate) fn kill_helpers_after(&mut self, span: Duration) {
@@ -562,6 +570,7 @@ impl Shell {
     /// The broker may be away for good: without a place for records nobody will ever ask for this job.
     pub(crate) fn tend_absence(&mut self) {
         let Some(since) = self.link.away_since() else { return };
+        self.rexec_lost();
         match &mut self.record {
             Some(record) if !self.link.is_connected() && !record.is_spooling() && !self.journal.is_settled() => {
                 if let Err(error) = record.start(&self.journal) {
@@ -611,6 +620,7 @@ impl Shell {
                     }
                 }
                 (Alarm::Kill, _) => self.kill_tasks(SIGKILL),
+                (Alarm::KillRexec, _) => self.signal_rexec(SIGKILL),
                 (Alarm::KillHelpers, _) if self.helpers.is_empty() => {}
                 (Alarm::KillHelpers, _) => {
                     self.log(WARNING, "coprocess: helper(s) still running, sending SIGKILL");

@@ -115,24 +115,26 @@ impl Plan {
 
 fn ranks(matches: &ArgMatches, job_ranks: Option<Idset>, flux: &mut Handle) -> Result<Idset, CmdError> {
     let size: u32 = flux.attr("size")?.parse().map_err(|_| CmdError::new("the broker does not know its size"))?;
-    let all = Idset::below(size);
+    // Of a job, ranks are counted within it.
+    let count = job_ranks.as_ref().map_or(size, |of_job| u32::try_from(of_job.count()).unwrap_or(u32::MAX));
+    let all = Idset::below(count);
     let parse = |option: &str, text: &str| {
         Idset::parse(text).map_err(|error| CmdError::about(format!("--{option}={text}"), error))
     };
-    let mut ranks = match (text(matches, "rank"), job_ranks) {
-        (None | Some("all"), None) => all.clone(),
-        (None | Some("all"), Some(ranks)) => ranks,
-        (Some(text), None) => parse("rank", text)?,
-        // Of a job, ranks are counted within it.
-        (Some(text), Some(of_job)) => parse("rank", text)?.iter().filter_map(|nth| of_job.nth(nth as usize)).collect(),
+    let mut ranks = match text(matches, "rank") {
+        None | Some("all") => all.clone(),
+        Some(text) => parse("rank", text)?,
     };
     if let Some(text) = text(matches, "exclude") {
         ranks = ranks.subtract(&parse("exclude", text)?);
     }
-    match ranks.is_subset(&all) {
-        true => Ok(ranks),
-        false => Err(CmdError::new(format!("One or more invalid --ranks specified: {}", ranks.subtract(&all)))),
+    if !ranks.is_subset(&all) {
+        return Err(CmdError::new(format!("One or more invalid --ranks specified: {}", ranks.subtract(&all))));
     }
+    Ok(match job_ranks {
+        None => ranks,
+        Some(of_job) => ranks.iter().filter_map(|nth| of_job.nth(nth as usize)).collect(),
+    })
 }
 
 /// The command object of RFC 42.
