@@ -69,7 +69,8 @@ fn event_ms(flux: &Path) -> Result<f64, String> {
 fn pmi_ms(shells: usize, tasks: usize) -> Result<f64, String> {
     let size = shells * tasks;
     let map = Taskmap::parse(&format!("[[0,{shells},{tasks},1]]")).map_err(|error| error.to_string())?;
-    let mut servers: Vec<Server> = (0..shells).map(|_| Server::new("bench".into(), size, tasks, &map, None)).collect();
+    let mut servers: Vec<Server> =
+        (0..shells).map(|_| Server::new("bench".into(), size, tasks, Some(&map), None)).collect();
     let begin = Instant::now();
     let mut out = Vec::new();
     let mut all: BTreeMap<String, String> = BTreeMap::new();
