@@ -91,7 +91,7 @@ impl JobExec {
             self.make_namespace(cx, id);
             self.note(cx, id, "init", None);
             self.note(cx, id, "starting", None);
-            // Stored with what the shells say first: if it is there, there are job directories (ADR 1).
+            // Stored with what the shells say first: if it is there, there are records (ADR 1).
             self.dirty.remove(&id);
             match mock {
                 Some(mock) => self.start_mock(cx, id, &mock),

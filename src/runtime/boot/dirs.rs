@@ -1,4 +1,4 @@
-//! `rundir` (sockets, job directories) and `statedir` (what outlives the broker).
+//! `rundir` (sockets, records of jobs) and `statedir` (what outlives the broker).
 
 use std::fmt;
 use std::fs::{self, DirBuilder};
