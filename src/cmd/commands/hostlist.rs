@@ -245,7 +245,8 @@ fn nth(hosts: &Hostlist, places: &str) -> Result<Hostlist, CmdError> {
     let mut wanted = Idset::default();
     for id in ids.iter() {
         let place = if from_end { count.checked_sub(id as usize) } else { Some(id as usize) };
-        let place = place.filter(|place| *place < count).ok_or_else(|| bad(format!("the list has {count} hosts")))?;
+        let place = place.filter(|place| *place < count);
+        let place = place.ok_or_else(|| CmdError::new("Hostlist index out of range"))?;
         wanted.insert(place as u32);
     }
     Ok(hosts.select(&wanted))

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use flux_client::{Rank, Target};
+use flux_client::{ClientError, Errno, Rank, Target};
 use serde_json::{Map, Value, json};
 
 use crate::frame::args::{flag, option, text, texts, word, words};
@@ -32,7 +32,11 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         Some(("load", matches)) => load(matches, cx),
         Some(("remove", matches)) => {
             let name = text(matches, "PLUGIN").unwrap_or_default();
-            call(json!({"remove": name}), name, cx)?;
+            let answer = cx.open()?.call("job-manager.jobtap", ROOT, json!({"remove": name}));
+            answer.map_err(|error| match error {
+                error if error.errno() == Errno::ENOENT => CmdError::new(format!("{name} not found")),
+                other => CmdError::calling(name)(other),
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Some(("list", matches)) => {
@@ -47,8 +51,10 @@ pub fn run(matches: &ArgMatches, cx: &mut Context) -> CmdResult {
         Some(("query", matches)) => {
             let name = text(matches, "PLUGIN").unwrap_or_default();
             let answer = cx.open()?.call("job-manager.jobtap-query", ROOT, json!({"name": name}));
-            let answer = answer.map_err(CmdError::calling(name))?;
-            cx.line(answer)?;
+            cx.line(answer.map_err(|error| match error {
+                ClientError::Answer(fault) => CmdError::new(fault.message()),
+                other => CmdError::calling(name)(other),
+            })?)?;
             Ok(ExitCode::SUCCESS)
         }
         _ => unreachable!("clap requires one of the subcommands"),

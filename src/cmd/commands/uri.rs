@@ -114,7 +114,7 @@ fn parent(flux: &mut Handle) -> Result<Option<String>, CmdError> {
 }
 
 fn of_job(flux: &mut Handle, word: &str, wait: bool) -> Result<String, CmdError> {
-    let id = JobId::parse(word).map_err(|_| CmdError::new(format!("{word} is not a valid jobid")))?;
+    let id = JobId::parse(word).map_err(|_| CmdError::new(format!("{word} is not a valid Flux jobid")))?;
     if wait {
         return waited_for(flux, id, word);
     }

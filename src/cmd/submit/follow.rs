@@ -93,7 +93,8 @@ fn query(matches: &ArgMatches) -> Result<Query, CmdError> {
     let mut all = matches.get_flag("all");
     if let Some(when) = text(matches, "since") {
         all |= !query.is_filtered();
-        query.since = crate::jobs::since(when)?;
+        let bad = |_| CmdError::usage(format!("ERROR: --since: invalid value '{when}'"));
+        query.since = crate::jobs::since(when).map_err(bad)?;
     }
     if matches.get_flag("active") {
         query.filter("pending,running")?;
