@@ -4,6 +4,8 @@
 //! policy, reservations deep into the future, constraints, queues of 10,000 jobs, and the time of a match on machines of 1,000
 //! to 100,000 nodes, as a table and as a picture. Times are those of the processor: other work does not count.
 
+mod plot;
+
 use std::fmt::Write as _;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ use flux_fluxion::{
     Engine, EngineConfig, Fluxion, FluxionConfig, Format, Graph, MatchOp, Reader, Writer, parse_policy,
 };
 use serde_json::json;
+
+use plot::Plot;
 
 /// Policies of the table, the demanded ones first.
 const POLICIES: [&str; 9] =
@@ -248,41 +252,20 @@ fn size_rows(policy: &str) -> Vec<(u32, [f64; 4])> {
     points
 }
 
-/// Both axes are logarithmic.
-fn picture(series: &[(String, Vec<(u32, f64)>)]) -> String {
-    const COLORS: [&str; 8] = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5"];
-    let x = |size: u32| 60.0 + (f64::from(size).log10() - 3.0) * 260.0;
-    let y = |micros: f64| 360.0 - (micros.max(1.0).log10()) * 65.0;
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"420\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"860\" height=\"420\" fill=\"white\"/>\n",
-    );
-    for size in [1_000, 10_000, 100_000] {
-        let at = x(size);
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{at} 20V360\" stroke=\"#ddd\"/><text x=\"{at}\" y=\"378\" text-anchor=\"middle\">{size} nodes</text>"
-        );
-    }
-    for power in 0..6 {
-        let (at, micros) = (y(10f64.powi(power)), 10f64.powi(power));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M60 {at}H580\" stroke=\"#ddd\"/><text x=\"54\" y=\"{at}\" text-anchor=\"end\">{micros} us</text>"
-        );
-    }
-    for (at, (name, points)) in series.iter().enumerate() {
-        let color = COLORS[at % COLORS.len()];
-        let line: Vec<String> =
-            points.iter().map(|(size, micros)| format!("{:.0},{:.0}", x(*size), y(*micros))).collect();
-        let _ = writeln!(
-            svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
-            line.join(" ")
-        );
-        let _ = writeln!(svg, "<text x=\"600\" y=\"{}\" fill=\"{color}\">{name}</text>", 40 + at * 20);
-    }
-    svg + "</svg>\n"
+/// Both axes are logarithmic: 1,000 to 100,000 nodes, 1 to 100,000 us.
+fn picture(series: Vec<(String, Vec<(u32, f64)>)>) -> String {
+    let x = |size: u32| (f64::from(size).log10() - 3.0) / 2.0;
+    let y = |micros: f64| micros.max(1.0).log10() / 5.0;
+    let line = |(name, points): (String, Vec<(u32, f64)>)| {
+        (name, points.into_iter().map(|(size, micros)| (x(size), y(micros))).collect())
+    };
+    let powers = (0..6).map(|power| 10f64.powi(power));
+    let plot = Plot {
+        x_marks: [1_000, 10_000, 100_000].map(|size| (x(size), format!("{size} nodes"))).into(),
+        y_marks: powers.map(|micros| (y(micros), format!("{micros} us"))).collect(),
+        lines: series.into_iter().map(line).collect(),
+    };
+    plot.svg()
 }
 
 fn run(svg: Option<&str>) -> Result<(), String> {
@@ -301,7 +284,7 @@ fn run(svg: Option<&str>) -> Result<(), String> {
         }
     }
     match svg {
-        Some(path) => std::fs::write(path, picture(&series)).map_err(|error| format!("{path}: {error}")),
+        Some(path) => std::fs::write(path, picture(series)).map_err(|error| format!("{path}: {error}")),
         None => Ok(()),
     }
 }

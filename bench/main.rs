@@ -8,6 +8,7 @@ mod instance;
 mod many;
 mod measure;
 mod noisy;
+mod plot;
 mod ramp;
 
 use std::path::PathBuf;

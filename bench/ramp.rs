@@ -1,6 +1,5 @@
 //! Whether the rate of jobs falls as their number grows, with a `statedir`; and what the machine does that only makes processes.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,6 +8,7 @@ use std::time::Instant;
 
 use crate::Instance;
 use crate::measure::Scratch;
+use crate::plot::Plot;
 
 /// Jobs in a step.
 const STEP: u32 = 1000;
@@ -72,34 +72,21 @@ fn bare() -> Result<f64, String> {
     done.map(|_| f64::from(PAIRS) / begin.elapsed().as_secs_f64())
 }
 
-/// Jobs a second over jobs done; the bare processes in grey.
+/// Jobs a second over jobs done, and the bare processes.
 fn draw(points: &[Point]) -> String {
-    const WIDTH: f64 = 760.0;
-    const HEIGHT: f64 = 340.0;
     let most = points.iter().map(|point| point.rate.max(point.bare)).fold(1.0, f64::max);
     let jobs = points.last().map_or(1.0, |point| f64::from(point.done + STEP));
-    let place = |done: u32, rate: f64| (60.0 + f64::from(done) / jobs * WIDTH, 20.0 + HEIGHT * (1.0 - rate / most));
-    let line = |rate: fn(&Point) -> f64| {
-        let places = points.iter().map(|point| place(point.done, rate(point)));
-        places.map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ")
+    let line = |name: &str, rate: fn(&Point) -> f64| {
+        let places = points.iter().map(|point| (f64::from(point.done) / jobs, rate(point) / most));
+        (name.to_owned(), places.collect())
     };
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"420\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"860\" height=\"420\" fill=\"#fff\"/>\n",
-    );
-    for tenth in 0..=4 {
-        let rate = most * f64::from(tenth) / 4.0;
-        let (_, y) = place(0, rate);
-        let _ = writeln!(
-            svg,
-            "<path d=\"M60 {y:.1}h{WIDTH}\" stroke=\"#ddd\"/><text x=\"8\" y=\"{y:.1}\">{rate:.0}/s</text>"
-        );
-    }
-    for tenth in [0.0, 0.5, 1.0] {
-        let _ = writeln!(svg, "<text x=\"{:.0}\" y=\"385\">{:.0}</text>", 50.0 + WIDTH * tenth, jobs * tenth);
-    }
-    for (points, color) in [(line(|point| point.bare), "#aaa"), (line(|point| point.rate), "#c33")] {
-        let _ = writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.5\"/>");
-    }
-    svg + "<text x=\"60\" y=\"410\">jobs a second over jobs that are over (red), with a statedir; pairs of bare processes (grey)</text>\n</svg>\n"
+    let plot = Plot {
+        x_marks: [0.0, 0.5, 1.0].map(|part| (part, format!("{:.0} jobs over", jobs * part))).into(),
+        y_marks: [0.0, 0.25, 0.5, 0.75, 1.0].map(|part| (part, format!("{:.0}/s", most * part))).into(),
+        lines: vec![
+            line("jobs, with a statedir", |point| point.rate),
+            line("pairs of bare processes", |point| point.bare),
+        ],
+    };
+    plot.svg()
 }
