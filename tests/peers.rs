@@ -114,6 +114,73 @@ fn open_mpi_runs_on_four_brokers_and_aborts_as_a_whole() {
     );
 }
 
+const PMI2: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int PMI2_Init(int *, int *, int *, int *);
+int PMI2_Initialized(void);
+int PMI2_Job_GetId(char *, int);
+int PMI2_KVS_Put(const char *, const char *);
+int PMI2_KVS_Fence(void);
+int PMI2_KVS_Get(const char *, int, const char *, char *, int, int *);
+int PMI2_Info_PutNodeAttr(const char *, const char *);
+int PMI2_Info_GetNodeAttr(const char *, char *, int, int *, int);
+int PMI2_Info_GetJobAttr(const char *, char *, int, int *);
+int PMI2_Finalize(void);
+#define ok(x) do { int rc = (x); if (rc) { printf("%s: %d\n", #x, rc); exit(1); } } while (0)
+int main(void)
+{
+    int spawned, size, rank, appnum, found, len;
+    char id[64], key[64], text[64], first[64], map[64];
+    ok(PMI2_Initialized());
+    ok(PMI2_Init(&spawned, &size, &rank, &appnum));
+    ok(PMI2_Job_GetId(id, sizeof id));
+    snprintf(key, sizeof key, "card-%d", rank);
+    snprintf(text, sizeof text, "of %d in %s", rank, id);
+    ok(PMI2_KVS_Put(key, text));
+    if (rank % 2 == 0) {
+        snprintf(text, sizeof text, "%d", rank);
+        ok(PMI2_Info_PutNodeAttr("first", text));
+    }
+    ok(PMI2_Info_GetNodeAttr("first", first, sizeof first, &found, 1));
+    ok(PMI2_KVS_Fence());
+    for (int peer = 0; peer < size; peer++) {
+        snprintf(key, sizeof key, "card-%d", peer);
+        ok(PMI2_KVS_Get(peer % 2 ? id : NULL, peer, key, text, sizeof text, &len));
+        snprintf(key, sizeof key, "of %d in %s", peer, id);
+        if (strcmp(key, text) || len != (int)strlen(text)) return printf("%s is not %s\n", text, key), 1;
+    }
+    ok(PMI2_Info_GetNodeAttr("nothing", text, sizeof text, &found, 0));
+    int none = PMI2_KVS_Get(NULL, -1, "nothing", text, sizeof text, &len);
+    ok(PMI2_Info_GetJobAttr("PMI_process_mapping", map, sizeof map, &len));
+    ok(PMI2_Info_GetJobAttr("universeSize", text, sizeof text, NULL));
+    ok(PMI2_Finalize());
+    printf("%d of %s: %d %d %s %s %d %d %d\n", rank, text, spawned, appnum, first, map, found, none, PMI2_Initialized());
+    return 0;
+}
+"#;
+
+/// A program that loads a PMI-2 library: ours, under that name.
+#[test]
+fn programs_of_pmi_2_exchange_values_and_know_their_node() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--quiet", "-p", "flux-pmi"]).current_dir(root).status();
+    assert!(built.expect("cargo is there").success());
+    let tmp = tempfile::tempdir().unwrap();
+    let place = |name: &str| tmp.path().join(name);
+    fs::copy(Path::new(EXE).with_file_name("libpmi.so"), place("libpmi2.so")).unwrap();
+    fs::write(place("pmi2.c"), PMI2).unwrap();
+    let built = Command::new("cc").arg(place("pmi2.c")).arg("-o").arg(place("pmi2")).arg(place("libpmi2.so")).output();
+    let built = built.expect("cc is there");
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    let program = place("pmi2").display().to_string();
+    let out = run(&[EXE, "start", "-s2", &format!("$F run -N2 --tasks-per-node=2 -o cpu-affinity=off {program}")]);
+    let line = |rank: u32| format!("{rank} of 4: 0 0 {} (vector,(0,2,2)) 0 4 0", rank / 2 * 2);
+    assert_eq!(sorted(&out), [0, 1, 2, 3].map(line), "{}", text(&out.stderr));
+}
+
 #[test]
 fn hydra_starts_an_instance_that_runs_mpi_programs_itself() {
     let tmp = tempfile::tempdir().unwrap();

@@ -8,21 +8,21 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::session::{Failure, Session};
 
-const SUCCESS: c_int = 0;
-const FAIL: c_int = -1;
-const ERR_INIT: c_int = 1;
-const ERR_INVALID_ARG: c_int = 3;
-const ERR_KEY_LENGTH: c_int = 5;
-const ERR_VALUE_LENGTH: c_int = 7;
-const ERR_INVALID_LENGTH: c_int = 8;
+pub(crate) const SUCCESS: c_int = 0;
+pub(crate) const FAIL: c_int = -1;
+pub(crate) const ERR_INIT: c_int = 1;
+pub(crate) const ERR_INVALID_ARG: c_int = 3;
+pub(crate) const ERR_KEY_LENGTH: c_int = 5;
+pub(crate) const ERR_VALUE_LENGTH: c_int = 7;
+pub(crate) const ERR_INVALID_LENGTH: c_int = 8;
 
 static SESSION: Mutex<Option<Session>> = Mutex::new(None);
 
-fn session() -> MutexGuard<'static, Option<Session>> {
+pub(crate) fn session() -> MutexGuard<'static, Option<Session>> {
     SESSION.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
-fn code(failure: Failure) -> c_int {
+pub(crate) fn code(failure: Failure) -> c_int {
     match failure {
         Failure::Broken | Failure::Refused => FAIL,
         Failure::KeyLength => ERR_KEY_LENGTH,
@@ -31,7 +31,7 @@ fn code(failure: Failure) -> c_int {
 }
 
 /// Does something in the session that `PMI_Init` began.
-fn within(act: impl FnOnce(&mut Session) -> Result<(), c_int>) -> c_int {
+pub(crate) fn within(act: impl FnOnce(&mut Session) -> Result<(), c_int>) -> c_int {
     match session().as_mut().ok_or(ERR_INIT).and_then(act) {
         Ok(()) => SUCCESS,
         Err(code) => code,
@@ -39,7 +39,7 @@ fn within(act: impl FnOnce(&mut Session) -> Result<(), c_int>) -> c_int {
 }
 
 /// The caller's text.
-fn text(from: *const c_char) -> Result<String, c_int> {
+pub(crate) fn text(from: *const c_char) -> Result<String, c_int> {
     if from.is_null() {
         return Err(ERR_INVALID_ARG);
     }
@@ -48,7 +48,7 @@ fn text(from: *const c_char) -> Result<String, c_int> {
     text.to_str().map(str::to_owned).map_err(|_| ERR_INVALID_ARG)
 }
 
-fn give(number: c_int, to: *mut c_int) -> Result<(), c_int> {
+pub(crate) fn give(number: c_int, to: *mut c_int) -> Result<(), c_int> {
     if to.is_null() {
         return Err(ERR_INVALID_ARG);
     }
@@ -58,7 +58,7 @@ fn give(number: c_int, to: *mut c_int) -> Result<(), c_int> {
 }
 
 /// A text with its final zero into the caller's buffer.
-fn give_text(text: &str, to: *mut c_char, length: c_int) -> Result<(), c_int> {
+pub(crate) fn give_text(text: &str, to: *mut c_char, length: c_int) -> Result<(), c_int> {
     let length = usize::try_from(length).map_err(|_| ERR_INVALID_LENGTH)?;
     if to.is_null() {
         return Err(ERR_INVALID_ARG);
@@ -76,7 +76,7 @@ fn variable(name: &str) -> Option<c_int> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn open() -> Result<Session, c_int> {
+pub(crate) fn open() -> Result<Session, c_int> {
     let (Some(fd), Some(rank), Some(size)) = (variable("PMI_FD"), variable("PMI_RANK"), variable("PMI_SIZE")) else {
         return Ok(Session::alone());
     };

@@ -1,4 +1,4 @@
-//! Debian packages: `flux` with `libpmi.so` beside it, and `flux-imp-pam`, the one program that is linked dynamically.
+//! Debian packages: `flux` with `libpmi.so` (and `libpmi2.so`) beside it, and `flux-imp-pam`, the one program that is linked dynamically.
 
 use crate::run::{cargo, output, root, run, target};
 use crate::{Outcome, dist};
@@ -138,6 +138,7 @@ fn flux(trees: &Path, [program, imp, _, pmi]: &[PathBuf; 4], arch: &str) -> Resu
     // It gets its rights when the package is configured (packaging/deb/postinst).
     package.copy(imp, &format!("{LIBEXEC}/flux-imp"), 0o755)?;
     package.copy(pmi, "usr/lib/flux/libpmi.so", 0o644)?;
+    package.link("usr/lib/flux/libpmi2.so", "libpmi.so")?;
     for (from, to) in CONFIGURATION.iter().chain(FILES) {
         package.copy(&root().join(from), to, 0o644)?;
     }
