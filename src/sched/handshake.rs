@@ -3,11 +3,15 @@
 use crate::claims::Claims;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flux_service::{Cx, Fault, LogLevel, Tag};
+use flux_service::{Cx, Fault, LogLevel, Mono, Tag};
 use flux_types::{Idset, JobId, JobIdForm, ResourceSet};
 use flux_wire::{Errno, Message, Target};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long until R is looked up again while there is no KVS.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 enum Waiting {
     Hello,
@@ -38,6 +42,9 @@ pub struct Handshake {
     begun: bool,
     /// Jobs whose resources are being looked up.
     recovering: usize,
+    /// Those of them that are looked up again at this time: the KVS is being reloaded.
+    unfound: Vec<(u64, Idset)>,
+    look_at: Option<Mono>,
     hello_done: bool,
     ready: bool,
     pub(crate) claims: Claims,
@@ -89,16 +96,38 @@ impl Handshake {
         if body["R"].is_object() {
             return Heard::Running { id, r: body["R"].take(), freed };
         }
+        self.look_up(cx, id, freed);
+        self.recovering += 1;
+        Heard::Nothing
+    }
+
+    fn look_up(&mut self, cx: &mut Cx<'_>, id: u64, freed: Idset) {
         let key = format!("{}.R", JobId(id).encode(JobIdForm::Kvs));
         let tag = cx.request("kvs.lookup", Target::Any, json!({"key": key, "namespace": "primary", "flags": 0}));
         self.waiting.insert(tag, Waiting::HelloR { id, freed });
-        self.recovering += 1;
-        Heard::Nothing
+    }
+
+    /// When `on_timer` next has work.
+    pub fn next_timer(&self) -> Option<Mono> {
+        self.look_at
+    }
+
+    pub fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        if self.look_at.take_if(|at| *at <= cx.now.mono).is_some() {
+            for (id, freed) in std::mem::take(&mut self.unfound) {
+                self.look_up(cx, id, freed);
+            }
+        }
     }
 
     /// The job manager may hear that the scheduler is ready before the scheduler has put this job back: no request
     /// comes in between.
     fn hello_r(&mut self, cx: &mut Cx<'_>, id: u64, freed: Idset, reply: &Message) -> Heard {
+        if reply.errno() == Some(Errno::ENOSYS) {
+            self.unfound.push((id, freed));
+            self.look_at.get_or_insert(cx.now.mono.after(LOOK_AGAIN));
+            return Heard::Nothing;
+        }
         self.recovering -= 1;
         let heard = match r_of(reply) {
             Ok(r) => Heard::Running { id, r, freed },

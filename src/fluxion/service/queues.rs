@@ -110,10 +110,11 @@ impl Service for FluxionQmanager {
     }
 
     fn next_timer(&self) -> Option<Mono> {
-        self.retry
+        self.retry.into_iter().chain(self.handshake.next_timer()).min()
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>) {
+        self.handshake.on_timer(cx);
         if self.retry.take_if(|at| *at <= cx.now.mono).is_some() {
             self.follow(cx);
         }
