@@ -40,8 +40,6 @@ pub const EXIT_FLUSH_MS: u64 = 1000;
 /// How long a leaving broker waits for clients that have been sent everything to close their end.
 pub const EXIT_FAREWELL_MS: u64 = 100;
 
-/// Turns in a row in which what the store is to do may wait for more of it.
-pub const STORE_HELD_MAX: u32 = 4;
 /// Bytes given to the store and not yet answered, beyond which no client is read from.
 pub const STORE_BYTES_MAX: usize = 256 << 20;
 /// Longest record of the log.

@@ -21,7 +21,7 @@ use crate::compute::Computer;
 use crate::connection::{Connection, Dropped};
 use crate::limits::{
     ACCEPT_RETRY_MS, CONNECTIONS_MAX, EVENTS_MAX, EXIT_FAREWELL_MS, EXIT_FLUSH_MS, GUEST_CONNECTIONS_MAX,
-    LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, SPARE_HEAP_BYTES, STORE_BYTES_MAX, STORE_HELD_MAX, TIDY_PERIOD, TURN_BYTES_MAX,
+    LOCAL_ROUNDS_MAX, READ_CHUNK_BYTES, SPARE_HEAP_BYTES, STORE_BYTES_MAX, TIDY_PERIOD, TURN_BYTES_MAX,
 };
 use crate::listener::Listener;
 use crate::node::{ConnId, Input, NodeLike, Output};
@@ -60,8 +60,6 @@ pub struct Reactor {
     outlets: Outlets,
     chunk: Vec<u8>,
     exit: Option<i32>,
-    /// Times in a row that the store's work was held back.
-    held: u32,
     /// When memory is next given back, if nothing else is to be done.
     tidy_at: Mono,
 }
@@ -97,7 +95,6 @@ impl Reactor {
             outlets: Outlets::default(),
             chunk: vec![0; READ_CHUNK_BYTES],
             exit: None,
-            held: 0,
             tidy_at: Mono::default(),
         })
     }
@@ -144,7 +141,7 @@ impl Reactor {
                 self.store.close();
                 return Ok(code);
             }
-            match self.wait(node, &mut events) {
+            match self.poll.poll(&mut events, self.timeout(node)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
@@ -153,21 +150,6 @@ impl Reactor {
             }
             self.gather(node, &events);
         }
-    }
-
-    /// Waits for the kernel. What the store is to do is handed to it before the loop sleeps, or soon: each time may wake a thread,
-    /// which takes the processor from this one, and what is here already may bring more for it.
-    fn wait(&mut self, node: &impl NodeLike, events: &mut Events) -> io::Result<()> {
-        if self.store.has_gathered() && self.held < STORE_HELD_MAX {
-            self.poll.poll(events, Some(Duration::ZERO))?;
-            if !events.is_empty() {
-                self.held += 1;
-                return Ok(());
-            }
-        }
-        self.held = 0;
-        self.store.flush();
-        self.poll.poll(events, self.timeout(node))
     }
 
     /// Nothing has come in: what the last rush has left is given back, now and then.
@@ -208,9 +190,13 @@ impl Reactor {
             node.on_timer(now);
         }
         node.end_turn(now);
-        for output in node.take_outputs() {
-            self.perform(output);
-        }
+        // The store first: a job may be marked as begun in this turn, and its resources should be in the log by then.
+        let outputs = node.take_outputs().into_iter();
+        let (kept, done): (Vec<Output>, Vec<Output>) =
+            outputs.partition(|output| matches!(output, Output::Store { .. }));
+        kept.into_iter().for_each(|output| self.perform(output));
+        self.store.flush();
+        done.into_iter().for_each(|output| self.perform(output));
         if let Some(peers) = &mut self.peers {
             peers.flush(now.mono, &mut self.inbox);
         }

@@ -184,12 +184,6 @@ impl StoreHandle {
         }
     }
 
-    /// Operations wait for the next `flush`.
-    pub(crate) fn has_gathered(&self) -> bool {
-        matches!(&self.log, LogSide::Running(actor) if actor.has_gathered())
-            || matches!(&self.database, DatabaseSide::Running(actor) if actor.has_gathered())
-    }
-
     /// Starts what was submitted since the last time: all of it shares one write and at most one fdatasync.
     pub(crate) fn flush(&mut self) {
         if let LogSide::Running(actor) = &mut self.log {

@@ -83,10 +83,6 @@ impl Actor {
         self.gathered.push(job);
     }
 
-    pub(super) fn has_gathered(&self) -> bool {
-        !self.gathered.is_empty()
-    }
-
     /// Hands over what was gathered, as one batch: a thread that woke in between would split it.
     pub(super) fn flush(&mut self) {
         if self.gathered.is_empty() {
