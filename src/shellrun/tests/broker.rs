@@ -81,8 +81,12 @@ impl Broker {
 
     /// A request to the shell's service, unanswered here.
     pub(crate) fn request(&self, topic: &str, body: Value) {
+        self.request_as(flux_wire::Cred { userid: 0, rolemask: flux_wire::role::OWNER }, topic, body);
+    }
+
+    pub(crate) fn request_as(&self, cred: flux_wire::Cred, topic: &str, body: Value) {
         let mut message = Message::request(topic, Target::Any, 77, body.into());
-        message.cred = flux_wire::Cred { userid: 0, rolemask: flux_wire::role::OWNER };
+        message.cred = cred;
         send(&self.hello.lock().unwrap().as_ref().unwrap().0, &message);
     }
 

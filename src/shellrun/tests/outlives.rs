@@ -105,6 +105,28 @@ fn input_goes_to_the_tasks_and_into_the_record() {
 }
 
 #[test]
+fn nobody_else_runs_commands_beside_a_job_or_speaks_to_it() {
+    let (broker, mut job) = shell_job("strangers", "cat", 1, json!({}));
+    broker.wait_for("start");
+    let dir = job.record.parent().unwrap().to_owned();
+    let touch = |name: &str| {
+        let cmd =
+            json!({"cmdline": ["touch", dir.join(name)], "env": {"PATH": "/usr/bin:/bin"}, "opts": {}, "channels": []});
+        json!({"cmd": cmd, "flags": 0})
+    };
+    let guest = flux_wire::Cred { userid: 4_000, rolemask: flux_wire::role::USER };
+    broker.request_as(guest, "0-shell-fNH.rexec.exec", touch("guest"));
+    broker.request_as(guest, "0-shell-fNH.kill", json!({"signum": 9}));
+    broker.request_as(guest, "0-shell-fNH.stdin", json!({"stream": "stdin", "rank": "all", "data": "guest\n"}));
+    broker.request("0-shell-fNH.rexec.exec", touch("owner"));
+    broker.wait("the owner's command", |_| dir.join("owner").exists());
+    assert!(!dir.join("guest").exists(), "requests are served in their order");
+    broker.request("0-shell-fNH.stdin", json!({"stream": "stdin", "rank": "all", "data": "owner\n", "eof": true}));
+    assert!(job.child.wait().unwrap().success());
+    assert_eq!(printed(&broker.kill().lock().unwrap().events, "stdout"), "owner\n");
+}
+
+#[test]
 fn signals_reach_the_tasks() {
     let (broker, mut job) =
         shell_job("signal", "trap 'echo got it; exit 5' USR1; echo set; while :; do sleep 0.01; done", 1, json!({}));
