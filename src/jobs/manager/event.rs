@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::index::{Index, Part};
 use super::raise::Exception;
+use super::restart::CHECKPOINT;
 use super::{JobManager, Pending};
 use crate::kvs::{self, Durability};
 use crate::limits::{HELD_COMMITS_MAX, HELD_JOBS_MIN};
@@ -102,6 +103,8 @@ pub(super) struct Events {
     /// Logs of jobs that are gone already, of a failed commit.
     orphans: BTreeMap<JobId, String>,
     lost_puts: Vec<TxnOp>,
+    /// Among them was the checkpoint, of which only the newest counts: a later one may be stored already.
+    checkpoint_lost: bool,
     pub(super) retry_at: Option<Mono>,
     /// The newest time stamp, in microseconds since the epoch.
     last_us: u64,
@@ -427,7 +430,9 @@ impl JobManager {
         self.events.stale.extend(batch.lines.keys().chain(&batch.whole).filter(|id| !refused.contains(id)));
         self.events.orphans.extend(batch.closed.into_iter().filter(|(id, _)| !refused.contains(id)));
         let of_refused = |op: &TxnOp| refused.iter().any(|id| op.key.starts_with(&kvs::job_key(*id, "")));
-        self.events.lost_puts.extend(batch.puts.into_iter().filter(|op| !of_refused(op)));
+        let (checkpoints, puts): (Vec<TxnOp>, Vec<TxnOp>) = batch.puts.into_iter().partition(|op| op.key == CHECKPOINT);
+        self.events.checkpoint_lost |= !checkpoints.is_empty();
+        self.events.lost_puts.extend(puts.into_iter().filter(|op| !of_refused(op)));
         self.index.put_back(batch.index);
         self.events.batch.answers.extend(batch.answers);
         self.events.retry_at.get_or_insert(cx.now.mono.after(RETRY_AFTER));
@@ -450,7 +455,12 @@ impl JobManager {
             return;
         }
         self.events.retry_at = None;
-        self.events.batch.puts.append(&mut self.events.lost_puts);
+        let lost = std::mem::take(&mut self.events.lost_puts);
+        self.events.batch.puts.splice(..0, lost);
+        if std::mem::take(&mut self.events.checkpoint_lost) {
+            let newest = self.checkpoint_op();
+            self.events.batch.puts.push(newest);
+        }
         let orphans = std::mem::take(&mut self.events.orphans);
         self.events.batch.closed.extend(orphans);
         self.events.batch.whole = std::mem::take(&mut self.events.stale);

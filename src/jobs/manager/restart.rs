@@ -20,7 +20,7 @@ use crate::kvs::{self, Durability};
 use crate::limits::{LOAD_BATCH, LOAD_WINDOW, LOADS_MAX};
 use crate::state::{EndEvent, JobFlags, priority};
 
-const CHECKPOINT: &str = "checkpoint.job-manager";
+pub(super) const CHECKPOINT: &str = "checkpoint.job-manager";
 /// The KVS may come up after us.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 

@@ -339,6 +339,21 @@ fn what_many_cancels_lead_to_is_stored_once_also_when_the_disk_was_full() {
 }
 
 #[test]
+fn what_the_disk_had_no_room_for_does_not_take_the_place_of_what_came_later() {
+    let mut world = World::new();
+    world.kvs.mode = Commits::Fail(Errno::ENOSPC);
+    world.rpc("job-manager.queue-start", json!({"start": true, "all": false})).expect_err("it is not stored");
+    let stop = world.ask("job-manager.queue-start", json!({"start": false, "reason": "later", "all": false}));
+    world.kvs.mode = Commits::AtOnce;
+    world.advance(Duration::from_secs(5));
+    world.answer(stop).expect("it was tried again").expect("there is room again");
+    world.crash();
+    world.sched_up();
+    let status = world.rpc("job-manager.queue-status", json!({})).unwrap();
+    assert_eq!((&status["start"], &status["stop_reason"]), (&json!(false), &json!("later")));
+}
+
+#[test]
 fn a_scheduler_learns_of_resources_that_wait_with_many_cancels_for_their_commit() {
     let mut world = World::new();
     world.sched.hold = true;
