@@ -561,7 +561,7 @@ impl World {
         self.exec_says(id, "start", json!({}));
     }
 
-    fn exec_says(&mut self, id: JobId, kind: &str, data: Value) {
+    pub(crate) fn exec_says(&mut self, id: JobId, kind: &str, data: Value) {
         let request = &self.exec.requests[&id];
         self.queue.push_back(request.response(json!({"id": id.0, "type": kind, "data": data}).into()));
     }

@@ -11,9 +11,20 @@ use crate::host::OWNER;
 use crate::scenario::{Fault, between_us};
 use crate::world::{Action, World};
 
-/// What is taken out of rank 0. Its job manager is not: what `job-exec` says of a job while there is none is not said again.
-const AT_ROOT: &[&str] =
-    &["heartbeat", "groups", "rexec", "kvs", "resource", "job-ingest", "job-list", "job-info", "job-exec", "cron"];
+/// What is taken out of rank 0.
+const AT_ROOT: &[&str] = &[
+    "heartbeat",
+    "groups",
+    "rexec",
+    "kvs",
+    "resource",
+    "job-ingest",
+    "job-manager",
+    "job-list",
+    "job-info",
+    "job-exec",
+    "cron",
+];
 const BELOW: &[&str] = &["heartbeat", "groups", "rexec", "kvs", "resource", "job-ingest", "job-info", "job-exec"];
 const FLUXION: &[&str] = &["sched-fluxion-resource", "sched-fluxion-feasibility", "sched-fluxion-qmanager"];
 const SIMPLE: &[&str] = &["sched-simple"];

@@ -142,6 +142,8 @@ pub(super) struct Job {
     pub killing: Option<Killing>,
     /// The wait status that the first fatal exception named.
     pub status_named: Option<i32>,
+    /// The first fatal exception that was raised here, as the manager was told of it.
+    pub fatal: Option<Value>,
     pub barriers: BTreeMap<String, Barrier>,
     /// The barriers that all have left last, and what they brought along; the newest first.
     pub released: VecDeque<(String, Map<String, Value>)>,

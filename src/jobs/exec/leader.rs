@@ -58,10 +58,15 @@ impl JobExec {
             if !body.reattach && !body.look {
                 return Err(Fault::new(Errno::EEXIST, format!("{id} is running already")));
             }
-            let (announced, end_told, status) = (job.announced, job.end_told, job.status());
+            let (announced, end_told, status, fatal) = (job.announced, job.end_told, job.status(), job.fatal.clone());
             self.jobs.get_mut(&id).expect("just found").start = request.clone();
             if announced {
                 self.say(cx, id, "reattached", json!({}));
+            }
+            if let Some(mut data) = fatal {
+                // The one before may have gone without having heard it.
+                data["again"] = true.into();
+                self.say(cx, id, "exception", data);
             }
             if end_told {
                 self.tell_end(cx, id, status);
@@ -136,6 +141,7 @@ impl JobExec {
             lines: Lines::default(),
             killing: None,
             status_named: None,
+            fatal: None,
             barriers: Default::default(),
             released: Default::default(),
             passed: Default::default(),
@@ -447,8 +453,12 @@ impl JobExec {
         note: &str,
         status: Option<i32>,
     ) {
-        self.say(cx, id, "exception", json!({"severity": severity, "type": kind, "note": note}));
+        let data = json!({"severity": severity, "type": kind, "note": note});
+        self.say(cx, id, "exception", data.clone());
         if severity == 0 {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.fatal.get_or_insert(data);
+            }
             self.begin_kill(cx, id, kind, status);
         }
     }

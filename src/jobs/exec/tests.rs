@@ -551,6 +551,19 @@ fn a_job_whose_shell_never_ran_is_started_after_all() {
 }
 
 #[test]
+fn another_manager_hears_of_the_fatal_exception_too() {
+    let mut world = World::new(true);
+    world.start(false, Value::Null, 0.0);
+    world.hello();
+    world.with(|exec, cx| exec.raise(cx, JobId(ID), 0, "exec", "why", None));
+    world.manager.clear();
+    world.start(true, Value::Null, 0.0);
+    let again = json!({"severity": 0, "type": "exec", "note": "why", "again": true});
+    let told = [("reattached".to_owned(), json!({})), ("exception".to_owned(), again)];
+    assert_eq!(world.manager, told);
+}
+
+#[test]
 fn what_was_left_beside_a_record_that_is_gone_is_removed() {
     let mut world = World::new(true);
     world.files.insert("/run/jobs/f5.0.1000.left/spool".into(), vec![]);

@@ -58,6 +58,9 @@ struct ExceptionData {
     kind: String,
     #[serde(default)]
     note: Option<String>,
+    /// An earlier manager was told of it, and may have gone before it could store it.
+    #[serde(default)]
+    again: bool,
 }
 
 impl JobManager {
@@ -145,6 +148,9 @@ impl JobManager {
             }
             "exception" => {
                 let data = ExceptionData::deserialize(&reply.data).map_err(|_| malformed())?;
+                if data.again && job.end.is_some() {
+                    return Ok(());
+                }
                 let note = data.note.unwrap_or_default();
                 let owner = cx.node.owner;
                 let body = [

@@ -555,6 +555,18 @@ fn an_exec_service_that_comes_back_reattaches() {
 }
 
 #[test]
+fn an_exception_that_the_exec_service_tells_again_counts_once() {
+    let mut world = World::new();
+    let id = world.submit();
+    for again in [true, true, false] {
+        world.exec_says(id, "exception", json!({"severity": 0, "type": "exec", "note": "why", "again": again}));
+        world.run();
+        let count = world.events(id).matches("exception").count();
+        assert_eq!(count, if again { 1 } else { 2 }, "what was told before is known; what was not is new");
+    }
+}
+
+#[test]
 fn memos_and_debug_events_are_in_the_log() {
     let mut world = World::new();
     let id = world.submit_with(&jobspec(), 16, JobFlags::DEBUG).unwrap();
