@@ -64,6 +64,14 @@ fn mpi_hello(dir: &Path) -> String {
     program.display().to_string()
 }
 
+/// Makes `libpmi.so`, beside the program.
+fn build_pmi_library() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--quiet", "-p", "flux-pmi"]).current_dir(root).status();
+    assert!(built.expect("cargo is there").success());
+}
+
 #[test]
 fn an_mpi_program_runs_on_four_brokers_and_aborts_as_a_whole() {
     let tmp = tempfile::tempdir().unwrap();
@@ -89,10 +97,7 @@ fn sixteen_ranks_of_mpich_find_each_other_over_a_deep_tree() {
 /// Open MPI loads a PMI library: ours, which the shell finds beside the program.
 #[test]
 fn open_mpi_runs_on_four_brokers_and_aborts_as_a_whole() {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--quiet", "-p", "flux-pmi"]).current_dir(root).status();
-    assert!(built.expect("cargo is there").success());
+    build_pmi_library();
     let tmp = tempfile::tempdir().unwrap();
     let (source, hello) = (tmp.path().join("hello.c"), tmp.path().join("hello"));
     fs::write(&source, HELLO).unwrap();
@@ -164,10 +169,7 @@ int main(void)
 /// A program that loads a PMI-2 library: ours, under that name.
 #[test]
 fn programs_of_pmi_2_exchange_values_and_know_their_node() {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--quiet", "-p", "flux-pmi"]).current_dir(root).status();
-    assert!(built.expect("cargo is there").success());
+    build_pmi_library();
     let tmp = tempfile::tempdir().unwrap();
     let place = |name: &str| tmp.path().join(name);
     fs::copy(Path::new(EXE).with_file_name("libpmi.so"), place("libpmi2.so")).unwrap();

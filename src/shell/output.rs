@@ -217,24 +217,6 @@ pub fn data(timestamp: f64, stream: &str, rank: &str, bytes: &[u8]) -> String {
     entry(timestamp, "data", Some(&context))
 }
 
-/// An RFC 24 data object. Bytes that are no text go as base64.
-pub fn io(stream: &str, rank: &str, bytes: &[u8], eof: bool) -> Value {
-    let mut io = json!({"stream": stream, "rank": rank});
-    if !bytes.is_empty() {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => io["data"] = text.into(),
-            Err(_) => {
-                io["encoding"] = "base64".into();
-                io["data"] = STANDARD.encode(bytes).into();
-            }
-        }
-    }
-    if eof {
-        io["eof"] = true.into();
-    }
-    io
-}
-
 pub fn end(timestamp: f64, stream: &str, rank: &str) -> String {
     entry(timestamp, "data", Some(&json!({"stream": stream, "rank": rank, "eof": true})))
 }

@@ -13,6 +13,7 @@ use flux_client::{Errno, Fault, Message, Payload};
 use flux_shell::output::{self, Stream};
 use flux_sys::process::Child;
 use flux_sys::spawn::{Session, Spawn};
+use flux_types::iodata;
 use serde_json::{Value, json};
 
 use crate::limits::REXEC_PROCESSES_MAX;
@@ -226,7 +227,7 @@ impl Shell {
         let Some(process) = self.rexec.processes.iter_mut().find(|one| one.number == number) else { return };
         let wanted = process.flags & if stream == Stream::Stdout { FLAG_STDOUT } else { FLAG_STDERR } != 0;
         if wanted && process.request.is_streaming() {
-            let io = output::io(stream.name(), &self.bundle.rank.to_string(), bytes, bytes.is_empty());
+            let io = iodata::encode(stream.name(), &self.bundle.rank.to_string(), bytes, bytes.is_empty());
             let answer = json!({"type": "output", "pid": process.pid, "io": io});
             self.link.respond(&process.request, Ok(answer.into()));
         }

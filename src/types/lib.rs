@@ -10,6 +10,7 @@ pub mod fileref;
 pub mod glob;
 pub mod hostlist;
 pub mod idset;
+pub mod iodata;
 pub mod job_events;
 pub mod jobid;
 pub mod jobspec;

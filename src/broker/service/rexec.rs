@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flux_service::{
     Completion, Cx, Fault, Handler, LogLevel, Outcome, ProcessEvent, ProcessOp, Service, SpawnSpec, StdStream, Tag,
 };
+use flux_types::iodata;
 use flux_wire::{Errno, Message, Payload};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -272,7 +273,7 @@ impl Rexec {
             StdStream::Channel(name) => (&**name, FLAG_CHANNEL),
             StdStream::Stdin => return,
         };
-        let io = io_object(name, cx.node.rank.0, bytes, eof);
+        let io = iodata::encode(name, &cx.node.rank.to_string(), bytes, eof);
         match &proc.client {
             Some(client) if proc.flags & flag != 0 => {
                 cx.respond(client, json!({"type": "output", "pid": proc.pid, "io": io}));
@@ -414,7 +415,7 @@ impl Rexec {
             [("stdout", StdStream::Stdout, FLAG_STDOUT), ("stderr", StdStream::Stderr, FLAG_STDERR)]
         {
             if proc.flags & flag != 0 && !proc.open.contains(&stream) {
-                let io = io_object(name, rank, &[], true);
+                let io = iodata::encode(name, &rank.to_string(), &[], true);
                 cx.respond(request, json!({"type": "output", "pid": proc.pid, "io": io}));
             }
         }
@@ -445,26 +446,6 @@ impl Rexec {
             }
         }
     }
-}
-
-/// An RFC 24 data object; bytes that are no UTF-8 go as base64.
-fn io_object(stream: &str, rank: u32, bytes: &[u8], eof: bool) -> Value {
-    let mut io = Map::new();
-    io.insert("stream".into(), stream.into());
-    io.insert("rank".into(), rank.to_string().into());
-    if !bytes.is_empty() {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => io.insert("data".into(), text.into()),
-            Err(_) => {
-                io.insert("encoding".into(), "base64".into());
-                io.insert("data".into(), STANDARD.encode(bytes).into())
-            }
-        };
-    }
-    if eof {
-        io.insert("eof".into(), true.into());
-    }
-    Value::Object(io)
 }
 
 fn io_bytes(io: &Map<String, Value>) -> Result<Arc<[u8]>, Fault> {

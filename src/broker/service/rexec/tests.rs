@@ -80,7 +80,7 @@ fn what_cannot_start_is_an_error_and_bytes_that_are_no_text_are_base64() {
     let tag = bench.spawn(true, FLAG_STDOUT);
     assert_eq!(bench.event(tag, ProcessEvent::NotStarted { errno: Errno::ENOENT }), [json!(2)]);
     assert!(bench.rexec.is_idle());
-    let io = io_object("stdout", 3, &[0xff, 0], true);
+    let io = iodata::encode("stdout", "3", &[0xff, 0], true);
     assert_eq!(io, json!({"stream": "stdout", "rank": "3", "encoding": "base64", "data": "/wA=", "eof": true}));
     assert_eq!(*io_bytes(io.as_object().unwrap()).unwrap(), [0xff, 0]);
 }

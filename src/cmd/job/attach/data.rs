@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// A decoded piece.
 #[derive(Debug, PartialEq)]
@@ -31,40 +31,17 @@ pub(crate) fn decode(context: &Map<String, Value>) -> Option<Data<'_>> {
     Some(Data { stream, rank, bytes })
 }
 
-/// Text goes as it is, anything else in base64.
-pub(crate) fn encode(stream: &str, rank: &str, bytes: &[u8], eof: bool) -> Value {
-    let mut object = json!({"stream": stream, "rank": rank});
-    if !bytes.is_empty() {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => object["data"] = text.into(),
-            Err(_) => {
-                object["encoding"] = "base64".into();
-                object["data"] = STANDARD.encode(bytes).into();
-            }
-        }
-    }
-    if eof {
-        object["eof"] = true.into();
-    }
-    object
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flux_types::iodata;
 
     #[test]
     fn pieces_come_back_as_they_were() {
-        let rows: &[(&[u8], bool, &str)] = &[
-            (b"hi\n", false, r#"{"stream":"stdin","rank":"all","data":"hi\n"}"#),
-            (b"\xff\x00", false, r#"{"stream":"stdin","rank":"all","encoding":"base64","data":"/wA="}"#),
-            (b"", true, r#"{"stream":"stdin","rank":"all","eof":true}"#),
-        ];
-        for (bytes, eof, want) in rows {
-            let object = encode("stdin", "all", bytes, *eof);
-            assert_eq!(object.to_string(), *want);
+        for (bytes, eof) in [(&b"hi\n"[..], false), (b"\xff\x00", false), (b"", true)] {
+            let object = iodata::encode("stdin", "all", bytes, eof);
             let data = decode(object.as_object().unwrap()).unwrap();
-            assert_eq!((data.stream, data.rank, &*data.bytes), ("stdin", "all", *bytes));
+            assert_eq!((data.stream, data.rank, &*data.bytes), ("stdin", "all", bytes));
         }
     }
 

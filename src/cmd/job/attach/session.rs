@@ -438,7 +438,7 @@ impl Session {
 
     fn send_stdin(&mut self, ranks: &str, bytes: &[u8], eof: bool, out: &mut Vec<Effect>) {
         let Some(shell) = &self.shell else { return };
-        let data = data::encode("stdin", ranks, bytes, eof);
+        let data = flux_types::iodata::encode("stdin", ranks, bytes, eof);
         out.push(Effect::Stdin { rank: shell.rank, topic: format!("{}.stdin", shell.service), data });
     }
 
